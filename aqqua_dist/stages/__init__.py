@@ -1,0 +1,1 @@
+"""The stages of a run; each reads files and writes its own."""

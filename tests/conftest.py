@@ -1,0 +1,27 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_root():
+    """Folder of real data; tests skip, and say so, where it is absent."""
+    folder = Path(os.environ.get("AQQUA_DIST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set AQQUA_DIST_DATA to its folder")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def project_root():
+    """Root of the checkout."""
+    return ROOT

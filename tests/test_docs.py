@@ -1,0 +1,114 @@
+"""What the documents say is there, and what they show works."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+import aqqua_dist
+from aqqua_dist import recipe
+from aqqua_dist.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+REAL_COMMANDS = {"make", "pip", "python", "aqqua-dist"}
+
+
+def text_of(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def blocks(name, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(name), re.M | re.S)
+
+
+def commands(name):
+    lines = [line.partition("#")[0].strip() for block in blocks(name, "bash") for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+COMMANDS = [(name, line) for name in DOCUMENTS for line in commands(name)]
+LINKS = [(name, link) for name in DOCUMENTS for link in re.findall(r"\]\(([^)#\s]+)\)", text_of(name)) if "://" not in link]
+
+
+def test_the_readme_starts_with_the_two_commands():
+    assert commands("README.md")[:2] == ["make demo", "make test"]
+    assert text_of("README.md").index("make test") < 200
+
+
+@pytest.mark.parametrize(("name", "line"), COMMANDS)
+def test_commands_exist(name, line):
+    program, *words = shlex.split(line)
+    assert program in REAL_COMMANDS
+    if program == "make":
+        assert re.search(rf"^{re.escape(words[0])}:", text_of("Makefile"), re.M)
+    if program == "aqqua-dist":
+        verb = main.commands[words[0]]
+        known = {option for parameter in verb.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= known
+
+
+def test_every_verb_is_in_the_readme():
+    for verb in ("check", "run", "compare", "figures"):
+        assert verb in main.commands
+        assert f"aqqua-dist {verb} demo" in text_of("README.md")
+
+
+@pytest.mark.parametrize(("name", "link"), LINKS)
+def test_links_lead_to_files(name, link):
+    assert (ROOT / link).exists()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_named_files_exist(name):
+    shipped = re.findall(r"`((?:models|tests|benchmarks|environmental_layers)/[\w./]*)`", text_of(name))
+    assert [path for path in shipped if not (ROOT / path).exists()] == []
+
+
+def test_readme_recipe_is_checked_with_its_table(tmp_path, monkeypatch):
+    (text,), (table,) = blocks("README.md", "yaml"), blocks("README.md", "csv")
+    study = recipe.parse(text, "README.md")
+    assert study.observations.columns.effort == "volume"
+    header = table.splitlines()[0].split(",")
+    named = study.observations.columns.model_dump(exclude_none=True).values()
+    assert set(named) <= set(header)
+    (tmp_path / "my_survey.yaml").write_text(text)
+    (tmp_path / study.observations.path).write_text(table)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["check", "my_survey.yaml"])
+    assert done.exit_code == 0, done.output
+
+
+def test_readme_recipe_with_a_fault_is_refused():
+    (text,) = blocks("README.md", "yaml")
+    with pytest.raises(recipe.RecipeError, match="quantity"):
+        recipe.parse(text.replace("carbon_biomass", "carbon_mass"), "README.md")
+
+
+def test_citation():
+    cited = yaml.safe_load(text_of("CITATION.cff"))
+    assert {"cff-version", "message", "title", "authors", "type", "license"} <= set(cited)
+    assert cited["cff-version"] == "1.2.0"
+    assert cited["version"] == aqqua_dist.__version__
+    assert cited["license"] == "MIT"
+    assert text_of("LICENSE").startswith("MIT License")
+
+
+def test_changelog():
+    changes = text_of("CHANGELOG.md")
+    versions = re.split(r"^## ", changes, flags=re.M)[1:]
+    assert versions[0].startswith(aqqua_dist.__version__)
+    assert all("\n### Changes in numbers\n" in version for version in versions)
+
+
+def test_measured_sizes_agree():
+    """The README rounds what CONTRIBUTING.md measured, and the sums are right."""
+    row = re.compile(r"^\| ([^|]*?) \| ([\d.]+) \| ([\d.]+) \|$", re.M)
+    rows = [[float(load), float(disk)] for _, load, disk in row.findall(text_of("CONTRIBUTING.md"))]
+    xgboost, nccl, together, cpu = rows
+    assert together == pytest.approx([a + b for a, b in zip(xgboost, nccl, strict=True)], abs=0.15)
+    readme = " ".join(text_of("README.md").split())
+    assert f"{cpu[0]:.0f} MB to download and {cpu[1]:.0f} MB on disk, against {together[0]:.0f} and {together[1]:.0f} MB" in readme
