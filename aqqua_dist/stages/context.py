@@ -5,11 +5,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from aqqua_dist import __version__
 from aqqua_dist.artefact import write_json
 from aqqua_dist.provenance import Provenance, content_key, created_now, software_versions
 from aqqua_dist.recipe import Recipe, text_hash
-
-PACKAGE_VERSION = "0.1.0"
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def stage_key(context, stage, sections, upstream):
         the package version.
     """
     chosen = {name: context.recipe.model_dump(mode="json")[name] for name in sections}
-    return content_key(stage=stage, sections=chosen, upstream=upstream, seed=context.recipe.seed, version=PACKAGE_VERSION)
+    return content_key(stage=stage, sections=chosen, upstream=upstream, seed=context.recipe.seed, version=__version__)
 
 
 def is_done(marker, key):

@@ -194,7 +194,7 @@ def _observed(context, cube):
     recipe = context.recipe
     parts, repairs = [], []
     for zone in recipe.zones:
-        part = _read_zone(context, zone.name)
+        part = read_zone(context, zone.name)
         repairs += part.attrs.get("repairs", [])
         parts.append(part)
     training = pd.concat(parts, ignore_index=True)
@@ -219,7 +219,23 @@ def _observed(context, cube):
     return training
 
 
-def _read_zone(context, zone):
+def read_zone(context, zone):
+    """Observations of one zone under our names, checked and in our units.
+
+    Parameters
+    ----------
+    context : Context
+        The run.
+    zone : str
+        Name of the zone.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns taxon, zone, lat, lon, y, n_samples, those that the recipe
+        maps, and the predictors where they stand in the same file; repairs in
+        ``attrs``.
+    """
     section = context.recipe.observations
     path = _zone_path(section.path, zone, context)
     wanted = {k: v for k, v in section.columns.model_dump().items() if v is not None}

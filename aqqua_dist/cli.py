@@ -1,0 +1,105 @@
+"""Command line: verbs over the pipeline.
+
+The scientific modules are imported when a verb runs, so that ``--help`` is
+as quick as Python itself.
+"""
+
+import sys
+import warnings
+from importlib import import_module
+
+import click
+
+from aqqua_dist import __version__
+from aqqua_dist.errors import MethodWarning, UserError
+
+
+class _Group(click.Group):
+    """Prints what a user can mend as one sentence, without a traceback."""
+
+    def invoke(self, ctx):
+        warnings.showwarning = _show_warning
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"aqqua-dist: {error}", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("aqqua-dist: stopped; run the same command again to continue.", err=True)
+            sys.exit(130)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    if issubclass(category, MethodWarning):
+        click.echo(f"warning: {message}", err=True)
+
+
+def _options(function):
+    function = click.option("--runs", default="runs", show_default=True, help="Folder of all runs.")(function)
+    function = click.option("--jobs", type=click.IntRange(min=1), help="Threads; default: all processors.")(function)
+    function = click.option("--quiet", is_flag=True, help="No progress bars.")(function)
+    return click.argument("recipe")(function)
+
+
+def _open(recipe, runs, jobs, quiet):
+    pipeline = import_module("aqqua_dist.pipeline")
+    return pipeline, pipeline.open_study(recipe, runs=runs, jobs=jobs, progress=not quiet)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="aqqua-dist")
+def main():
+    """From plankton images to global maps and stocks, with their uncertainty.
+
+    RECIPE is a YAML file, or the name of a shipped recipe such as demo or
+    drago2022.
+    """
+
+
+@main.command()
+@_options
+def check(recipe, runs, jobs, quiet):
+    """Resolve every name of RECIPE and print the plan; compute nothing."""
+    pipeline, study = _open(recipe, runs, jobs, quiet)
+    for line in pipeline.check(study):
+        click.echo(line)
+    for sentence in pipeline.method_warnings(study.recipe):
+        click.echo(f"warning: {sentence}", err=True)
+
+
+@main.command()
+@_options
+@click.option("--force", is_flag=True, help="Run every stage again.")
+@click.option("--stop-after", type=click.Choice(["match", "fit", "map", "budget", "figures"]), default="figures", show_default=True)
+def run(recipe, runs, jobs, quiet, force, stop_after):
+    """Run the stages of RECIPE; finished ones are skipped."""
+    pipeline, study = _open(recipe, runs, jobs, quiet)
+    pipeline.check(study)
+    pipeline.run(study, force=force, stop_after=stop_after)
+    click.echo(f"results are in {study.out}")
+
+
+@main.command()
+@_options
+def compare(recipe, runs, jobs, quiet):
+    """Print published numbers, or the known truth, beside those of a run."""
+    _, study = _open(recipe, runs, jobs, quiet)
+    module = import_module("aqqua_dist.compare")
+    click.echo(module.as_text(module.compare(study)))
+
+
+@main.command()
+@_options
+def figures(recipe, runs, jobs, quiet):
+    """Draw the figures again from the files of a run."""
+    pipeline, study = _open(recipe, runs, jobs, quiet)
+    pipeline.figures(study)
+    for path in sorted((study.out / "figures").glob("*.png")):
+        click.echo(path)
+
+
+@main.command()
+def schema():
+    """Print the JSON schema of a recipe, for editors that complete YAML."""
+    recipe = import_module("aqqua_dist.recipe")
+    click.echo(import_module("json").dumps(recipe.json_schema(), indent=1))
