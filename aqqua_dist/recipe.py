@@ -3,210 +3,34 @@
 import difflib
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Literal, Union
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from aqqua_dist.errors import RecipeError, UserError
-
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(min_length=1, pattern=r"^[^\s/\\][^/\\\n]*$")]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are faults, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Zone(Section):
-    """A depth interval (m, positive down)."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]+$")]
-    top: Annotated[float, Field(ge=0)]
-    bottom: Positive
-
-    @model_validator(mode="after")
-    def _ordered(self):
-        if not self.top < self.bottom:
-            raise ValueError(f"zone {self.name!r}: top {self.top} m must be above bottom {self.bottom} m")
-        return self
-
-
-class Grid(Section):
-    """The study grid and the sphere that its areas are computed on."""
-
-    resolution: Positive = 1.0
-    earth_radius_km: Annotated[float, Field(gt=6000, lt=6500)] = 6371.0072
-    clip_at_sea_floor: bool = True
-
-
-class Columns(Section):
-    """Column of the observations' file for each of our columns."""
-
-    y: str
-    lat: str = "lat"
-    lon: str = "lon"
-    taxon: str | None = None
-    zone: str | None = None
-    month: str | None = None
-    effort: str | None = None
-    cruise: str | None = None
-    split: str | None = None
-
-
-class SplitFiles(Section):
-    """A published split: files that hold the training and the test rows."""
-
-    train: str
-    test: str
-    y: str
-
-
-class TableObservations(Section):
-    """Observations in a table, one row per cell or per sample and taxon."""
-
-    kind: Literal["table"]
-    path: Union[str, dict[str, str]]
-    columns: Columns
-    quantity: Literal["carbon_biomass", "number_concentration", "biovolume_concentration"]
-    units: str
-    taxon: Name | None = None
-    rows: Literal["cells", "samples"] = "cells"
-    duplicates: Literal["refuse", "average"] = "refuse"
-    split_files: SplitFiles | None = None
-
-    @model_validator(mode="after")
-    def _one_taxon_source(self):
-        if (self.columns.taxon is None) == (self.taxon is None):
-            raise ValueError("give either columns.taxon (a column) or taxon (one name for all rows)")
-        return self
-
-
-class VirtualObservations(Section):
-    """A simulated survey of taxa whose true stock is known."""
-
-    kind: Literal["virtual"]
-    quantity: Literal["carbon_biomass", "number_concentration"] = "carbon_biomass"
-    cruises: Count = 60
-    cruise_sd: Annotated[float, Field(ge=0, le=2)] = 0.4
-
-
-class TablePredictors(Section):
-    """Predictors that stand in the observations' file and in a grid file."""
-
-    kind: Literal["table"]
-    path: Union[str, dict[str, str]]
-    names: Annotated[dict[str, str], Field(min_length=1)]
-    lat: str = "lat"
-    lon: str = "lon"
-
-
-class LayerPredictors(Section):
-    """Predictors taken from the catalogue of environmental layers."""
-
-    kind: Literal["layers"]
-    names: Annotated[list[str], Field(min_length=1)]
-    monthly: bool = False
-
-
-class Published(Section):
-    """Settings that a paper found for one target."""
-
-    taxon: str
-    zone: str
-    learning_rate: Positive
-    max_depth: Count
-    min_child_weight: Annotated[float, Field(ge=0)]
-    rounds: Count
-
-
-class SearchGrid(Section):
-    """Values to try; every combination is one setting."""
-
-    learning_rate: Annotated[list[Positive], Field(min_length=1)] = [0.05, 0.075, 0.1]
-    max_depth: Annotated[list[Count], Field(min_length=1)] = [2, 4, 6]
-    min_child_weight: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = [1, 3, 5]
-
-
-class Model(Section):
-    """The learned response of a target to its predictors."""
-
-    objective: Literal["count:poisson", "reg:tweedie", "reg:gamma", "reg:squarederror"] = "count:poisson"
-    tree_method: Literal["exact", "hist", "approx"] = "hist"
-    base_score: Positive | None = None
-    response_scale: Literal["drago2022", "mean"] = "mean"
-    effort_weight: bool = False
-    rounds: Count = 300
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
-    max_depth: Annotated[int, Field(ge=1, le=20)] = 4
-    min_child_weight: Annotated[float, Field(ge=0)] = 3.0
-    subsample: Annotated[float, Field(gt=0, le=1)] = 0.5
-    search: Literal["none", "grid", "published"] = "none"
-    grid: SearchGrid = SearchGrid()
-    published: list[Published] = []
-
-
-class Members(Section):
-    """The draws whose spread is the uncertainty."""
-
-    scheme: Literal["folds", "cruise_bootstrap"] = "cruise_bootstrap"
-    folds: Annotated[int, Field(ge=2)] = 5
-    repeats: Count = 20
-    n: Annotated[int, Field(ge=2)] = 100
-    test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-    @property
-    def count(self):
-        """Number of members (int)."""
-        return self.folds * self.repeats if self.scheme == "folds" else self.n
-
-
-class Validation(Section):
-    """Cross-validation schemes that every target reports side by side."""
-
-    folds: Annotated[int, Field(ge=2)] = 5
-    block_size: Annotated[float, Field(gt=0, le=90)] = 10.0
-
-
-class Budget(Section):
-    """Regions in which the totals are summed."""
-
-    latitude_band: Positive = 10.0
-    basins: bool = True
-
-
-class Reference(Section):
-    """A published number, to print beside ours."""
-
-    taxon: str
-    zone: str
-    statistic: Literal["stock", "stock_sum_cell_sd", "rmse_scaled", "r2_correl"]
-    value: float
-    sd: float | None = None
-    units: str
-    source: str
-
-
-class ReferenceMap(Section):
-    """A published map, to correlate with ours (a table with lat and lon)."""
-
-    taxon: str
-    zone: str
-    path: str
-    column: str
-    source: str
-
-
-class Creator(Section):
-    """Who answers for the maps (ACDD)."""
-
-    name: str
-    institution: str = ""
-    email: str = ""
-    url: str = ""
+from aqqua_dist.sections import (
+    Budget,
+    Columns,
+    Creator,
+    Grid,
+    LayerPredictors,
+    Members,
+    Model,
+    Name,
+    Published,
+    Reference,
+    ReferenceMap,
+    SearchGrid,
+    Section,
+    SplitFiles,
+    TableObservations,
+    TablePredictors,
+    Validation,
+    VirtualObservations,
+    Zone,
+)
 
 
 class Recipe(Section):
@@ -244,42 +68,96 @@ class Recipe(Section):
         return self
 
 
-def _cross_faults(recipe):
+def _cross_faults(parts):
+    """Faults between sections; `parts` holds the sections that are sound."""
     faults = []
-    zones = [zone.name for zone in recipe.zones]
-    faults += [f"zones: name {z!r} stands {zones.count(z)} times, allowed is once" for z in sorted(set(zones)) if zones.count(z) > 1]
-    for place, section in (("observations", recipe.observations), ("predictors", recipe.predictors)):
-        path = getattr(section, "path", None)
-        if isinstance(path, dict) and sorted(path) != sorted(zones):
-            faults.append(f"{place}.path: zones {sorted(path)} differ from the recipe's zones {sorted(zones)}")
-    virtual = recipe.observations.kind == "virtual"
-    if virtual and recipe.predictors.kind != "layers":
-        faults.append("predictors.kind: a virtual survey needs 'layers', not 'table'")
-    if getattr(recipe.observations, "rows", None) == "samples" and recipe.predictors.kind == "table":
-        faults.append("observations.rows: 'samples' needs predictors.kind 'layers'; with 'table' use 'cells'")
-    if getattr(recipe.predictors, "monthly", False) and not virtual and recipe.observations.columns.month is None:
-        faults.append("observations.columns.month: monthly predictors need the column that holds the month (1-12)")
-    if recipe.members.scheme == "folds" and recipe.members.count < 2:
-        faults.append(f"members: {recipe.members.count} member, at least 2 are needed")
-    faults += _model_faults(recipe, zones, virtual)
+    for needed, find in _CROSS:
+        if all(hasattr(parts, name) for name in needed):
+            faults += find(parts)
     return faults
 
 
-def _model_faults(recipe, zones, virtual):
-    faults = []
-    if recipe.model.search == "published" and not recipe.model.published:
-        faults.append("model.published: search 'published' needs at least one entry")
-    if recipe.model.effort_weight and not virtual and recipe.observations.columns.effort is None:
-        faults.append("observations.columns.effort: model.effort_weight needs the column of sampled volume")
-    if recipe.model.search == "grid" and recipe.model.objective != "count:poisson":
-        faults.append(f"model.objective: the grid search uses the Poisson likelihood, not {recipe.model.objective!r}")
-    if recipe.model.search == "grid" and recipe.members.scheme != "folds":
-        faults.append("members.scheme: the grid search needs 'folds', the resamples that it is scored on")
-    for place, entries in (("model.published", recipe.model.published), ("published", recipe.published), ("published_maps", recipe.published_maps)):
+def _zone_faults(parts):
+    zones = [zone.name for zone in parts.zones]
+    faults = [f"zones: name {z!r} stands {zones.count(z)} times, allowed is once" for z in sorted(set(zones)) if zones.count(z) > 1]
+    for place in ("observations", "predictors"):
+        path = getattr(getattr(parts, place, None), "path", None)
+        if isinstance(path, dict) and sorted(path) != sorted(zones):
+            faults.append(f"{place}.path: zones {sorted(path)} differ from the recipe's zones {sorted(zones)}")
+    section = getattr(parts, "observations", None)
+    if isinstance(getattr(section, "path", None), str) and len(zones) > 1 and section.columns.zone is None:
+        faults.append(f"observations.path: one file for {len(zones)} zones needs columns.zone, or give one file per zone")
+    lists = (("model.published", getattr(getattr(parts, "model", None), "published", [])),
+             ("published", getattr(parts, "published", [])), ("published_maps", getattr(parts, "published_maps", [])))
+    for place, entries in lists:
         for number, entry in enumerate(entries):
             if entry.zone not in zones:
                 faults.append(f"{place}.{number}.zone: {entry.zone!r} is not a zone of this recipe; choose from {zones}")
     return faults
+
+
+def _source_faults(parts):
+    observations, predictors, faults = parts.observations, parts.predictors, []
+    virtual = observations.kind == "virtual"
+    if virtual and predictors.kind != "layers":
+        faults.append("predictors.kind: a virtual survey needs 'layers', not 'table'")
+    if getattr(observations, "rows", None) == "samples" and predictors.kind == "table":
+        faults.append("observations.rows: 'samples' needs predictors.kind 'layers'; with 'table' use 'cells'")
+    if getattr(predictors, "monthly", False) and not virtual and observations.columns.month is None:
+        faults.append("observations.columns.month: monthly predictors need the column that holds the month (1-12)")
+    return faults
+
+
+def _effort_faults(parts):
+    virtual = parts.observations.kind == "virtual"
+    if parts.model.effort_weight and not virtual and parts.observations.columns.effort is None:
+        return ["observations.columns.effort: model.effort_weight needs the column of sampled volume"]
+    return []
+
+
+def _search_faults(parts):
+    model, faults = parts.model, []
+    if model.search == "published" and not model.published:
+        faults.append("model.published: search 'published' needs at least one entry")
+    if model.search == "grid" and model.objective != "count:poisson":
+        faults.append(f"model.objective: the grid search uses the Poisson likelihood, not {model.objective!r}")
+    if model.search == "grid" and parts.members.scheme != "folds":
+        faults.append(f"members.scheme: the grid search needs 'folds', the resamples that it is scored on, not {parts.members.scheme!r}")
+    if model.response_scale == "drago2022" and model.objective != "count:poisson":
+        faults.append(f"model.response_scale: 'drago2022' makes counts for 'count:poisson', not {model.objective!r}")
+    return faults
+
+
+def _split_faults(parts):
+    if getattr(parts.observations, "split_files", None) is None:
+        return []
+    one_taxon = parts.observations.taxon is not None or (parts.taxa != "all" and len(parts.taxa) == 1)
+    if one_taxon and len(parts.zones) == 1:
+        return []
+    return [f"observations.split_files: a split is of one taxon and one zone, the recipe has taxa {parts.taxa!r} and {len(parts.zones)} zones"]
+
+
+_CROSS = (
+    (("zones",), _zone_faults),
+    (("observations", "predictors"), _source_faults),
+    (("observations", "model"), _effort_faults),
+    (("model", "members"), _search_faults),
+    (("observations", "taxa", "zones"), _split_faults),
+)
+
+
+def _sound_parts(content):
+    """Sections that are valid on their own, defaults included."""
+    parts = SimpleNamespace()
+    for name, field in Recipe.model_fields.items():
+        if name not in content and field.is_required():
+            continue
+        one = create_model("Part", __base__=Section, **{name: (field.annotation, field)})
+        try:
+            setattr(parts, name, getattr(one.model_validate({n: v for n, v in content.items() if n == name}), name))
+        except ValidationError:
+            continue
+    return parts
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -329,7 +207,8 @@ def parse(text, place="recipe"):
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(place, _faults(error)) from None
+        found = _faults(error)
+        raise RecipeError(place, found + [f for f in _cross_faults(_sound_parts(content)) if f not in found]) from None
 
 
 def load(path):
