@@ -110,7 +110,7 @@ def total_table(regions, totals, spread, sizes, units):
     return table[(table["member"] >= 0) | table["total"].notna()].reset_index(drop=True)
 
 
-def summarise(totals):
+def summarise(totals, *, widening=1.0):
     """Mean, spread and interval of the members' totals of each region.
 
     Where a full fit exists it is the estimate and the interval is log-normal
@@ -123,6 +123,9 @@ def summarise(totals):
     totals : pandas.DataFrame
         Columns ``quantity, taxon, zone, region_set, region, member, total,
         sum_cell_sd, area, volume, units``.
+    widening : float
+        Factor on the standard deviation of the log-normal interval; it
+        changes no other column.
 
     Returns
     -------
@@ -136,13 +139,13 @@ def summarise(totals):
     for key, group in totals.groupby(keys, sort=False):
         members = group.loc[group["member"] >= 0, "total"].to_numpy()
         full = group.loc[group["member"] == -1, "total"].to_numpy()
-        row = dict(zip(keys, key, strict=True)) | summarise_members(members, full[0] if full.size else None)
+        row = dict(zip(keys, key, strict=True)) | summarise_members(members, full[0] if full.size else None, widening=widening)
         row |= {name: group[name].iloc[0] for name in ("sum_cell_sd", "area", "volume", "units")}
         rows.append(row | {"members": len(members)})
     return pd.DataFrame(rows)
 
 
-def summarise_members(members, full=None):
+def summarise_members(members, full=None, *, widening=1.0):
     """Summary of one total.
 
     Parameters
@@ -151,6 +154,8 @@ def summarise_members(members, full=None):
         The members' totals, shape (n,).
     full : float, optional
         Total of the full fit.
+    widening : float
+        Factor on the standard deviation of the log-normal interval.
 
     Returns
     -------
@@ -167,6 +172,6 @@ def summarise_members(members, full=None):
     if full is not None:
         found["estimate"] = float(full)
         if full > 0 and (members > 0).all() and len(members) > 1:
-            width = 1.959964 * np.log(members).std(ddof=1)
-            found |= {"low": float(full * np.exp(-width)), "high": float(full * np.exp(width)), "interval": "lognormal"}
+            width = 1.959964 * widening * np.log(members).std(ddof=1)
+            found |= {"low": float(full * np.exp(-width)), "high": float(full * np.exp(width)), "interval": "lognormal" if widening == 1 else f"lognormal, sd x {widening:g}"}
     return found

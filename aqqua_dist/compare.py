@@ -30,6 +30,7 @@ def compare(context):
     budget = artefact.read_parquet(context.out / "budget" / "budget.parquet")
     mapped = set(zip(budget["taxon"], budget["zone"], strict=True))
     rows = [_number(context, entry, budget) for entry in context.recipe.published if (entry.taxon, entry.zone) in mapped]
+    rows += [row for entry in context.recipe.model.published if (entry.taxon, entry.zone) in mapped for row in _settings(context, entry)]
     rows += [_map(context, entry) for entry in context.recipe.published_maps if (entry.taxon, entry.zone) in mapped]
     if context.recipe.observations.kind == "virtual":
         rows += _truth(context, budget)
@@ -52,6 +53,16 @@ def _number(context, entry, budget):
     values = found.loc[(found["scheme"] == "test") & (found["metric"] == entry.statistic), "value"]
     factor = 100 if entry.units == "%" else 1
     return row | {"ours": factor * values.mean(), "low": factor * values.quantile(0.025), "high": factor * values.quantile(0.975)}
+
+
+def _settings(context, entry):
+    """Settings that the search of the paper and that of this run found."""
+    ours = artefact.read_json(context.out / "fit" / Target(entry.taxon, entry.zone).key / "settings.json")
+    names = {"learning_rate": "learning_rate", "max_depth": "max_depth", "min_child_weight": "min_child_weight", "rounds": "n_rounds"}
+    found = "published setting, given to this run" if context.recipe.model.search == "published" else "published setting"
+    return [{
+        "taxon": entry.taxon, "zone": entry.zone, "statistic": name, "published": float(getattr(entry, name)), "ours": float(ours[key]),
+        "low": np.nan, "high": np.nan, "units": "1", "source": found} for name, key in names.items()]
 
 
 def _map(context, entry):

@@ -9,10 +9,11 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from aqqua_dist import __version__
 from aqqua_dist.errors import UserError
 
 _REPORTED = (
-    "aqqua-dist", "numpy", "pandas", "xarray", "scikit-learn", "xgboost-cpu", "xgboost", "scipy", "netCDF4", "pyarrow",
+    "numpy", "pandas", "xarray", "scikit-learn", "xgboost-cpu", "xgboost", "scipy", "netCDF4", "pyarrow",
 )
 
 
@@ -87,7 +88,7 @@ def software_versions():
     dict of str to str
         Distribution name to version.
     """
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "aqqua-dist": __version__}
     for name in _REPORTED:
         try:
             found[name] = metadata.version(name)

@@ -167,10 +167,17 @@ class Validation(Section):
 
 
 class Budget(Section):
-    """Regions in which the totals are summed."""
+    """Regions in which the totals are summed, and the width of their intervals.
+
+    Members that draw cruises are one model family on one survey, so that
+    their spread is too small; `interval_widening` multiplies the standard
+    deviation of the log-normal interval by a factor that the author has
+    measured on virtual surveys.
+    """
 
     latitude_band: Positive = 10.0
     basins: bool = True
+    interval_widening: Annotated[float, Field(ge=1, le=5)] = 1.0
 
 
 class Reference(Section):

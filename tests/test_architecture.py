@@ -14,7 +14,7 @@ PACKAGE = ROOT / "aqqua_dist"
 
 # A module imports modules of lower levels only.
 LEVELS = {
-    "errors": 0, "paths": 0, "provenance": 0, "vocabulary": 0, "units": 0, "grid": 0, "recipe": 0,
+    "errors": 0, "paths": 0, "provenance": 0, "vocabulary": 0, "units": 0, "grid": 0, "sections": 0, "recipe": 0,
     "boosting": 0, "estimators": 0, "applicability": 0, "artefact": 0,
     "readers": 1, "readers.*": 1, "search": 1, "validation": 1, "layers": 1, "regions": 1, "bridge": 1,
     "budget": 1, "virtual": 1, "plots": 1, "taxonomy": 1, "cf": 1,
@@ -26,9 +26,12 @@ FOUNDATION = {"errors"}
 # The only imports within a level, each with its reason.
 SAME_LEVEL = {
     ("paths", "errors"): "user errors",
+    ("recipe", "sections"): "a recipe is made of sections",
+    ("vocabulary", "paths"): "its table is a file of the package",
     ("estimators", "boosting"): "an ensemble is made of boosted trees",
     ("artefact", "provenance"): "every file carries its provenance",
     ("stages.*", "stages.context"): "what every stage knows about the run",
+    ("stages.mapping", "stages.fitting"): "the rows of a fit, for its area of applicability",
     ("pipeline", "stages"): "the order of the stages",
     ("pipeline", "stages.*"): "the order of the stages",
     ("compare", "stages.context"): "where a run lies",
@@ -40,7 +43,7 @@ LAZY = {"__init__", "cli"}
 LIMITS = {"module": 400, "function": 50, "arguments": 6, "figure": 80, "dots": 3, "chain": 7}
 VAGUE = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 DISTRIBUTION = {
-    "sklearn": "scikit-learn", "yaml": "pyyaml", "cf_xarray": "cf-xarray", "netCDF4": "netcdf4", "xgboost": "xgboost-cpu",
+    "sklearn": "scikit-learn", "yaml": "pyyaml", "cf_xarray": "cf-xarray", "netCDF4": "netcdf4", "PIL": "pillow", "xgboost": "xgboost-cpu",
 }
 FIGURE_MAY_IMPORT = {"artefact", "errors", "paths", "plots", "vocabulary", "units", "provenance"}
 

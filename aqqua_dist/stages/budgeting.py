@@ -38,7 +38,7 @@ def run(context, targets, content):
     """
     totals = pd.concat(
         [artefact.read_parquet(context.out / "map" / f"{t.key}_totals.parquet") for t in targets], ignore_index=True)
-    table = budget.summarise(totals)
+    table = budget.summarise(totals, widening=context.recipe.budget.interval_widening)
     origin = provenance(context, "budget", content)
     folder = context.out / "budget"
     files = [folder / "budget.parquet", folder / "budget.csv"]
