@@ -86,6 +86,7 @@ def compare(recipe, runs, jobs, quiet):
     _, study = _open(recipe, runs, jobs, quiet)
     module = import_module("aqqua_dist.compare")
     click.echo(module.as_text(module.compare(study)))
+    click.echo(module.meaning(study.recipe))
 
 
 @main.command()

@@ -90,6 +90,26 @@ def _truth(context, budget):
     return rows
 
 
+def meaning(recipe):
+    """What the range beside our values says.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The study.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    if recipe.members.scheme == "folds":
+        return "The range holds 95 % of the fold models: it is model stability, not a confidence interval."
+    wide = recipe.budget.interval_widening
+    factor = f", widened by {wide:g} as the recipe says" if wide != 1 else ""
+    return f"The range is a log-normal 95 % interval around the fit to all rows, from members that draw cruises{factor}."
+
+
 def as_text(table):
     """Comparison as aligned text.
 
@@ -111,7 +131,7 @@ def as_text(table):
     frame = pd.DataFrame({
         "taxon": table["taxon"], "zone": table["zone"], "statistic": table["statistic"],
         "published or true": table["published"].map(shown), "ours": table["ours"].map(shown),
-        "ours, 95 %": [f"{shown(a)} to {shown(b)}" if pd.notna(a) else "" for a, b in zip(table["low"], table["high"], strict=True)],
+        "range of ours": [f"{shown(a)} to {shown(b)}" if pd.notna(a) else "" for a, b in zip(table["low"], table["high"], strict=True)],
         "difference %": table["difference_percent"].map(lambda v: "" if pd.isna(v) else f"{v:+.1f}"),
         "units": table["units"], "source": table["source"],
     })

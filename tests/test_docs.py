@@ -4,12 +4,13 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
 
 import aqqua_dist
-from aqqua_dist import recipe
+from aqqua_dist import layers, recipe, virtual
 from aqqua_dist.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,6 +81,26 @@ def test_readme_recipe_is_checked_with_its_table(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, ["check", "my_survey.yaml"])
     assert done.exit_code == 0, done.output
+
+
+def test_readme_recipe_runs_on_a_survey(tmp_path):
+    """The recipe of the README on a full table: a virtual survey written the way the README asks for it."""
+    (text,) = blocks("README.md", "yaml")
+    text = text.replace("resolution: 2", "resolution: 4").replace("n: 100", "n: 6").replace("count:poisson\"", "count:poisson\", rounds: 40")
+    names = ["temperature", "salinity", "wind_speed", "solar_radiation", "bathymetry", "distance_to_coast"]
+    zone = recipe.parse(text, "README.md").zones
+    cube = layers.build_cube(names, zone, resolution=4, monthly=True, clip=True)
+    taxa = virtual.choose_taxa(["virtual copepod", "virtual rhizarian"])
+    samples, counts = virtual.simulate_survey(taxa, cube, n_cruises=25, seed=1, cruise_sd=0)
+    table = virtual.concentrations(samples, counts, taxa).drop(columns="zone")
+    table.rename(columns={"effort": "volume", "y": "carbon"}).to_csv(tmp_path / "samples.csv", index=False)
+    (tmp_path / "my_survey.yaml").write_text(text)
+    done = CliRunner().invoke(main, ["run", str(tmp_path / "my_survey.yaml"), "--runs", str(tmp_path / "runs"), "--stop-after", "budget"])
+    assert done.exit_code == 0, done.output
+    stocks = pd.read_csv(tmp_path / "runs" / "my_survey" / "budget" / "budget.csv").query("region == 'global'").set_index("taxon")
+    truth = virtual.true_totals(taxa, cube).query("region == 'global'").set_index("taxon")["total"]
+    assert (stocks["estimate"] / truth).to_numpy() == pytest.approx(1, abs=0.3)
+    assert set(stocks["interval"]) == {"lognormal"}
 
 
 def test_readme_recipe_with_a_fault_is_refused():

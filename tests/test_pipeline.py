@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -164,6 +167,22 @@ def test_thickness_is_clipped_at_the_sea_floor_only_where_the_recipe_says_so(don
     pipeline.run(full, stop_after="match")
     whole = artefact.read_netcdf(full.out / "match" / "cube.nc")["thickness"]
     assert set(np.unique(whole.sel(zone="200-500").to_numpy()[np.isfinite(whole.sel(zone="200-500").to_numpy())])) == {300.0}
+
+
+@pytest.mark.parametrize("target", [TARGETS[0], TARGETS[3]])
+def test_maps_pass_the_compliance_checker_with_full_marks(done, tmp_path, target):
+    context, _ = done
+    path = context.out / "map" / f"{target}.nc"
+    report = tmp_path / "report.json"
+    checker = ["--test=cf:1.11", "--test=acdd:1.3", "--skip-checks=check_taxa", "--criteria=strict", "--format=json_new"]
+    command = [Path(sys.executable).parent / "compliance-checker", *checker, f"--output={report}", path]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert report.exists(), shown.stderr
+    (found,) = json.loads(report.read_text()).values()
+    for test, priorities in (("cf:1.11", "all_priorities"), ("acdd:1.3", "high_priorities")):
+        assert found[test]["possible_points"] > 50
+        lost = [(check["name"], check["msgs"]) for check in found[test][priorities] if check["value"][0] < check["value"][1]]
+        assert lost == []
 
 
 def test_scores_hold_random_and_blocked_folds_side_by_side(done):
