@@ -14,10 +14,10 @@ from aqqua_dist.errors import UserError
 from aqqua_dist.vocabulary import quantity as vocabulary_entry
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
-DIGITS = 3
-"""Significant decimal digits that a rounded variable keeps."""
-RELATIVE_ERROR = 5e-3
-"""Largest relative error of a variable rounded to `DIGITS` digits."""
+KEPT_BITS = 7
+"""Bits of the mantissa that a rounded variable keeps."""
+RELATIVE_ERROR = 2.0 ** -(KEPT_BITS + 1)
+"""Largest relative error of a rounded variable (0.4 %)."""
 FILL = np.float32(9.96921e36)
 BYTE_FILL = np.int8(-127)
 _STATISTICS = {
@@ -51,6 +51,10 @@ class MapAbout:
         Number of members.
     source : str
         Method and data in one line.
+    lossless : bool
+        Keep every bit. Otherwise estimates, their spread and the
+        dissimilarity index are rounded to `KEPT_BITS` bits of the mantissa
+        (relative error at most 0.4 %), which more than halves the file.
     """
 
     title: str
@@ -65,6 +69,7 @@ class MapAbout:
     member_scheme: str
     n_members: int
     source: str
+    lossless: bool = False
 
 
 def map_dataset(fields, *, quantity, taxon, zone, grid, about):
@@ -92,8 +97,8 @@ def map_dataset(fields, *, quantity, taxon, zone, grid, about):
     -------
     xarray.Dataset
         Variables ``<quantity>[_annual][_sd, _q025, _q50, _q975]``,
-        ``applicability``, ``dissimilarity_index``, ``cell_area``,
-        ``thickness``; write it with `encoding`.
+        ``applicability``, ``cell_area``, ``thickness``, and the auxiliary
+        coordinate ``dissimilarity_index``; write it with `encoding`.
 
     Raises
     ------
@@ -106,33 +111,60 @@ def map_dataset(fields, *, quantity, taxon, zone, grid, about):
     data = {}
     for key, field in fields.items():
         name, attrs = _described(key, entry, fields)
+        if key != "applicability" and not about.lossless:
+            field, attrs = field.copy(data=bit_round(field.to_numpy())), attrs | {"quantization_nsb": np.int32(KEPT_BITS)}
         data[name] = _placed(field, taxon, zone[0]).assign_attrs(attrs)
     data["thickness"] = _exact(grid["thickness"], "thickness").expand_dims(zone=[zone[0]])
     data["cell_area"] = _exact(grid["cell_area"], "cell_area")
     dataset = xr.Dataset(data).transpose("taxon", "month", "zone", "lat", "lon", missing_dims="ignore")
     dataset = _with_coordinates(dataset, taxon, zone)
+    if "dissimilarity_index" in dataset:  # locates a cell in predictor space; as data it would need a standard name, and there is none
+        dataset = dataset.set_coords("dissimilarity_index")
     dataset.attrs = _global_attributes(dataset, entry, taxon, zone, about)
     return dataset
 
 
-def encoding(dataset, *, lossless=False):
+def bit_round(values):
+    """Real numbers rounded to the `KEPT_BITS` leading bits of their mantissa.
+
+    The cleared bits make a file small; halves go to the even neighbour, so
+    that sums stay unbiased (Kouznetsov 2021, doi 10.5194/gmd-14-377-2021).
+
+    Parameters
+    ----------
+    values : array_like
+        Any shape and unit.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, same shape; zero, NaN and infinite values are kept, others
+        have a relative error of at most `RELATIVE_ERROR`.
+    """
+    values = np.array(values, dtype="float32", order="C")
+    bits, cleared = values.view("uint32"), np.uint32(23 - KEPT_BITS)
+    one = np.uint32(1)
+    rounded = bits + ((one << (cleared - one)) - one + ((bits >> cleared) & one))
+    rounded &= ~((one << cleared) - one)
+    return np.where(np.isfinite(values), rounded.view("float32"), values)
+
+
+def encoding(dataset):
     """How the variables of a map are stored.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         From `map_dataset`.
-    lossless : bool
-        Keep every bit; otherwise real numbers keep three significant
-        digits (relative error at most 5e-3), which halves the file.
 
     Returns
     -------
     dict of str to dict
-        Per variable, for `aqqua_dist.artefact.write_netcdf`.
+        Per variable, for `aqqua_dist.artefact.write_netcdf`: zlib level 1,
+        one map per chunk, fill values where cells can be missing.
     """
     found = {name: {"_FillValue": None} for name, v in dataset.variables.items() if v.dtype.kind in "fiu"}
-    for name, variable in dataset.data_vars.items():
+    for name, variable in dataset.variables.items():
         if variable.dims[-2:] != ("lat", "lon"):
             continue
         found[name] = {"zlib": True, "complevel": 1, "chunksizes": _chunks(variable)}
@@ -142,8 +174,6 @@ def encoding(dataset, *, lossless=False):
             found[name] |= {"dtype": "float64", "_FillValue": None if name == "cell_area" else float(FILL)}
         else:
             found[name] |= {"dtype": "float32", "_FillValue": FILL}
-            if not lossless:
-                found[name] |= {"significant_digits": DIGITS, "quantize_mode": "GranularBitRound"}
     return found
 
 
@@ -211,7 +241,7 @@ def _described(key, entry, fields):
             attrs["standard_name"] += " standard_error"
         return f"{name}_{stem}", attrs | extra | {"coverage_content_type": "qualityInformation"}
     beside = [f"{name}_{s}" for s in _STATISTICS if s + ("_annual" if annual else "") in fields]
-    beside += [q for q in ("applicability", "dissimilarity_index") if q in fields]
+    beside += ["applicability"] if "applicability" in fields else []
     return name, attrs | ({"ancillary_variables": " ".join(beside)} if beside else {})
 
 
@@ -263,10 +293,9 @@ def _global_attributes(dataset, entry, taxon, zone, about):
     corners = [(south, west), (north, west), (north, east), (south, east), (south, west)]
     ring = ", ".join(f"{lat:g} {lon:g}" for lat, lon in corners)
     remark = f" Taxon {taxon.name}: {taxon.note}." if taxon.note else ""
-    named = {
-        "creator_name": about.creator_name, "creator_email": about.creator_email, "creator_url": about.creator_url,
-        "institution": about.institution, "references": ", ".join(about.references),
-    }
+    named = {"institution": about.institution, "creator_institution": about.institution, "references": ", ".join(about.references)}
+    for role in ("creator", "publisher"):
+        named |= {f"{role}_name": about.creator_name, f"{role}_email": about.creator_email, f"{role}_url": about.creator_url}
     return {
         "Conventions": CONVENTIONS, "title": about.title, "summary": about.summary,
         "keywords": f"plankton, habitat model, {entry.long_name}, {taxon.name}, global ocean, {zone[0]} m",
@@ -276,14 +305,22 @@ def _global_attributes(dataset, entry, taxon, zone, about):
         "estimate": about.estimate, "member_scheme": about.member_scheme, "n_members": np.int32(about.n_members),
         "comment": (
             f"{entry.name} is the {about.estimate}. Spread over {about.n_members} members: {about.member_scheme}. "
-            "A variable with an attribute that starts with _Quantize is rounded, with a relative error of at most "
-            f"{RELATIVE_ERROR:g}.{remark}"),
-        "geospatial_lat_min": south, "geospatial_lat_max": north, "geospatial_lat_units": "degrees_north",
-        "geospatial_lon_min": west, "geospatial_lon_max": east, "geospatial_lon_units": "degrees_east",
-        "geospatial_lat_resolution": f"{np.diff(dataset['lat']).mean():g} degrees",
-        "geospatial_lon_resolution": f"{np.diff(dataset['lon']).mean():g} degrees",
+            f"Variables with quantization_nsb keep that many bits of the mantissa (relative error at most {RELATIVE_ERROR:.2g}). "
+            f"Variables without standard_name have none in the CF table.{remark}"),
+        **_centres(dataset, "lat", "north"), **_centres(dataset, "lon", "east"),
         "geospatial_vertical_min": float(zone[1]), "geospatial_vertical_max": float(zone[2]),
-        "geospatial_vertical_units": "m", "geospatial_vertical_positive": "down",
+        "geospatial_vertical_resolution": f"{zone[2] - zone[1]:g} m", "geospatial_vertical_units": "m",
+        "geospatial_vertical_positive": "down",
         "geospatial_bounds": f"POLYGON (({ring}))", "geospatial_bounds_crs": "EPSG:4326",
         "geospatial_bounds_vertical_crs": "EPSG:5831",
     } | {name: value for name, value in named.items() if value}
+
+
+def _centres(dataset, axis, direction):
+    """Extent of the cell centres, as the checker compares it; the cells' edges are in geospatial_bounds."""
+    values = dataset[axis].to_numpy()
+    return {
+        f"geospatial_{axis}_min": float(values[0]), f"geospatial_{axis}_max": float(values[-1]),
+        f"geospatial_{axis}_units": f"degrees_{direction}",
+        f"geospatial_{axis}_resolution": f"{np.diff(values).mean():g} degrees",
+    }
