@@ -17,7 +17,7 @@ LEVELS = {
     "errors": 0, "paths": 0, "provenance": 0, "vocabulary": 0, "units": 0, "grid": 0, "sections": 0, "recipe": 0,
     "boosting": 0, "estimators": 0, "applicability": 0, "artefact": 0,
     "readers": 1, "readers.*": 1, "search": 1, "validation": 1, "layers": 1, "regions": 1, "bridge": 1,
-    "budget": 1, "virtual": 1, "plots": 1, "taxonomy": 1, "cf": 1,
+    "budget": 1, "virtual": 1, "plots": 1, "worldmap": 1, "taxonomy": 1, "cf": 1,
     "stages": 2, "stages.*": 2, "pipeline": 2, "compare": 2, "report": 2,
     "cli": 3, "__main__": 3,
 }
@@ -32,6 +32,7 @@ SAME_LEVEL = {
     ("artefact", "provenance"): "every file carries its provenance",
     ("stages.*", "stages.context"): "what every stage knows about the run",
     ("stages.mapping", "stages.fitting"): "the rows of a fit, for its area of applicability",
+    ("plots", "worldmap"): "the print style of every figure",
     ("pipeline", "stages"): "the order of the stages",
     ("pipeline", "stages.*"): "the order of the stages",
     ("compare", "stages.context"): "where a run lies",
@@ -45,7 +46,7 @@ VAGUE = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 DISTRIBUTION = {
     "sklearn": "scikit-learn", "yaml": "pyyaml", "cf_xarray": "cf-xarray", "netCDF4": "netcdf4", "PIL": "pillow", "xgboost": "xgboost-cpu",
 }
-FIGURE_MAY_IMPORT = {"artefact", "errors", "paths", "plots", "vocabulary", "units", "provenance"}
+FIGURE_MAY_IMPORT = {"artefact", "errors", "paths", "plots", "worldmap", "vocabulary", "units", "provenance"}
 
 
 def module_name(path):

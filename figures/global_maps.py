@@ -1,0 +1,68 @@
+"""Maps of each target: best estimate, coefficient of variation, extrapolation."""
+
+import sys
+from pathlib import Path
+
+import xarray as xr
+
+from aqqua_dist import artefact, plots, worldmap
+from aqqua_dist.errors import UserError
+
+
+def panel_fields(dataset):
+    """What a map panel shows, from a map file; an annual mean where it is monthly."""
+    name = next(n for n in dataset if f"{n}_sd" in dataset and not n.endswith("_annual"))
+    shown = f"{name}_annual" if f"{name}_annual" in dataset else name
+    flat = dataset.reset_coords("dissimilarity_index").isel(taxon=0, zone=0)
+    estimate, spread = flat[shown], flat[f"{shown}_sd"]
+    inside = flat["applicability"].where(flat["dissimilarity_index"].notnull())
+    fields = xr.Dataset({
+        "estimate": estimate, "cv": 100 * (spread / estimate.where(estimate > 0)),
+        "dissimilarity_index": flat["dissimilarity_index"], "outside": 1 - inside})
+    return name, fields.mean("month", skipna=True) if "month" in fields.dims else fields
+
+
+def caption_of(dataset):
+    """What estimate, spread and hatching are."""
+    about, monthly = dataset.attrs, "month" in dataset.sizes
+    return (
+        f"a, estimate: {about.get('estimate', 'not recorded')}{', mean of the months' if monthly else ''}. "
+        f"b, standard deviation of the members divided by a; members: {about.get('member_scheme', 'not recorded')}. "
+        f"c, dissimilarity of the predictors to those of the training rows{', mean of the months' if monthly else ''}. "
+        f"Hatched: outside the area of applicability{' in more than half of the months' if monthly else ''}. Equal-area projection.")
+
+
+def draw(run):
+    """Maps of every target of a run.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        Folder of the run.
+
+    Returns
+    -------
+    list of tuple of (str, matplotlib.figure.Figure)
+        ``maps_<target>`` and its figure.
+    """
+    paths, figures = sorted((run / "map").glob("*.nc")), []
+    if not paths:
+        raise UserError(f"folder {str(run / 'map')!r} holds {len(paths)} maps, at least 1 is needed; run the stage map.")
+    for path in paths:
+        dataset = artefact.read_netcdf(path)
+        name, fields = panel_fields(dataset)
+        about, rows = dataset[name].attrs, run / "fit" / path.stem / "predictions.parquet"
+        depths = f"{float(dataset['zone_top'].item()):g}–{float(dataset['zone_bottom'].item()):g} m"
+        figure = worldmap.map_panel(
+            fields, label=worldmap.axis_text(about.get("long_name", name), about["units"]), caption=caption_of(dataset),
+            title=f"{plots.name_text(dataset['taxon'].item())}, {depths}: {about.get('long_name', name)}",
+            sites=artefact.read_parquet(rows) if rows.exists() else None)
+        figures.append((f"maps_{path.stem}", figure))
+    return figures
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    origin = artefact.read_provenance(folder / "budget" / "budget.parquet")
+    for stem, figure in draw(folder):
+        artefact.write_png(figure, folder / "figures" / f"{stem}.png", origin)

@@ -1,0 +1,48 @@
+"""Observed against predicted of each target, one panel per validation scheme."""
+
+import sys
+from pathlib import Path
+
+from aqqua_dist import artefact, plots
+from aqqua_dist.errors import UserError
+from aqqua_dist.vocabulary import quantity
+
+CAPTION = (
+    "Each point is a row of observations that the model had not seen. Dashed line: equality. R² is the coefficient of determination, "
+    "r² the squared correlation, over all rows of a panel. Axes are linear between zero and the lowest power of ten.")
+
+
+def quantity_of(run):
+    """Quantity of the run: that of its budget."""
+    return quantity(artefact.read_parquet(run / "budget" / "budget.parquet")["quantity"].iloc[0])
+
+
+def draw(run):
+    """Observed against predicted of every target of a run.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        Folder of the run.
+
+    Returns
+    -------
+    list of tuple of (str, matplotlib.figure.Figure)
+        ``observed_predicted_<target>`` and its figure.
+    """
+    paths, about, figures = sorted((run / "fit").glob("*/predictions.parquet")), quantity_of(run), []
+    if not paths:
+        raise UserError(f"folder {str(run / 'fit')!r} holds {len(paths)} tables of predictions, at least 1 is needed; run the stage fit.")
+    for path in paths:
+        table = artefact.read_parquet(path)
+        title = f"{plots.name_text(table['taxon'].iloc[0])}, {plots.name_text(table['zone'].iloc[0])}: observed against predicted"
+        figure = plots.observed_predicted(table, label=plots.axis_text(about.long_name, about.units), title=title, caption=CAPTION)
+        figures.append((f"observed_predicted_{path.parent.name}", figure))
+    return figures
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    origin = artefact.read_provenance(folder / "budget" / "budget.parquet")
+    for stem, figure in draw(folder):
+        artefact.write_png(figure, folder / "figures" / f"{stem}.png", origin)

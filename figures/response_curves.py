@@ -1,0 +1,48 @@
+"""Response of each target to each predictor (partial dependence)."""
+
+import sys
+from pathlib import Path
+
+from aqqua_dist import artefact, plots
+from aqqua_dist.errors import UserError
+from aqqua_dist.vocabulary import quantity
+
+CAPTION = (
+    "Partial dependence: the prediction averaged over training rows in which one predictor is set to the value on the axis. Line: mean "
+    "of the members; band: 2.5–97.5 % of the members. Marks above the axis: deciles of the training rows.")
+
+
+def draw(run):
+    """Response curves of every target of a run.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        Folder of the run.
+
+    Returns
+    -------
+    list of tuple of (str, matplotlib.figure.Figure)
+        ``response_curves_<target>`` and its figure.
+    """
+    paths, figures = sorted((run / "fit").glob("*/responses.parquet")), []
+    if not paths:
+        raise UserError(f"folder {str(run / 'fit')!r} holds {len(paths)} tables of responses, at least 1 is needed; run the stage fit.")
+    about = quantity(artefact.read_parquet(run / "budget" / "budget.parquet")["quantity"].iloc[0])
+    training = artefact.read_parquet(run / "match" / "training.parquet")
+    for path in paths:
+        table = artefact.read_parquet(path)
+        taxon, zone = table["taxon"].iloc[0], table["zone"].iloc[0]
+        rows = training[(training["taxon"] == taxon) & (training["zone"] == zone)]
+        figure = plots.response_curves(
+            table, label=plots.axis_text(about.long_name, about.units), rug=rows, caption=CAPTION,
+            title=f"{plots.name_text(taxon)}, {plots.name_text(zone)}: response to each predictor")
+        figures.append((f"response_curves_{path.parent.name}", figure))
+    return figures
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    origin = artefact.read_provenance(folder / "budget" / "budget.parquet")
+    for stem, figure in draw(folder):
+        artefact.write_png(figure, folder / "figures" / f"{stem}.png", origin)

@@ -1,0 +1,71 @@
+"""Global stock of each target with its interval, beside the published or true one."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from aqqua_dist import artefact, plots
+from aqqua_dist.errors import UserError
+
+STOCKS = {"carbon_biomass": "stock", "number_concentration": "number of individuals", "biovolume_concentration": "biovolume"}
+
+
+def readable(budget):
+    """Carbon stocks in Tg instead of Pg where most are below 0.01 Pg."""
+    if set(budget["units"]) != {"Pg C"} or budget["estimate"].median() >= 0.01:
+        return budget
+    return budget.assign(units="Tg C", **{name: 1e3 * budget[name] for name in ("estimate", "low", "high")})
+
+
+def published_stocks(run):
+    """Published or true global stocks of a run, or None: from its comparison, else from the known truth."""
+    compared, truth = run / "compare.csv", run / "match" / "truth.parquet"
+    if compared.exists():
+        table = pd.read_csv(compared)
+        table = table[table["statistic"] == "stock"].rename(columns={"published": "value"})
+    elif truth.exists():
+        table = artefact.read_parquet(truth).rename(columns={"total": "value"})
+        table = table[table["region_set"] == "global"].assign(source="truth of the virtual survey")
+    else:
+        return None
+    return table[["taxon", "zone", "value", "units", "source"]] if len(table) else None
+
+
+def members_text(run):
+    """What estimate and members of the maps are."""
+    maps = sorted((run / "map").glob("*.nc"))
+    about = artefact.read_netcdf(maps[0]).attrs if maps else {}
+    told = {"Estimate": about.get("estimate"), "Members": about.get("member_scheme")}
+    return "".join(f" {name}: {text}." for name, text in told.items() if text)
+
+
+def draw(run):
+    """Global stocks of all targets of a run.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        Folder of the run.
+
+    Returns
+    -------
+    list of tuple of (str, matplotlib.figure.Figure)
+        ``stocks`` and its figure.
+    """
+    budget = artefact.read_parquet(run / "budget" / "budget.parquet")
+    if "global" not in set(budget["region_set"]):
+        raise UserError(f"the budget of {str(run)!r} holds no global stock among its {len(budget)} rows; run the stage budget.")
+    rows = readable(budget[budget["region_set"] == "global"])
+    name = STOCKS.get(rows["quantity"].iloc[0], "stock")
+    figure = plots.stock_intervals(
+        rows, published_stocks(run), label=plots.axis_text(name, rows["units"].iloc[0]), title="Global stock of each taxon and zone",
+        caption=f"Numbers: estimate and interval. {plots.interval_text(rows)[1]}{members_text(run)}")
+    return [("stocks", figure)]
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    origin = artefact.read_provenance(folder / "budget" / "budget.parquet")
+    for stem, figure in draw(folder):
+        artefact.write_png(figure, folder / "figures" / f"{stem}.png", origin)
