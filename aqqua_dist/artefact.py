@@ -216,7 +216,7 @@ def read_netcdf(path):
 
 
 def write_png(figure, path, provenance):
-    """Save a figure, 200 dots per inch, with provenance in its text chunks.
+    """Save a figure, 300 dots per inch, with provenance in its text chunks.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def write_png(figure, path, provenance):
         Embedded.
     """
     with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=200, metadata={NAME: provenance.to_json(), "Software": "aqqua-dist"})
+        figure.savefig(part, format="png", dpi=300, metadata={NAME: provenance.to_json(), "Software": "aqqua-dist"})
 
 
 def read_provenance(path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from aqqua_dist import artefact, layers, virtual
+from aqqua_dist import artefact, compare, layers, virtual
 from aqqua_dist.errors import MethodWarning, RecipeError, UserError
 from aqqua_dist.paths import find_input, find_recipe
 from aqqua_dist.recipe import load
@@ -191,6 +191,7 @@ def figures(context, *, force=True, budget_key=None):
     marker = context.out / "budget" / "budget.done.json"
     key = drawing.key(context, budget_key or artefact.read_json(marker)["key"])
     if _needed(context, "figures", key, force, context.out / "figures" / "figures.done.json"):
+        compare.compare(context)  # written first, as a figure shows it
         drawing.run(context, key)
 
 

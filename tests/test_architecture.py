@@ -36,6 +36,7 @@ SAME_LEVEL = {
     ("pipeline", "stages"): "the order of the stages",
     ("pipeline", "stages.*"): "the order of the stages",
     ("compare", "stages.context"): "where a run lies",
+    ("pipeline", "compare"): "published numbers stand in a figure",
     ("__main__", "cli"): "python -m aqqua_dist",
 }
 # Import by name when first used: the lazy public names, and the verbs of the

@@ -49,7 +49,7 @@ def key(context, budget_key):
         Hexadecimal digest.
     """
     hashes = {name: sha256_file(path) for name, path in scripts(context).items()}
-    return stage_key(context, "figures", ("figures",), [budget_key, hashes])
+    return stage_key(context, "figures", ("figures", "published", "published_maps"), [budget_key, hashes])
 
 
 def run(context, content):
