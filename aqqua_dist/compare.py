@@ -130,9 +130,12 @@ def as_text(table):
 
     frame = pd.DataFrame({
         "taxon": table["taxon"], "zone": table["zone"], "statistic": table["statistic"],
-        "published or true": table["published"].map(shown), "ours": table["ours"].map(shown),
+        "published": table["published"].map(shown), "ours": table["ours"].map(shown),
         "range of ours": [f"{shown(a)} to {shown(b)}" if pd.notna(a) else "" for a, b in zip(table["low"], table["high"], strict=True)],
-        "difference %": table["difference_percent"].map(lambda v: "" if pd.isna(v) else f"{v:+.1f}"),
+        "diff %": table["difference_percent"].map(lambda v: "" if pd.isna(v) else f"{v:+.1f}"),
         "units": table["units"], "source": table["source"],
     })
+    sources = frame["source"].unique()
+    if len(sources) == 1:
+        return f"{frame.drop(columns='source').to_string(index=False)}\nThe column published holds: {sources[0]}."
     return frame.to_string(index=False)

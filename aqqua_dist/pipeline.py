@@ -1,5 +1,6 @@
 """The stages in order; a stage whose content key is unchanged is skipped."""
 
+import difflib
 import os
 import warnings
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from aqqua_dist import artefact, compare, layers, virtual
+from aqqua_dist import artefact, compare, layers, virtual, vocabulary
 from aqqua_dist.errors import MethodWarning, RecipeError, UserError
 from aqqua_dist.paths import find_input, find_recipe
 from aqqua_dist.recipe import load
@@ -53,11 +54,15 @@ def method_warnings(recipe):
     Returns
     -------
     list of str
-        One sentence each; empty where the recipe claims to reproduce nothing.
+        One sentence each; also one per predictor that the vocabulary does
+        not know, as its values cannot be checked.
     """
+    found = [
+        f"predictors.names: {name!r} is not in the vocabulary, so its unit and range are not checked."
+        for name in recipe.predictors.names if recipe.predictors.kind == "table" and name not in vocabulary.quantities()]
     if recipe.reproduces != "drago2022":
-        return []
-    model, found = recipe.model, []
+        return found
+    model = recipe.model
     other = "another model: against the authors' map r falls from 0.9997 to 0.79-0.94 and totals rise by 18-23 %"
     if model.tree_method != "exact":
         found.append(f"model.tree_method {model.tree_method!r} is not the published 'exact' but {other}.")
@@ -106,6 +111,8 @@ def check(context):
         known = layers.catalogue()
         faults += [
             f"predictors.names: {n!r} is not in the catalogue; it has {', '.join(known)}" for n in recipe.predictors.names if n not in known]
+    else:
+        faults += _nearly_known(recipe.predictors.names)
     if recipe.observations.kind == "virtual":
         attempt(virtual.choose_taxa, recipe.taxa)
     for zone in recipe.zones if files and not faults else ():
@@ -115,6 +122,15 @@ def check(context):
     if faults:
         raise RecipeError(recipe.study, faults)
     return _plan(context, files)
+
+
+def _nearly_known(names):
+    """Names that are a slip of a known one: their values would pass unchecked."""
+    known, faults = vocabulary.quantities(), []
+    for name in names:
+        near = [] if name in known else difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        faults += [f"predictors.names: {name!r} is not in the vocabulary, did you mean {n!r}?" for n in near]
+    return faults
 
 
 def _plan(context, files):

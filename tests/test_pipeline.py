@@ -260,6 +260,26 @@ def test_a_setting_known_to_be_another_model_is_told(old, new, expected):
     assert expected in found[0]
 
 
+def test_samples_of_one_cell_are_pooled_by_volume_and_copies_are_told(tmp_path):
+    rows = pd.DataFrame({
+        "lat": [10.1, 11.9, 10.1, 10.1, -30.0], "lon": [-30.2, -31.0, -30.2, -30.2, -110.0], "c": ["a", "a", "a", "b", "b"],
+        "v": [1.0, 3.0, 1.0, 2.0, 2.0], "y": [4.0, 0.0, 4.0, 1.0, 0.5], "taxon": "one"})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    text = SMALL.replace("taxa: [virtual copepod, virtual salp]\n", "").replace("  - {name: 200-500, top: 200, bottom: 500}\n", "").replace(
+        "observations: {kind: virtual, quantity: carbon_biomass, cruises: 30, cruise_sd: 0.3}",
+        "observations: {kind: table, path: rows.csv, rows: samples, quantity: carbon_biomass, units: mg m-3, "
+        "columns: {y: y, taxon: taxon, lat: lat, lon: lon, effort: v, cruise: c}}").replace("monthly: true", "monthly: false")
+    context = opened(tmp_path, text)
+    with pytest.warns(MethodWarning, match="1 samples are exact copies of another one, first taxon=one, lat=10.1, lon=-30.2, y=4.0"):
+        pipeline.run(context, stop_after="match")
+    found = artefact.read_parquet(context.out / "match" / "training.parquet").sort_values(["cruise", "lat"])
+    assert found["cruise"].tolist() == ["a", "b", "b"]
+    assert found["effort"].tolist() == [5, 2, 2]
+    assert found["n_samples"].tolist() == [3, 1, 1]
+    assert found["y"].tolist() == pytest.approx([(4 * 1 + 0 * 3 + 4 * 1) / 5, 0.5, 1])  # sum of content over sum of volume
+    assert found["lat"].tolist() == [10, -30, 10]  # centres of 4 degree cells
+
+
 def test_a_target_that_cannot_be_fitted_is_left_out_and_recorded(tmp_path):
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({"lat": rng.uniform(-50, 50, 60).round(), "lon": rng.uniform(-179, -120, 60).round()}).drop_duplicates()

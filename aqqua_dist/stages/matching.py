@@ -1,13 +1,14 @@
 """Stage match: observations and predictors to training rows and a cube."""
 
 import difflib
+import warnings
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from aqqua_dist import artefact, bridge, grid, layers, virtual, vocabulary
-from aqqua_dist.errors import UserError
+from aqqua_dist.errors import MethodWarning, UserError
 from aqqua_dist.paths import find_input
 from aqqua_dist.provenance import sha256_file
 from aqqua_dist.readers import tables
@@ -203,9 +204,16 @@ def _observed(context, cube):
     names = predictor_names(recipe)
     keys = ["taxon", "zone", "lat", "lon"] + [c for c in ("month", "split") if c in training]
     if recipe.predictors.kind == "layers":
+        copies = training.duplicated() & (training["y"] > 0)
+        if recipe.observations.rows == "samples" and copies.any():
+            shown = ", ".join(f"{c}={training[c][copies].iloc[0]}" for c in ("taxon", "lat", "lon", "y"))
+            warnings.warn(
+                f"{place}: {int(copies.sum())} samples are exact copies of another one, first {shown}; each is counted, "
+                "so drop them unless they are true replicates.", MethodWarning, stacklevel=2)
         training = bridge.snap_to_cells(training, cube["lat"], cube["lon"], place)
         if recipe.observations.rows == "samples":
-            training = tables.average_rows(training, keys + [c for c in ("cruise",) if c in training])
+            keys += [c for c in ("cruise",) if c in training]
+            training = tables.average_rows(training, keys)
         training[names] = bridge.extract(cube, training, names)
         on_land = training[names].isna().all(axis=1)
         if on_land.any():
