@@ -117,12 +117,17 @@ def extract(cube, table, names):
     for name, values in index.items():
         if (values < 0).any():
             row = int(np.flatnonzero(values.to_numpy() < 0)[0])
-            raise UserError(f"row {row + 2}: {name} {table[name].iloc[row]!r} is not in the cube.")
+            raise UserError(f"row {row + 2}: {name} '{table[name].iloc[row]}' is not in the cube, which goes {_extent(cube, name)}.")
     found = {}
     for name in names:
         layer = cube[name]
         found[name] = layer.isel({d: index[d] for d in layer.dims}).to_numpy()
     return pd.DataFrame(found, index=table.index)
+
+
+def _extent(cube, name):
+    first, last = cube[name].to_numpy()[[0, -1]]
+    return f"from {first} to {last}"
 
 
 @dataclass(frozen=True)

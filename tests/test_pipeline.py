@@ -277,7 +277,7 @@ def test_samples_of_one_cell_are_pooled_by_volume_and_copies_are_told(tmp_path):
     assert found["effort"].tolist() == [5, 2, 2]
     assert found["n_samples"].tolist() == [3, 1, 1]
     assert found["y"].tolist() == pytest.approx([(4 * 1 + 0 * 3 + 4 * 1) / 5, 0.5, 1])  # sum of content over sum of volume
-    assert found["lat"].tolist() == [10, -30, 10]  # centres of 4 degree cells
+    assert found["lat"].tolist() == [12, -28, 12]  # centres of 4 degree cells
 
 
 def test_a_target_that_cannot_be_fitted_is_left_out_and_recorded(tmp_path):
