@@ -8,7 +8,7 @@ from aqqua_dist.estimators import MemberEnsemble
 from aqqua_dist.stages import fitting
 from aqqua_dist.stages.context import mark_done, provenance, stage_key
 
-SECTIONS = ("budget", "title", "summary", "references", "licence", "creator")
+SECTIONS = ("title", "summary", "references", "licence", "creator")
 STABILITY = "{n} models of {folds}-fold cross-validation repeated {repeats} times (model stability, not a confidence interval)"
 BOOTSTRAP = "{n} models on cruises drawn with replacement, around the fit to all rows"
 
@@ -28,7 +28,8 @@ def key(context, fit_key):
     str
         Hexadecimal digest.
     """
-    return stage_key(context, "map", SECTIONS, fit_key)
+    regions = context.recipe.budget
+    return stage_key(context, "map", SECTIONS, [fit_key, regions.latitude_band, regions.basins])
 
 
 def run(context, target, inputs, content):

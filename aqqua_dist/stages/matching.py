@@ -56,8 +56,9 @@ def key(context):
         Hexadecimal digest.
     """
     hashes = {name: sha256_file(path) for name, path in inputs(context).items()}
-    virtual_survey = context.recipe.observations.kind == "virtual"
-    return stage_key(context, "match", SECTIONS + (("budget",) if virtual_survey else ()), hashes)
+    if context.recipe.observations.kind == "virtual":
+        hashes["latitude_band"] = context.recipe.budget.latitude_band  # of the true stocks
+    return stage_key(context, "match", SECTIONS, hashes)
 
 
 def run(context, content):

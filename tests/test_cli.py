@@ -1,0 +1,162 @@
+"""The verbs, on a small study: plans, skips, changes, a killed run."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from aqqua_dist import artefact
+from aqqua_dist.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = """\
+study: small
+title: A small virtual survey
+taxa: [virtual copepod, virtual salp]
+zones:
+  - {name: 0-200, top: 0, bottom: 200}
+grid: {resolution: 5, clip_at_sea_floor: true}
+observations: {kind: virtual, quantity: carbon_biomass, cruises: 20, cruise_sd: 0.3}
+predictors: {kind: layers, names: [temperature, salinity, wind_speed, solar_radiation, bathymetry, distance_to_coast]}
+model: {objective: "count:poisson", effort_weight: true, rounds: 20, learning_rate: 0.2}
+members: {scheme: cruise_bootstrap, n: 4}
+validation: {folds: 3, block_size: 20}
+figures: [stocks]
+"""
+STEPS = ["match", "fit virtual copepod", "map virtual copepod", "fit virtual salp", "map virtual salp", "budget", "figures"]
+
+
+def call(folder, *words, text=RECIPE):
+    (folder / "small.yaml").write_text(text)
+    verb, *more = words
+    done = CliRunner().invoke(main, [verb, str(folder / "small.yaml"), "--runs", str(folder / "runs"), *more])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def steps(done, what):
+    return [step for step in STEPS for line in done.stderr.splitlines() if line.startswith(step) and line.endswith(what)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    return folder, call(folder, "run")
+
+
+def test_run_does_every_stage_once(finished):
+    folder, done = finished
+    assert steps(done, "running") == STEPS
+    assert done.stdout.strip() == f"results are in {folder / 'runs' / 'small'}"
+
+
+def test_a_second_run_skips_every_stage_and_says_so(finished):
+    folder, _ = finished
+    again = call(folder, "run")
+    assert steps(again, "unchanged, skipped") == STEPS
+    assert steps(again, "running") == []
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), [
+    ("figures: [stocks]", "figures: [stocks]\nbudget: {interval_widening: 2}", ["budget", "figures"]),
+    ("figures: [stocks]", "figures: [stocks]\nbudget: {latitude_band: 30}", STEPS),
+    ("rounds: 20", "rounds: 21", STEPS[1:]),
+    ("title: A small", "title: Another small", ["map virtual copepod", "map virtual salp", "budget", "figures"]),
+    ("figures: [stocks]", "figures: [latitude_curves]", ["figures"]),
+])
+def test_a_change_runs_what_depends_on_it(tmp_path, old, new, expected):
+    call(tmp_path, "run")
+    changed = call(tmp_path, "run", text=RECIPE.replace(old, new))
+    assert steps(changed, "running") == expected
+    assert steps(changed, "unchanged, skipped") == [step for step in STEPS if step not in expected]
+
+
+def test_force_and_stop_after(tmp_path):
+    first = call(tmp_path, "run", "--stop-after", "fit")
+    assert steps(first, "running") == ["match", "fit virtual copepod", "fit virtual salp"]
+    assert not (tmp_path / "runs" / "small" / "map").exists()
+    rest = call(tmp_path, "run", "--stop-after", "budget")
+    assert steps(rest, "running") == ["map virtual copepod", "map virtual salp", "budget"]
+    assert steps(call(tmp_path, "run", "--force"), "running") == STEPS
+
+
+def test_check_prints_the_plan_and_writes_nothing(tmp_path):
+    done = call(tmp_path, "check")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["study", "match", "fit", "map", "budget", "figures", "outputs"]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_compare_prints_the_truth_beside_ours(finished):
+    folder, _ = finished
+    done = call(folder, "compare")
+    table = pd.read_csv(folder / "runs" / "small" / "compare.csv")
+    stocks = table[table["statistic"] == "stock"]
+    assert len(stocks) == 2
+    for value in stocks["published"]:
+        assert f"{value:.4g}" in done.stdout
+    assert "truth of the virtual survey" in done.stdout
+    assert "log-normal 95 % interval" in done.stdout
+
+
+def test_figures_are_drawn_again_from_the_files(finished):
+    folder, _ = finished
+    path = folder / "runs" / "small" / "figures" / "stocks.png"
+    before = path.stat().st_mtime_ns
+    done = call(folder, "figures")
+    assert str(path) in done.stdout
+    assert path.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("verb", ["compare", "figures"])
+def test_verbs_that_need_a_run_say_so(tmp_path, verb):
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    done = CliRunner().invoke(main, [verb, str(tmp_path / "small.yaml"), "--runs", str(tmp_path / "runs")])
+    assert done.exit_code == 2
+    assert "does not exist; run the stage that writes it" in done.output
+    assert done.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(("words", "shown"), [
+    (["check", "nothing"], "recipe 'nothing' is neither a file nor a shipped recipe; shipped are: demo, drago2022"),
+    (["run"], "Missing argument 'RECIPE'"), (["fly", "demo"], "No such command 'fly'"),
+    (["run", "demo", "--jobs", "0"], "0 is not in the range x>=1"), (["run", "demo", "--stop-after", "lunch"], "'lunch' is not one of"),
+])
+def test_wrong_words_are_one_message(words, shown):
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert shown in done.output
+    assert "Traceback" not in done.output
+
+
+def test_schema_is_json():
+    done = CliRunner().invoke(main, ["schema"])
+    assert json.loads(done.output)["title"] == "Recipe"
+
+
+def test_a_killed_run_continues(finished, tmp_path):
+    """Killed as soon as the first target is fitted; the next run skips it and ends with the same numbers."""
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    command = [sys.executable, "-m", "aqqua_dist", "run", str(tmp_path / "small.yaml"), "--runs", str(tmp_path / "runs")]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    out, limit = tmp_path / "runs" / "small", time.monotonic() + 120
+    while not (out / "fit" / "virtual_copepod_0-200.done.json").exists() and time.monotonic() < limit:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert (out / "fit" / "virtual_copepod_0-200.done.json").exists()
+    assert not (out / "budget" / "budget.done.json").exists()
+    for path in out.rglob("*.parquet"):
+        artefact.read_parquet(path)  # whole, all of them
+    again = call(tmp_path, "run")
+    assert {"match", "fit virtual copepod"} <= set(steps(again, "unchanged, skipped"))
+    assert steps(again, "running")[-2:] == ["budget", "figures"]
+    folder, _ = finished
+    for name in ("budget/budget.parquet", "fit/scores.parquet", "match/training.parquet"):
+        pd.testing.assert_frame_equal(artefact.read_parquet(out / name), artefact.read_parquet(folder / "runs" / "small" / name))
