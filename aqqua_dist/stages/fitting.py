@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from aqqua_dist import artefact
 from aqqua_dist.applicability import Applicability
@@ -144,7 +145,7 @@ def run(context, target, table, names, content):
     ensemble = fit_members(rows.X, rows.labels, plan, weights=weights, jobs=context.jobs, progress=context.progress)
     origin = provenance(context, "fit", content, {"match": "training.parquet"})
     ensemble.provenance = {"json": origin.to_json(), "taxon": target.taxon, "zone": target.zone}
-    tables = {"search": search, **validate(context, rows, settings, ensemble), "responses": responses(rows, ensemble, context.jobs)}
+    tables = {"search": search, **validate(context, rows, settings, ensemble), "responses": responses(rows, ensemble, context)}
     folder = context.out / "fit" / target.key
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "ensemble.zip", folder / "settings.json"]
@@ -276,7 +277,7 @@ def validate(context, rows, settings, ensemble):
             return np.zeros(len(X_test))
         return estimator.fit(X, labels, sample_weight=weights).predict(X_test) / rows.scale
 
-    found = cross_validate(fit_predict, rows.X, rows.table["y"], folds, weights=rows.weights, progress=False)
+    found = cross_validate(fit_predict, rows.X, rows.table["y"], folds, weights=rows.weights, progress=context.progress)
     tidy, predictions = [found.scores], found.predictions
     if rows.test.size:
         given = ensemble.predict_block(ensemble.columns(rows.X.iloc[rows.test]), jobs=context.jobs)
@@ -298,7 +299,7 @@ def _member_scores(member, observed, predicted, scale):
     return pd.DataFrame({"scheme": "test", "fold": member, "metric": list(found), "value": list(found.values())})
 
 
-def responses(rows, ensemble, jobs):
+def responses(rows, ensemble, context):
     """Partial dependence of the response on each predictor, per member.
 
     Parameters
@@ -307,8 +308,8 @@ def responses(rows, ensemble, jobs):
         Prepared rows.
     ensemble : aqqua_dist.estimators.MemberEnsemble
         Fitted members.
-    jobs : int
-        Threads.
+    context : Context
+        The run.
 
     Returns
     -------
@@ -321,11 +322,12 @@ def responses(rows, ensemble, jobs):
         table = table.sample(RESPONSE_ROWS, random_state=0)
     base = ensemble.columns(table)
     found = []
-    for column, name in enumerate(ensemble.feature_names):
+    shown = tqdm(ensemble.feature_names, desc="responses", unit="predictor", disable=None if context.progress else True)
+    for column, name in enumerate(shown):
         x = np.unique(np.quantile(rows.X[name].dropna(), np.linspace(0.01, 0.99, RESPONSE_POINTS)))
         block = np.repeat(base[None], len(x), axis=0)
         block[:, :, column] = x[:, None]
-        values = ensemble.predict_block(block.reshape(-1, base.shape[1]), jobs=jobs)
+        values = ensemble.predict_block(block.reshape(-1, base.shape[1]), jobs=context.jobs)
         curves = values.reshape(len(values), len(x), -1).mean(axis=2)
         low, high = np.quantile(curves, [0.025, 0.975], axis=0)
         found.append(pd.DataFrame({"predictor": name, "x": x, "mean": curves.mean(axis=0), "q025": low, "q975": high}))
