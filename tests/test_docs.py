@@ -15,7 +15,7 @@ from aqqua_dist.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-REAL_COMMANDS = {"make", "pip", "python", "aqqua-dist"}
+REAL_COMMANDS = {"make", "pip", "python", "aqqua-dist", "source"}
 
 
 def text_of(name):
