@@ -139,6 +139,12 @@ FAULTS = {
     "cell twice in the grid": (grid(lambda t: pd.concat([t, t.iloc[[7]]])), ["grid.csv", "its grid cell stands twice"]),
     "month that is none": (
         lambda s: (table(lambda t: t.assign(m=13))(s), text("lon: lon}", "lon: lon, month: m}")(s)), ["column 'month': 13", "a month from 1 to 12"]),
+    "negative biomass in the second zone of one file": (
+        lambda s: (setattr(s, "rows", pd.concat([row_table().assign(z="0-200"), row_table().assign(z="200-500", biomass=-1.0)])),
+                   text("lon: lon}", "lon: lon, zone: z}")(s), text("bottom: 200}", "bottom: 200}\n  - {name: 200-500, top: 200, bottom: 500}")(s)),
+        ["row 182, column 'y': -1.0 is not a biomass"]),
+    "zone that the file does not hold": (
+        lambda s: (table(lambda t: t.assign(z="0-100"))(s), text("lon: lon}", "lon: lon, zone: z}")(s)), ["column 'z' never holds zone '0-200'; it holds ['0-100']"]),
     "no volume": (
         lambda s: (table(lambda t: t.assign(v=0.0))(s), text("lon: lon}", "lon: lon, effort: v}")(s)), ["column 'effort': 0.0 is not a sampled volume above 0 m3"]),
     "unknown split": (

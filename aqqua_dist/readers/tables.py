@@ -126,7 +126,7 @@ def check_positions(table, path):
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             raise UserError(
-                f"{path}: row {row + 2}, column {column!r}: {values[row]} is outside [{low}, {high}] degrees; "
+                f"{path}: row {table.index[row] + 2}, column {column!r}: {values[row]} is outside [{low}, {high}] degrees; "
                 f"{int(bad.sum())} such rows."
             )
     lon = table["lon"].to_numpy()
@@ -135,7 +135,7 @@ def check_positions(table, path):
         if (lon < 0).any():
             row = int(np.flatnonzero(lon > 180)[0])
             raise UserError(
-                f"{path}: row {row + 2}, column 'lon': {lon[row]} stands beside negative longitudes; "
+                f"{path}: row {table.index[row] + 2}, column 'lon': {lon[row]} stands beside negative longitudes; "
                 "use either [-180, 180] or [0, 360] degrees in one file."
             )
         repairs.append(f"{path}: {int((lon > 180).sum())} longitudes of 180-360 degrees east brought to [-180, 180)")
@@ -184,7 +184,7 @@ def _refuse(bad, values, path, column, allowed):
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise UserError(
-            f"{path}: row {row + 2}, column {column!r}: {values.iloc[row]} is not {allowed}; {int(bad.sum())} such rows."
+            f"{path}: row {values.index[row] + 2}, column {column!r}: {values.iloc[row]} is not {allowed}; {int(bad.sum())} such rows."
         )
 
 
@@ -216,7 +216,7 @@ def merge_duplicates(table, keys, path, average=False):
     shown = ", ".join(f"{key}={first[key]}" for key in keys)
     if not average:
         raise UserError(
-            f"{path}: {len(rows)} rows stand twice for one cell, first {shown} in row {rows[0] + 2}; "
+            f"{path}: {len(rows)} rows stand twice for one cell, first {shown}; "
             "allowed is one row per taxon and cell (or set observations.duplicates: average)."
         )
     merged = average_rows(table, keys)

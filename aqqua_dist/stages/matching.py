@@ -255,7 +255,7 @@ def read_zone(context, zone):
         rows = table["zone"] == zone
         if not rows.any():
             raise UserError(f"{path}: column {wanted['zone']!r} never holds zone {zone!r}; it holds {sorted(table['zone'].dropna().unique())[:20]}.")
-        table = table[rows.fillna(False).astype(bool)].reset_index(drop=True)
+        table = table[rows.fillna(False).astype(bool)]  # keeps the row numbers of the file, for messages
     table = tables.check_response(tables.check_positions(table, path), path)
     repairs = table.attrs.get("repairs", [])
     table["y"] = convert(table["y"], section.units, vocabulary.quantity(section.quantity).units, place=f"{path}, column {section.columns.y!r}")
