@@ -1,0 +1,151 @@
+"""Files, folders and zip archives as named streams of bytes; text with its encoding found.
+
+Members of an archive are read in place: nothing is unpacked to the disk.
+"""
+
+import codecs
+import zipfile
+import zlib
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from aqqua_dist.errors import UserError
+
+MAX_MEMBERS = 100_000
+MAX_RATIO = 1_000
+MAX_BYTES = 200 * 2**30
+"""Limits of an archive: members, expansion of one member, bytes of all members unpacked."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, or one member of an archive.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        File on the disk.
+    member : str
+        Name inside the archive; empty for a plain file.
+    """
+
+    path: Path
+    member: str = ""
+
+    @property
+    def name(self):
+        """File name without folders (str)."""
+        return PurePosixPath(self.member).name if self.member else self.path.name
+
+    def __str__(self):
+        return f"{self.path}!{self.member}" if self.member else str(self.path)
+
+    @contextmanager
+    def open(self):
+        """Stream of bytes.
+
+        Yields
+        ------
+        file object
+            Binary, closed at the end of the block.
+        """
+        with ExitStack() as held:
+            try:
+                if self.member:
+                    stream = held.enter_context(held.enter_context(zipfile.ZipFile(self.path)).open(self.member))
+                else:
+                    stream = held.enter_context(self.path.open("rb"))
+            except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                raise UserError(f"{self}: the file cannot be opened ({reason}).") from None
+            try:
+                yield stream
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise UserError(f"{self}: the file cannot be read ({error}).") from None
+
+
+def find_sources(paths):
+    """Every file below some paths; archives give their members.
+
+    Parameters
+    ----------
+    paths : list of str or os.PathLike
+        Files, folders or zip archives.
+
+    Returns
+    -------
+    list of Source
+        Sorted within each path; hidden files and folders are left out.
+
+    Raises
+    ------
+    UserError
+        A path does not exist, or an archive is damaged, unpacks to too much
+        or names a member outside itself.
+    """
+    found = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(path).parts))
+        elif path.is_file():
+            files = [path]
+        else:
+            raise UserError(f"source {str(path)!r} does not exist; allowed are files, folders and zip archives.")
+        for file in files:
+            found += _members(file) if file.suffix.lower() == ".zip" else [Source(file)]
+    if not found:
+        raise UserError(f"sources {[str(p) for p in paths]} hold 0 files, at least 1 is needed.")
+    return found
+
+
+def _members(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [e for e in archive.infolist() if not e.is_dir()]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: the archive cannot be read ({error}).") from None
+    if len(entries) > MAX_MEMBERS:
+        raise UserError(f"{path}: the archive has {len(entries)} members, allowed are {MAX_MEMBERS}.")
+    total = 0
+    for entry in entries:
+        parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
+        if ".." in parts or entry.filename.startswith(("/", "\\")) or ":" in (parts[0] if parts else ""):
+            raise UserError(f"{path}: member {entry.filename!r} lies outside the archive, allowed are names below it.")
+        total += entry.file_size
+        if entry.file_size > MAX_RATIO * max(entry.compress_size, 1) and entry.file_size > 2**20 or total > MAX_BYTES:
+            raise UserError(
+                f"{path}: member {entry.filename!r} unpacks from {entry.compress_size} to {entry.file_size} bytes; allowed are "
+                f"{MAX_RATIO} times as many, and {MAX_BYTES} in all.")
+    kept = [e.filename for e in entries if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(e.filename).parts)]
+    return [Source(path, name) for name in sorted(kept)]
+
+
+def encoding_of(stream):
+    """Encoding of a text: UTF-8 where it is valid, latin-1 otherwise.
+
+    Parameters
+    ----------
+    stream : file object
+        Binary; read to its end in pieces.
+
+    Returns
+    -------
+    str
+        ``utf-8-sig``, ``utf-16``, ``utf-8`` or ``latin-1``.
+    """
+    first = stream.read(2**20)
+    if first.startswith(b"\xef\xbb\xbf"):
+        return "utf-8-sig"
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    check = codecs.getincrementaldecoder("utf-8")()
+    piece = first
+    try:
+        while piece:
+            check.decode(piece)
+            piece = stream.read(2**20)
+        check.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8"
