@@ -32,6 +32,8 @@ SAME_LEVEL = {
     ("artefact", "provenance"): "every file carries its provenance",
     ("stages.*", "stages.context"): "what every stage knows about the run",
     ("stages.mapping", "stages.fitting"): "the rows of a fit, for its area of applicability",
+    ("readers.*", "readers.ingested"): "the tables that every reader returns",
+    ("readers.*", "readers.sources"): "files and archive members",
     ("plots", "worldmap"): "the print style of every figure",
     ("pipeline", "stages"): "the order of the stages",
     ("pipeline", "stages.*"): "the order of the stages",
