@@ -63,7 +63,7 @@ def test_real_bins(data_root):
     assert table.loc[NEW, "run_time_adc"] == 1184.037103  # 4 % less than the header says: reported
     assert found.findings["check"].tolist().count("run time") == 1
     assert (table.loc[OLD, "generation"], table.loc[OLD, "n_triggers"]) == ("old", 6)
-    assert table.loc[OLD, "n_images"] == 7  # trigger 3 holds two images
+    assert table.loc[OLD, "n_images"] == 6  # trigger 3 holds two images, trigger 6 none
     times = found.samples.set_index("sample_id")["time"]
     assert str(times[OLD]) == "2012-01-28 08:15:15+00:00"
     assert found.objects["sample_id"].value_counts()[NEW] == table.loc[NEW, "n_images"]
