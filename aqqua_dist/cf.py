@@ -206,7 +206,7 @@ def _placed(field, taxon, zone):
 
 def _exact(field, name):
     entry = vocabulary_entry(name)
-    attrs = _names(entry) | {"units": entry.units, "coverage_content_type": entry.coverage_content_type}
+    attrs = _names(entry) | {"units": entry.units, "coverage_content_type": entry.coverage_content_type, "grid_mapping": "crs"}
     if name == "thickness":
         attrs |= {"cell_methods": "area: mean", "cell_measures": "area: cell_area"}
     return field.reset_coords(drop=True).astype("float64").assign_attrs(attrs)
@@ -241,7 +241,8 @@ def _described(key, entry, fields):
             attrs["standard_name"] += " standard_error"
         return f"{name}_{stem}", attrs | extra | {"coverage_content_type": "qualityInformation"}
     beside = [f"{name}_{s}" for s in _STATISTICS if s + ("_annual" if annual else "") in fields]
-    beside += ["applicability"] if "applicability" in fields else []
+    if "applicability" in fields and set(fields["applicability"].dims) <= set(fields[key].dims):  # the CF data model allows no further axis
+        beside.append("applicability")
     return name, attrs | ({"ancillary_variables": " ".join(beside)} if beside else {})
 
 

@@ -86,6 +86,7 @@ def wrap_longitude(lon):
     """
     lon = np.asarray(lon, dtype=float)
     wrapped = (lon + 180.0) % 360.0 - 180.0
+    wrapped = np.where(wrapped < 180.0, wrapped, -180.0)  # a sum just below zero rounds to a full turn
     return np.where((lon >= -180.0) & (lon < 180.0), lon, wrapped)
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal, Union
@@ -77,9 +78,22 @@ def _cross_faults(parts):
     return faults
 
 
+def _repeats(place, names):
+    return [f"{place} {name!r} stands {names.count(name)} times, allowed is once" for name in sorted(set(names)) if names.count(name) > 1]
+
+
+def _taxon_faults(parts):
+    return [] if parts.taxa == "all" else _repeats("taxa:", parts.taxa)
+
+
+def _predictor_faults(parts):
+    names = parts.predictors.names
+    return _repeats("predictors.names:", names) if isinstance(names, list) else _repeats("predictors.names: column", list(names.values()))
+
+
 def _zone_faults(parts):
     zones = [zone.name for zone in parts.zones]
-    faults = [f"zones: name {z!r} stands {zones.count(z)} times, allowed is once" for z in sorted(set(zones)) if zones.count(z) > 1]
+    faults = _repeats("zones: name", zones)
     for place in ("observations", "predictors"):
         path = getattr(getattr(parts, place, None), "path", None)
         if isinstance(path, dict) and sorted(path) != sorted(zones):
@@ -134,11 +148,14 @@ def _split_faults(parts):
     one_taxon = parts.observations.taxon is not None or (parts.taxa != "all" and len(parts.taxa) == 1)
     if one_taxon and len(parts.zones) == 1:
         return []
-    return [f"observations.split_files: a split is of one taxon and one zone, the recipe has taxa {parts.taxa!r} and {len(parts.zones)} zones"]
+    held = f"taxa {parts.taxa!r} and {len(parts.zones)} zones"
+    return [f"observations.split_files: a split is of one taxon and one zone, the recipe has {held}"]
 
 
 _CROSS = (
     (("zones",), _zone_faults),
+    (("taxa",), _taxon_faults),
+    (("predictors",), _predictor_faults),
     (("observations", "predictors"), _source_faults),
     (("observations", "model"), _effort_faults),
     (("model", "members"), _search_faults),
@@ -161,12 +178,20 @@ def _sound_parts(content):
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without duplicate keys."""
+    """YAML 1.2 (core schema) without duplicate keys.
+
+    Only ``true`` and ``false`` are truth values, so that ``no`` stays text;
+    ``1e-3`` is a number, ``1:30`` and dates are text, ``010`` is ten.
+    """
+
+    yaml_implicit_resolvers = {}
 
 
 def _strict_mapping(loader, node, deep=False):
     seen = {}
     for key_node, _ in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be one word, not a list or a mapping", key_node.start_mark)
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
             raise yaml.constructor.ConstructorError(
@@ -175,7 +200,19 @@ def _strict_mapping(loader, node, deep=False):
     return yaml.SafeLoader.construct_mapping(loader, node, deep=deep)
 
 
+def _decimal_integer(loader, node):
+    return int(loader.construct_scalar(node))
+
+
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _strict_mapping)
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _decimal_integer)
+for _kind, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+):
+    _StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
 def parse(text, place="recipe"):
@@ -262,13 +299,20 @@ def json_schema():
 def _yaml_fault(error):
     mark = getattr(error, "problem_mark", None)
     where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    return f"not valid YAML{where}: {getattr(error, 'problem', None) or error}"
+    problem = getattr(error, "problem", None) or str(error).split("\n")[0]
+    return f"not valid YAML{where}: {problem}"
+
+
+_BRANCH = re.compile(r"table|virtual|layers|str|(literal|list|dict)\[.*")
+"""Parts of a location that name the branch of a choice, not a key."""
+_WANTED = {"bool_type": "write true or false", "model_type": "give its keys, or leave the section out"}
+"""What is allowed, where pydantic says it in words of Python."""
 
 
 def _faults(error):
     faults = []
     for item in error.errors():
-        place = ".".join(str(part) for part in item["loc"] if part not in ("table", "virtual", "layers"))
+        place = ".".join(str(part) for part in item["loc"] if not _BRANCH.fullmatch(str(part)))
         if item["type"] == "extra_forbidden":
             faults.append(f"{place}: unknown key{_suggestion(item['loc'])}")
         elif item["type"] == "missing":
@@ -277,8 +321,8 @@ def _faults(error):
             text = str(item["ctx"]["error"])
             faults += [f"{place}: {line}" if place else line for line in text.split("\n")]
         else:
-            shown = repr(item["input"])
-            faults.append(f"{place}: {shown[:80]} is not allowed ({item['msg'][0].lower()}{item['msg'][1:]})")
+            wanted = _WANTED.get(item["type"], item["msg"][0].lower() + item["msg"][1:])
+            faults.append(f"{place}: {repr(item['input'])[:80]} is not allowed ({wanted})")
     return faults
 
 

@@ -10,9 +10,9 @@ Name = Annotated[str, Field(min_length=1, pattern=r"^[^\s/\\][^/\\\n]*$")]
 
 
 class Section(BaseModel):
-    """Base of every section: unknown keys are faults, values never change."""
+    """Base of every section: unknown keys are faults, values keep their kind and never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Zone(Section):
@@ -35,6 +35,13 @@ class Grid(Section):
     resolution: Positive = 1.0
     earth_radius_km: Annotated[float, Field(gt=6000, lt=6500)] = 6371.0072
     clip_at_sea_floor: bool = True
+
+    @model_validator(mode="after")
+    def _whole_rows(self):
+        rows = 180 / self.resolution
+        if rows < 1 or abs(rows - round(rows)) > 1e-6:
+            raise ValueError(f"resolution {self.resolution:g} does not divide 180 degrees; take for example 0.25, 1 or 2")
+        return self
 
 
 class Columns(Section):

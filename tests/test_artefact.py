@@ -19,12 +19,15 @@ from aqqua_dist.errors import UserError
 from aqqua_dist.provenance import Provenance, software_versions
 
 ORIGIN = Provenance(
-    study="a study", stage="fit", key="0" * 32, recipe_text="study: a\n# µ – ü\n", recipe_sha256="1" * 64, inputs={"rows.csv": "2" * 64},
-    seeds={"seed": 4}, software=software_versions(), references=["https://doi.org/10.3389/fmars.2022.894372"], created="2026-01-02T03:04:05Z")
+    study="a study", stage="fit", key="0" * 32, recipe_text="study: a\n# µ – ü\n", recipe_sha256="1" * 64,
+    inputs={"rows.csv": "2" * 64}, seeds={"seed": 4}, software=software_versions(),
+    references=["https://doi.org/10.3389/fmars.2022.894372"], created="2026-01-02T03:04:05Z")
 TABLE = pd.DataFrame({
-    "taxon": ["Copepoda", "Rhizaria", None], "lat": [-89.5, 0.0, 12.25], "lon": [-180.0, 0.0, 179.5], "n": [1, 2, 3], "y": [0.1, np.nan, 1e-30]})
+    "taxon": ["Copepoda", "Rhizaria", None], "lat": [-89.5, 0.0, 12.25], "lon": [-180.0, 0.0, 179.5],
+    "n": [1, 2, 3], "y": [0.1, np.nan, 1e-30]})
 DATASET = xr.Dataset(
-    {"biomass": (("lat", "lon"), np.array([[1.5, np.nan], [1e-8, 3e7]]), {"units": "mg m-3"}), "flag": (("lat", "lon"), np.ones((2, 2), "int8"))},
+    {"biomass": (("lat", "lon"), np.array([[1.5, np.nan], [1e-8, 3e7]]), {"units": "mg m-3"}),
+     "flag": (("lat", "lon"), np.ones((2, 2), "int8"))},
     coords={"lat": [-45.0, 45.0], "lon": [-90.0, 90.0]}, attrs={"title": "a map"})
 
 
@@ -67,6 +70,23 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, name):
     assert path.read_bytes() == before
     assert artefact.read_provenance(path) == ORIGIN
     assert [p.name for p in tmp_path.iterdir() if ".part" in p.name] == []
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_disk_that_runs_full_leaves_the_old_file(tmp_path, name):
+    """The system refuses every file above 300 bytes, as a full disk does, in the middle of the write."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / name
+    WRITERS[name](path)
+    before = {place.name: place.read_bytes() for place in tmp_path.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))
+    try:
+        with pytest.raises((OSError, RuntimeError)):  # RuntimeError: netCDF
+            WRITERS[name](path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {place.name: place.read_bytes() for place in tmp_path.iterdir()} == before
 
 
 def test_tables_come_back_equal(tmp_path):
@@ -129,19 +149,35 @@ for k in range(1, 10_000):
 
 
 def test_a_killed_writer_leaves_a_whole_file(tmp_path):
-    """Killed again and again in the middle of its work, the file is always one that was written completely."""
+    """Killed again and again in the middle of its work, the file is always one that was written completely.
+
+    What the dead process left beside it proves that it died while it wrote.
+    """
     (tmp_path / "tests_origin.py").write_text(f"from aqqua_dist.provenance import Provenance\nORIGIN = {ORIGIN!r}\n")
     root = Path(__file__).resolve().parent.parent
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(tmp_path)])}
     path = tmp_path / "a.nc"
-    for turn in range(3):
+    torn = 0
+    for _ in range(3):
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], env=env, stdout=subprocess.PIPE, text=True)
-        done = int(process.stdout.readline())  # the first file stands, the next one is being written
+        assert process.stdout.readline() == "1\n"  # the first file stands, the next ones are being written
         limit = time.monotonic() + 60
-        while not list(tmp_path.glob(".a.nc.*.part")) and time.monotonic() < limit:
+        while not part_size(tmp_path) and time.monotonic() < limit:
             pass
         process.kill()
         process.wait()
-        found = artefact.read_netcdf(path)
-        assert done >= 1
-        assert np.floor(found["v"].to_numpy()).min() == np.floor(found["v"].to_numpy()).max() >= 1, turn
+        for part in tmp_path.glob(".a.nc.*.part"):
+            torn += 1
+            part.unlink()
+        values = np.floor(artefact.read_netcdf(path)["v"].to_numpy())
+        assert values.min() == values.max() >= 1
+        assert artefact.read_provenance(path) == ORIGIN
+    assert torn >= 1
+
+
+def part_size(folder):
+    """Bytes of the temporary file that is being written, 0 where there is none."""
+    try:
+        return sum(part.stat().st_size for part in folder.glob(".a.nc.*.part"))
+    except FileNotFoundError:  # renamed in between
+        return 0

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aqqua_dist import grid
@@ -15,8 +15,13 @@ ANGLES = st.floats(-180, 360, allow_nan=False)
 
 
 @settings(deadline=None)
-@given(RESOLUTIONS, st.sampled_from([6371.0072, 6378.137]))
+@given(st.integers(1, 720).map(lambda rows: 180 / rows) | RESOLUTIONS, st.sampled_from([6371.0072, 6378.137]))
 def test_areas_add_up_to_the_sphere(resolution, radius):
+    """At every resolution that divides 180; a single row is refused, since a step needs two centres."""
+    if resolution == 180:
+        with pytest.raises(UserError, match="must ascend in even steps"):
+            grid.cell_area(*grid.regular_grid(resolution), radius)
+        return
     area = grid.cell_area(*grid.regular_grid(resolution), radius)
     assert float(area.sum()) == pytest.approx(4 * np.pi * (radius * 1e3) ** 2, rel=1e-12)
 
@@ -57,7 +62,9 @@ def test_a_resolution_that_does_not_divide_is_refused(resolution):
         grid.regular_grid(resolution)
 
 
-@given(ANGLES)
+@settings(deadline=None)
+@given(ANGLES | st.floats(-720, 720))
+@example(np.nextafter(-180, -200))
 def test_longitude_is_wrapped_once(lon):
     wrapped = grid.wrap_longitude(lon)
     assert -180 <= wrapped < 180
@@ -103,6 +110,18 @@ def test_blocks_are_about_as_wide_as_high(lat, lon, size):
     width = 360 / len(np.unique(ids)) * np.cos(np.radians(lat))
     assert 0.4 * size < width < 2.6 * size
     assert grid.block_id([lat], [lon], size)[0] in ids
+
+
+@settings(deadline=None)
+@given(st.integers(0, 17), st.lists(st.floats(0, 9.9), min_size=2, max_size=5))
+def test_a_block_is_one_piece_and_the_same_all_over(row, heights):
+    """Along a row the id changes only at the edges of 360 / n degrees, n by hand, and not with latitude inside the row."""
+    count = max(1, round(36 * np.cos(np.radians(-85 + 10 * row))))
+    lon = (np.arange(count * 8) + 0.5) * 360 / (count * 8) - 180
+    ids = np.array([grid.block_id(np.full(lon.size, -90 + 10 * row + height), lon, 10) for height in heights])
+    assert (ids == ids[0]).all()
+    assert (ids[0].reshape(count, 8) == ids[0][::8, None]).all()
+    assert len(np.unique(ids)) == count
 
 
 def test_nearest_index_at_the_edges():

@@ -18,9 +18,9 @@ def test_a_record_survives_json():
 def test_keys_depend_on_content_only():
     one = provenance.content_key(a=1, b=[1, 2.5, "x", None], c={"p": 1, "q": 2})
     assert one == provenance.content_key(c={"q": 2, "p": 1}, b=[1, 2.5, "x", None], a=1)
-    others = [
-        provenance.content_key(a=2, b=[1, 2.5, "x", None], c={"p": 1, "q": 2}), provenance.content_key(a=1, b=[2.5, 1, "x", None], c={"p": 1, "q": 2}),
-        provenance.content_key(a=1, b=[1, 2.5, "x", None], c={"p": 1, "q": 3}), provenance.content_key(a="1", b=[1, 2.5, "x", None], c={"p": 1, "q": 2})]
+    parts = {"a": 1, "b": [1, 2.5, "x", None], "c": {"p": 1, "q": 2}}
+    changes = ({"a": 2}, {"a": "1"}, {"b": [2.5, 1, "x", None]}, {"c": {"p": 1, "q": 3}})
+    others = [provenance.content_key(**parts | change) for change in changes]
     assert len({one, *others}) == 5
     assert set(one) <= set("0123456789abcdef")
 
@@ -31,8 +31,15 @@ def test_hash_of_a_file(tmp_path):
     assert provenance.sha256_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     path.write_bytes(b"abd")
     assert provenance.sha256_file(path) != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    with pytest.raises((UserError, OSError)):
+    with pytest.raises(UserError, match="none' cannot be read: No such file"):
         provenance.sha256_file(tmp_path / "none")
+
+
+def test_keys_of_what_json_cannot_hold_are_refused():
+    assert provenance.content_key(a=(1, 2)) == provenance.content_key(a=[1, 2])
+    for value in (float("nan"), {1, 2}, np.float32(1)):
+        with pytest.raises(UserError, match=r"content key of \['a'\] cannot be made"):
+            provenance.content_key(a=value)
 
 
 def test_versions_are_those_in_use():

@@ -2,6 +2,7 @@
 
 import re
 
+import jsonschema
 import pytest
 import yaml
 from pydantic import ValidationError
@@ -62,7 +63,8 @@ def test_a_study_never_changes():
     ("bottom: 200", "bottom: -200", ["zones.0.bottom: -200"]),
     ("top: 0, bottom: 200", "top: 500, bottom: 200", ["zone '0-200': top 500.0 m must be above bottom 200.0 m"]),
     ("quantity: carbon_biomass", "quantity: carbon_biomas", ["observations.quantity: 'carbon_biomas'", "'carbon_biomass'"]),
-    ("columns: {y: carbon", "columns: {yy: carbon", ["observations.columns.yy: unknown key; did you mean 'y'?", "observations.columns.y: required"]),
+    ("columns: {y: carbon", "columns: {yy: carbon",
+     ["observations.columns.yy: unknown key; did you mean 'y'?", "observations.columns.y: required"]),
     ("taxon: taxon, ", "", ["columns.taxon None and taxon None"]),
     ("kind: table", "kind: tabel", ["observations", "'tabel'"]),
     ("names: [temperature, salinity]", "names: []", ["predictors.names"]),
@@ -91,14 +93,57 @@ def test_each_fault_names_key_value_and_what_is_allowed(old, new, shown):
     assert len(joined) < 1500
 
 
+@pytest.mark.parametrize(("old", "new", "shown"), [
+    ("title: A study", "title: A study\nseed: true", "seed: True is not allowed"),
+    ("title: A study", "title: A study\nseed: '3'", "seed: '3' is not allowed"),
+    ("title: A study", "title: A study\nseed: 3.5", "seed: 3.5 is not allowed"),
+    ("title: A study", "title: A study\nseed: 1:30", "seed: '1:30' is not allowed"),  # 90 in YAML 1.1
+    ("title: A study", "title: 2026", "title: 2026 is not allowed"),
+    ("top: 0", "top: false", "zones.0.top: False is not allowed"),
+    ("top: 0", "top: .inf", "zones.0.top: inf is not allowed"),
+    ("effort_weight: true", "effort_weight: yes", "model.effort_weight: 'yes' is not allowed (write true or false)"),
+    ("effort_weight: true", "effort_weight: off", "model.effort_weight: 'off' is not allowed (write true or false)"),
+    ("effort_weight: true", "effort_weight: 'no'", "model.effort_weight: 'no' is not allowed (write true or false)"),
+    ("effort_weight: true", "effort_weight: 1", "model.effort_weight: 1 is not allowed (write true or false)"),
+    ("title: A study", "title: A study\nno: 3", "no: unknown key (allowed: "),
+    ("title: A study", "title: A study\n<<: {seed: 3}", "<<: unknown key"),
+    ("title: A study", "title: A study\ngrid:", "grid: None is not allowed (give its keys, or leave the section out)"),
+    ("title: A study", "title: A study\ngrid: {resolution: 0.7}", "grid: resolution 0.7 does not divide 180 degrees; take for example"),
+    ("title: A study", "title: A study\ntaxa: Copepoda", "taxa: 'Copepoda' is not allowed (input should be a valid list)"),
+    ("title: A study", "title: A study\ntaxa: [Copepoda, Copepoda]", "taxa: 'Copepoda' stands 2 times, allowed is once"),
+    ("[temperature, salinity]", "[salinity, salinity]", "predictors.names: 'salinity' stands 2 times"),
+    ("path: rows.csv", "path: 3", "observations.path: 3 is not allowed"),
+])
+def test_values_keep_their_kind(old, new, shown):
+    """Nothing is turned from text or truth into a number, or back."""
+    assert TEXT.count(old) == 1
+    assert any(fault.startswith(shown) for fault in faults_of(TEXT.replace(old, new)))
+
+
+@pytest.mark.parametrize("word", ["no", "NO", "off", "y", "2001-01-01", "1_000"])
+def test_words_that_other_loaders_turn_into_truth_or_dates_stay_text(word):
+    """The country code of Norway among them."""
+    study = recipe.parse(TEXT.replace("title: A study", f"title: {word}\ntaxa: [{word}]"))
+    assert (study.title, study.taxa) == (word, [word])
+
+
+@pytest.mark.parametrize(("written", "value"), [("1e-3", 0.001), ("1.0e+1", 10.0), ("+.5", 0.5), ("7", 7.0), ("010", 10.0)])
+def test_numbers_are_read_as_people_write_them(written, value):
+    study = recipe.parse(TEXT.replace("effort_weight: true", f"effort_weight: true, min_child_weight: {written}"))
+    assert study.model.min_child_weight == value
+
+
 def test_all_faults_are_reported_at_once():
     """Inside sections and between them."""
-    text = TEXT.replace("study: mine", "study: my study").replace("bottom: 200", "bottom: 0").replace("top: 0", "top: 0").replace(
+    text = TEXT.replace("study: mine", "study: my study").replace("bottom: 200", "bottom: 0").replace(
         "units: mg m-3", "unit: mg m-3").replace("effort: volume", "cruise: c").replace("kind: layers", "kind: layers, monthly: true")
     found = "\n".join(faults_of(text))
-    for piece in ("study: 'my study'", "bottom", "observations.unit: unknown key; did you mean 'units'?", "observations.units: required key"):
+    for piece in (
+        "study: 'my study'", "zones.0.bottom: 0", "observations.unit: unknown key; did you mean 'units'?",
+        "observations.units: required key",
+    ):
         assert piece in found
-    later = "\n".join(faults_of(TEXT.replace("seed", "sed").replace("effort: volume", "cruise: c").replace("title: A study", "titel: A study")))
+    later = "\n".join(faults_of(TEXT.replace("effort: volume", "cruise: c").replace("title: A study", "titel: A study")))
     for piece in ("titel: unknown key; did you mean 'title'?", "title: required", "effort_weight needs the column"):
         assert piece in later
 
@@ -110,10 +155,16 @@ def test_all_faults_are_reported_at_once():
     ("\t- x", "not valid YAML in line 1"),
     ("", "the file holds NoneType, a recipe is a mapping"),
     ("- a\n- b\n", "the file holds list"),
+    (TEXT + "? [a, b]\n: 3\n", "a key must be one word, not a list or a mapping"),
+    (TEXT + "? {a: b}\n: 3\n", "a key must be one word, not a list or a mapping"),
+    (TEXT + "---\nstudy: other\n", "found another document"),
+    ("study: \x00", "not valid YAML"),
     ("!!python/object/apply:os.system [echo no]", "not valid YAML"),
 ])
 def test_what_is_no_recipe_is_told_with_its_line(text, shown):
-    assert shown in faults_of(text)[0]
+    (fault,) = faults_of(text)
+    assert shown in fault
+    assert "\n" not in fault
 
 
 def test_files_that_cannot_be_read(tmp_path):
@@ -146,7 +197,8 @@ def test_the_published_recipe_is_the_method_of_the_paper():
     study, _ = recipe.load(shipped("models") / "drago2022.yaml")
     model, members = study.model, study.members
     assert model.grid.model_dump() == {"learning_rate": [0.05, 0.075, 0.1], "max_depth": [2, 4, 6], "min_child_weight": [1, 3, 5]}
-    assert (model.objective, model.tree_method, model.base_score, model.rounds, model.subsample) == ("count:poisson", "exact", 0.5, 600, 0.5)
+    assert (model.objective, model.tree_method, model.base_score) == ("count:poisson", "exact", 0.5)
+    assert (model.rounds, model.subsample) == (600, 0.5)
     assert (members.scheme, members.folds, members.repeats, members.count, members.test_fraction) == ("folds", 5, 20, 100, 0.2)
     assert (study.grid.earth_radius_km, study.grid.clip_at_sea_floor) == (6378.137, False)
     assert len(study.predictors.names) == 9
@@ -158,6 +210,15 @@ def test_the_published_recipe_is_the_method_of_the_paper():
 def test_hash_is_of_the_text():
     assert recipe.text_hash("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"  # SHA-256 of 'a', FIPS 180-4
     assert recipe.text_hash(TEXT) != recipe.text_hash(TEXT + " ")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_schema_accepts_the_shipped_recipes_and_refuses_a_slip(name):
+    content = yaml.safe_load((shipped("models") / f"{name}.yaml").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(recipe.json_schema())
+    assert [error.message for error in validator.iter_errors(content)] == []
+    assert list(validator.iter_errors(content | {"sede": 3}))
+    assert list(validator.iter_errors(content | {"seed": "3"}))
 
 
 def test_schema_names_every_key():
