@@ -24,6 +24,9 @@ class _Group(click.Group):
         except UserError as error:
             click.echo(f"aqqua-dist: {error}", err=True)
             sys.exit(2)
+        except OSError as error:  # a full disk, a folder that may not be written
+            click.echo(f"aqqua-dist: {error.strerror or error}{f': {error.filename}' if error.filename else ''}.", err=True)
+            sys.exit(2)
         except KeyboardInterrupt:
             click.echo("aqqua-dist: stopped; run the same command again to continue.", err=True)
             sys.exit(130)

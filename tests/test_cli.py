@@ -134,6 +134,15 @@ def test_wrong_words_are_one_message(words, shown):
     assert "Traceback" not in done.output
 
 
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    done = CliRunner().invoke(main, ["run", str(tmp_path / "small.yaml"), "--runs", str(tmp_path / "runs"), "--quiet"])
+    assert done.exit_code == 2
+    assert done.output.strip().splitlines()[-1].startswith("aqqua-dist: Not a directory: ")
+    assert "Traceback" not in done.output
+
+
 def test_schema_is_json():
     done = CliRunner().invoke(main, ["schema"])
     assert json.loads(done.output)["title"] == "Recipe"
