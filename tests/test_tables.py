@@ -81,6 +81,18 @@ def test_what_cannot_be_read_is_shown(tmp_path, content, shown):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("extra", [",", ",7", ",7,8"])
+def test_rows_longer_than_the_header_never_shift_the_columns(tmp_path, extra):
+    """A parser that takes the first cells as row names would read every number from the wrong column."""
+    header, *rows = CSV.strip().split("\n")
+    path = written(tmp_path, "a.csv", "\n".join([header, *(row + extra for row in rows)]) + "\n")
+    if extra == ",":  # a separator at the end of each line
+        assert read(path)["lat"].tolist() == [10.5, -3, 0]
+        return
+    with pytest.raises(UserError, match="a.csv: the table cannot be read"):
+        read(path)
+
+
 def test_a_broken_archive_and_a_folder_are_one_sentence(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(b"no gzip")
     (tmp_path / "b.csv").mkdir()

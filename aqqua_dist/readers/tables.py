@@ -7,6 +7,7 @@ recorded in ``table.attrs['repairs']``.
 """
 
 import difflib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,11 @@ def _read(path):
         if name.endswith(".parquet"):
             frame = pd.read_parquet(path)
         else:
-            frame = pd.read_csv(
-                path, sep=_separator(path, name), dtype="string", keep_default_na=False,
-                na_values=_MISSING, encoding="utf-8-sig", skipinitialspace=True,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would shift or lose cells
+                frame = pd.read_csv(
+                    path, sep=_separator(path, name), dtype="string", keep_default_na=False, na_values=_MISSING,
+                    encoding="utf-8-sig", skipinitialspace=True, index_col=False)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: byte {error.start} is not UTF-8 text; save the table as UTF-8.") from None
     except Exception as error:  # the parsers raise many kinds; none may reach the user
