@@ -47,7 +47,7 @@ def typed(table, columns):
     for name, kind in columns.items():
         values = table[name] if name in table else pd.Series(pd.NA, index=table.index)
         if kind.startswith("datetime64"):
-            frame[name] = pd.to_datetime(values, utc=True).astype(kind)
+            frame[name] = pd.to_datetime(values, utc=True, format="ISO8601").astype(kind)
         elif kind == "float64":
             frame[name] = pd.to_numeric(values, errors="raise").astype("Float64").astype("float64") if len(values) else pd.Series(dtype=kind)
         else:
