@@ -14,11 +14,13 @@ import pandas as pd
 
 from aqqua_dist.artefact import replacing
 from aqqua_dist.errors import UserError
-from aqqua_dist.taxonomy import taxon_record
+from aqqua_dist.labels import parse_label, read_words
+from aqqua_dist.taxonomy import taxa, taxon_record
 
 NERC = "http://vocab.nerc.ac.uk/collection/"
 TERMS = "http://rs.tdwg.org/dwc/terms/"
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+LIFE_STAGES = ("egg", "larva", "cyst")
 STATUS = {"validated": "ValidatedByHuman", "predicted": "PredictedByMachine"}
 COUNT = ("Count (in assayed sample) of biological entity specified elsewhere", "OCOUNT01", "", "")
 ABUNDANCE = (
@@ -33,7 +35,7 @@ FILES = {
         "maximumDepthInMeters"]),
     "occurrence.txt": ("Occurrence", [
         "eventID", "occurrenceID", "basisOfRecord", "identificationVerificationStatus", "identifiedBy", "scientificName", "scientificNameID",
-        "occurrenceStatus"]),
+        "verbatimIdentification", "lifeStage", "occurrenceRemarks", "occurrenceStatus"]),
     "extendedmeasurementorfact.txt": ("http://rs.iobis.org/obis/terms/ExtendedMeasurementOrFact", [
         "occurrenceID", "measurementType", "measurementTypeID", "measurementValue", "measurementUnit", "measurementUnitID"]),
 }
@@ -69,7 +71,10 @@ def write_darwin_core(path, samples, counts, dataset):
     """Darwin Core archive of samples as events and counts as occurrences.
 
     Human and machine identifications of a taxon in a sample are two
-    occurrences. A count of zero is an occurrence that is ``absent``.
+    occurrences. A count of zero is an occurrence that is ``absent``. Labels
+    are taken apart (`aqqua_dist.labels.parse_label`): the taxon becomes the
+    scientific name, eggs and larvae a life stage, other qualifiers a remark;
+    labels that are not living, or of which nobody has said, are left out.
 
     Parameters
     ----------
@@ -176,15 +181,18 @@ def _events(samples, dataset):
 
 def _occurrences(samples, counts, dataset):
     volumes = samples.set_index("sample_id")["volume"]
-    records = {label: taxon_record(label) for label in counts["taxon"].unique()}
+    words = read_words()
+    records = {label: _named(label, words) for label in counts["taxon"].unique()}
+    counts = counts[counts["taxon"].map(lambda label: records[label] is not None)]
     rows, facts = [], [_fact(sample, "", VOLUME, volume) for sample, volume in volumes.items() if np.isfinite(volume)]
     for row in counts.itertuples():
-        record, volume = records[row.taxon], volumes[row.sample_id]
+        (record, stage, remark), volume = records[row.taxon], volumes[row.sample_id]
         occurrence = f"{row.sample_id}_{row.taxon}_{row.method}".replace("\t", " ")
         rows.append({
             "id": row.sample_id, "eventID": row.sample_id, "occurrenceID": occurrence, "basisOfRecord": "MachineObservation",
             "identificationVerificationStatus": STATUS[row.method], "identifiedBy": dataset.model if row.method == "predicted" else "",
-            "scientificName": record.name, "scientificNameID": record.lsid, "occurrenceStatus": "present" if row.n > 0 else "absent"})
+            "scientificName": record.name, "scientificNameID": record.lsid, "verbatimIdentification": row.taxon,
+            "lifeStage": stage, "occurrenceRemarks": remark, "occurrenceStatus": "present" if row.n > 0 else "absent"})
         facts.append(_fact(row.sample_id, occurrence, COUNT, row.n))
         if np.isfinite(volume):
             facts.append(_fact(row.sample_id, occurrence, ABUNDANCE, row.n / volume))
@@ -192,6 +200,17 @@ def _occurrences(samples, counts, dataset):
                 facts.append(_fact(row.sample_id, occurrence, BIOVOLUME, row.biovolume / volume))
     columns = {name: ["id", *parts[1]] for name, parts in FILES.items()}
     return pd.DataFrame(rows, columns=columns["occurrence.txt"]), pd.DataFrame(facts, columns=columns["extendedmeasurementorfact.txt"])
+
+
+def _named(label, words):
+    """Record of the taxon of a label, its life stage and a remark; None where it is not known to live."""
+    if label in taxa():
+        return taxon_record(label), "", ""
+    parts = parse_label(label, words=words)
+    if not parts.living:
+        return None
+    stage = parts.qualifier if parts.qualifier in LIFE_STAGES else ""
+    return taxon_record(parts.taxon or label), stage, "" if stage else parts.qualifier
 
 
 def _fact(sample, occurrence, measurement, value):

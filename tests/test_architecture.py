@@ -34,6 +34,7 @@ SAME_LEVEL = {
     ("stages.mapping", "stages.fitting"): "the rows of a fit, for its area of applicability",
     ("readers.*", "readers.ingested"): "the tables that every reader returns",
     ("exports", "taxonomy"): "names and numbers of taxa",
+    ("exports", "labels"): "names and life stages in labels",
     ("readers.*", "readers.sources"): "files and archive members",
     ("plots", "worldmap"): "the print style of every figure",
     ("pipeline", "stages"): "the order of the stages",

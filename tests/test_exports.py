@@ -69,6 +69,18 @@ def test_human_and_machine_are_apart_and_zero_is_absent(archive):
     assert set(rows["basisOfRecord"]) == {"MachineObservation"}
 
 
+def test_labels_become_names_stages_and_remarks(tmp_path):
+    rows = typed(pd.DataFrame({
+        "sample_id": "s1", "taxon": ["egg<Copepoda", "multiple<Copepoda", "detritus", "t002", "fiber<detritus", "Siphonophorae"], "n": 1,
+        "method": "validated"}), COUNTS)
+    exports.write_darwin_core(tmp_path / "a.zip", EVENTS, rows, SET)
+    found = read(tmp_path / "a.zip")[0]["occurrence.txt"].set_index("verbatimIdentification")
+    assert set(found.index) == {"egg<Copepoda", "multiple<Copepoda", "Siphonophorae"}  # the others are not known to live
+    assert found.loc["egg<Copepoda", ["scientificName", "lifeStage", "occurrenceRemarks"]].tolist() == ["Copepoda", "egg", ""]
+    assert found.loc["multiple<Copepoda", ["scientificName", "lifeStage", "occurrenceRemarks"]].tolist() == ["Copepoda", "", "multiple"]
+    assert found.loc["egg<Copepoda", "scientificNameID"].endswith(":1080")
+
+
 def test_measurements_have_the_right_terms_and_units(archive):
     """4 animals and 1.5 mm3 in 2 m3; without a volume there is a count and no concentration; machine and human never add up."""
     facts = archive[0]["extendedmeasurementorfact.txt"]
