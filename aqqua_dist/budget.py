@@ -173,5 +173,6 @@ def summarise_members(members, full=None, *, widening=1.0):
         found["estimate"] = float(full)
         if full > 0 and (members > 0).all() and len(members) > 1:
             width = 1.959964 * widening * np.log(members).std(ddof=1)
-            found |= {"low": float(full * np.exp(-width)), "high": float(full * np.exp(width)), "interval": "lognormal" if widening == 1 else f"lognormal, sd x {widening:g}"}
+            kind = "lognormal" if widening == 1 else f"lognormal, sd x {widening:g}"
+            found |= {"low": float(full * np.exp(-width)), "high": float(full * np.exp(width)), "interval": kind}
     return found

@@ -164,7 +164,9 @@ def _volumes(samples):
         found.append(finding("suspicious", "volume", f"all {len(known)} samples have the same volume, {known.iloc[0]:g} m3; a default?"))
     net = samples["instrument"].isin(["ZooScan", "ZooCAM"]) & ((volume < NET_VOLUME[0]) | (volume > NET_VOLUME[1]))
     if net.any():
-        found.append(finding("suspicious", "volume", f"{_some(samples[net])} of nets filtered {volume[net].iloc[0]:g} m3, plausible are {NET_VOLUME[0]:g}-{NET_VOLUME[1]:g}; litres?"))
+        found.append(finding(
+            "suspicious", "volume", f"{_some(samples[net])} of nets filtered {volume[net].iloc[0]:g} m3, plausible are "
+            f"{NET_VOLUME[0]:g}-{NET_VOLUME[1]:g}; litres?"))
     empty = samples["n_images"].fillna(1) <= 0
     if (empty & (volume > 0)).any():
         found.append(finding("suspicious", "volume", f"{_some(samples[empty & (volume > 0)])} have a volume and no image."))
@@ -207,7 +209,9 @@ def _artefacts(objects):
     high = share[share > ARTEFACT_SHARE]
     if high.empty:
         return []
-    return [finding("suspicious", "artefacts", f"{len(high)} samples hold more than {100 * ARTEFACT_SHARE:.0f} % of labels that do not live, most {100 * high.max():.0f} % in {high.idxmax()}.")]
+    return [finding(
+        "suspicious", "artefacts", f"{len(high)} samples hold more than {100 * ARTEFACT_SHARE:.0f} % of labels that do not live, most "
+        f"{100 * high.max():.0f} % in {high.idxmax()}.")]
 
 
 def _pixels(objects):
@@ -215,7 +219,9 @@ def _pixels(objects):
     odd = pixel[(pixel < PIXEL[0]) | (pixel > PIXEL[1])]
     if odd.empty:
         return []
-    return [finding("suspicious", "pixel", f"{len(odd)} objects have a pixel of {odd.iloc[0]:g} µm, plausible are {PIXEL[0]:g}-{PIXEL[1]:g}; mm?", column="pixel", value=odd.iloc[0])]
+    return [finding(
+        "suspicious", "pixel", f"{len(odd)} objects have a pixel of {odd.iloc[0]:g} µm, plausible are {PIXEL[0]:g}-{PIXEL[1]:g}; mm?",
+        column="pixel", value=odd.iloc[0])]
 
 
 def _counts(samples, counts):

@@ -69,10 +69,12 @@ class Mapping(BaseModel):
         for name, entry in self.columns.items():
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
-                faults.append(f"columns.{name}: {self.table} have no such column" + (f", did you mean {near[0]!r}?" if near else f"; they have {', '.join(known)}"))
+                hint = f", did you mean {near[0]!r}?" if near else f"; they have {', '.join(known)}"
+                faults.append(f"columns.{name}: {self.table} have no such column{hint}")
             elif entry.units is not None and name not in UNITS:
                 faults.append(f"columns.{name}.units: {name} has no unit, found {entry.units!r}")
-        faults += [f"columns: {name!r} is missing; {self.table} need {', '.join(REQUIRED[self.table])}" for name in REQUIRED[self.table] if name not in self.columns]
+        needed = REQUIRED[self.table]
+        faults += [f"columns: {name!r} is missing; {self.table} need {', '.join(needed)}" for name in needed if name not in self.columns]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -155,7 +157,8 @@ def read_mapped(source, mapping, *, samples=None):
     if mapping.table == "samples":
         east = table["lon"] > 180
         if east.any():
-            findings.append(finding("repaired", "longitude", f"{int(east.sum())} longitudes of 180-360 degrees east were brought to [-180, 180).", file=str(source)))
+            told = f"{int(east.sum())} longitudes of 180-360 degrees east were brought to [-180, 180)."
+            findings.append(finding("repaired", "longitude", told, file=str(source)))
         table["lon"] = wrap_longitude(table["lon"])
         table["source"] = table.get("source", str(source))
         return Ingested(typed(table, SAMPLES), findings=typed(pd.DataFrame(findings), FINDINGS))
