@@ -103,6 +103,21 @@ def figures(recipe, runs, jobs, quiet):
 
 
 @main.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option("-o", "--out", required=True, help="Folder to write the tables to.")
+@click.option("--mapping", help="YAML that says which column of a plain table is what.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def ingest(sources, out, mapping, quiet):
+    """Read exports (files, folders, zip archives) into samples, objects and counts."""
+    module = import_module("aqqua_dist.ingest")
+    found = module.ingest(sources, out, mapping=mapping, progress=not quiet)
+    told = found.findings["severity"].value_counts()
+    click.echo(f"{len(found.samples)} samples, {len(found.objects)} objects, {len(found.counts)} counts are in {out}")
+    listed = ", ".join(f"{count} {severity}" for severity, count in told.items()) or "nothing odd"
+    click.echo(f"findings: {listed}; see {out}/quality.md")
+
+
+@main.command()
 def schema():
     """Print the JSON schema of a recipe, for editors that complete YAML."""
     recipe = import_module("aqqua_dist.recipe")

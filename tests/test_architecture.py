@@ -18,7 +18,7 @@ LEVELS = {
     "boosting": 0, "estimators": 0, "applicability": 0, "artefact": 0,
     "readers": 1, "readers.*": 1, "search": 1, "validation": 1, "layers": 1, "regions": 1, "bridge": 1,
     "budget": 1, "virtual": 1, "plots": 1, "worldmap": 1, "taxonomy": 1, "labels": 1, "exports": 1, "quality": 1, "cf": 1,
-    "stages": 2, "stages.*": 2, "pipeline": 2, "compare": 2, "report": 2,
+    "stages": 2, "stages.*": 2, "ingest": 2, "pipeline": 2, "compare": 2, "report": 2,
     "cli": 3, "__main__": 3,
 }
 # Imported from every level, its own included: it imports nothing itself.
