@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from aqqua_dist import artefact, quality
+from aqqua_dist import artefact, effort, quality
 from aqqua_dist.errors import UserError
 from aqqua_dist.provenance import Provenance, content_key, created_now, sha256_file, software_versions
 from aqqua_dist.readers import ifcb, mapped, zooprocess
-from aqqua_dist.readers.ingested import FINDINGS, Ingested, finding, joined, typed
+from aqqua_dist.readers.ingested import FINDINGS, SAMPLES, Ingested, finding, joined, typed
 from aqqua_dist.readers.sources import find_sources
 
 READERS = {
@@ -52,7 +52,7 @@ def ingest(paths, out, *, mapping=None, progress=True):
         known = ", ".join(READERS)
         raise UserError(f"none of {len(sources)} files is of a known format, first {sources[0]}; known are {known}, and any table by a mapping.")
     parts = [read(group) for read, group in tqdm(groups, desc="ingest", unit="format", disable=None if progress else True)]
-    whole = joined(parts)
+    whole = with_volumes(joined(parts))
     left = [finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source)) for source in strangers]
     found = quality.examine(whole)
     if left:
@@ -60,6 +60,34 @@ def ingest(paths, out, *, mapping=None, progress=True):
     whole = Ingested(whole.samples, whole.objects, whole.counts, found, whole.extra)
     _write(whole, out, _origin(sources, mapping))
     return whole
+
+
+def with_volumes(ingested):
+    """Volumes of IFCB bins of the new generation, by the rule ``ifcb``.
+
+    Parameters
+    ----------
+    ingested : aqqua_dist.readers.ingested.Ingested
+        With ``acquisitions`` in `extra`, where the reader made them.
+
+    Returns
+    -------
+    aqqua_dist.readers.ingested.Ingested
+        Samples without a volume have one (m3) where their acquisitions tell
+        it, with rule and flags; others are unchanged.
+    """
+    acquisitions = ingested.extra.get("acquisitions")
+    if acquisitions is None or "generation" not in acquisitions:
+        return ingested
+    bins = acquisitions[acquisitions["generation"] == "new"].set_index("sample_id")
+    if bins.empty:
+        return ingested
+    found = effort.volume("ifcb", bins)
+    samples = ingested.samples.set_index("sample_id")
+    for column in found:
+        samples.loc[found.index, column] = found[column]
+    samples = typed(samples.reset_index(), SAMPLES)
+    return Ingested(samples, ingested.objects, ingested.counts, ingested.findings, ingested.extra)
 
 
 def _grouped(sources, mapping):

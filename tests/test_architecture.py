@@ -17,7 +17,7 @@ LEVELS = {
     "errors": 0, "paths": 0, "provenance": 0, "vocabulary": 0, "units": 0, "grid": 0, "sections": 0, "recipe": 0,
     "boosting": 0, "estimators": 0, "applicability": 0, "artefact": 0,
     "readers": 1, "readers.*": 1, "search": 1, "validation": 1, "layers": 1, "regions": 1, "bridge": 1,
-    "budget": 1, "virtual": 1, "plots": 1, "worldmap": 1, "taxonomy": 1, "labels": 1, "exports": 1, "quality": 1, "cf": 1,
+    "budget": 1, "virtual": 1, "plots": 1, "worldmap": 1, "taxonomy": 1, "labels": 1, "exports": 1, "quality": 1, "effort": 1, "acquisitions": 1, "conversions": 1, "traits": 1, "cf": 1,
     "stages": 2, "stages.*": 2, "ingest": 2, "pipeline": 2, "compare": 2, "report": 2,
     "cli": 3, "__main__": 3,
 }
@@ -35,6 +35,7 @@ SAME_LEVEL = {
     ("readers.*", "readers.ingested"): "the tables that every reader returns",
     ("exports", "taxonomy"): "names and numbers of taxa",
     ("exports", "labels"): "names and life stages in labels",
+    ("traits", "conversions"): "carbon from biovolume",
     ("quality", "labels"): "labels that do not live",
     ("quality", "readers.ingested"): "the tables that it judges",
     ("readers.*", "readers.sources"): "files and archive members",
