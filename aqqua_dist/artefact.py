@@ -9,9 +9,11 @@ import contextlib
 import json
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import geopandas
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -73,6 +75,103 @@ def write_parquet(table, path, provenance, units=None):
     schema = pa.schema(fields, metadata=dict(arrow.schema.metadata or {}) | {NAME.encode(): provenance.to_json().encode()})
     with replacing(path) as part:
         pq.write_table(arrow.cast(schema), part, compression="zstd")
+
+
+class ParquetParts:
+    """A table that is written piece by piece; made by `parquet_parts`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Temporary file.
+    schema : pyarrow.Schema
+        Columns.
+    repeating : list of str
+        Columns whose values repeat; the others are stored without a
+        dictionary.
+    """
+
+    def __init__(self, path, schema, repeating):
+        self.rows, self.provenance, self.left_out = 0, None, []
+        self._path, self._schema, self._options = path, schema, {"compression": "zstd", "use_dictionary": repeating or False}
+        self._writer = pq.ParquetWriter(path, schema, **self._options)
+        self._worker, self._pending = ThreadPoolExecutor(1), None
+
+    def write(self, table):
+        """Add rows.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            Any of the columns; the others are empty.
+        """
+        if table.num_rows == 0:
+            return
+        columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type) for f in self._schema]
+        if self._pending is not None:
+            self._pending.result()
+        self._pending = self._worker.submit(self._writer.write_table, pa.table(columns, schema=self._schema))
+        self.rows += table.num_rows
+
+    def _close(self, complete):
+        try:
+            if self._pending is not None and complete:
+                self._pending.result()
+        finally:
+            self._worker.shutdown()
+        if complete:
+            self._writer.add_key_value_metadata({NAME: self.provenance.to_json()})
+        self._writer.close()
+
+    def _without(self, part):
+        """Copy without the rows at `left_out`."""
+        keep, start = np.ones(self.rows, dtype=bool), 0
+        keep[self.left_out] = False
+        source = pq.ParquetFile(self._path)
+        with pq.ParquetWriter(part, self._schema, **self._options) as writer:
+            for piece in source.iter_batches(2**17):
+                writer.write_batch(piece.filter(pa.array(keep[start : start + len(piece)])))
+                start += len(piece)
+            writer.add_key_value_metadata({NAME: self.provenance.to_json()})
+        self.rows = int(keep.sum())
+
+
+@contextlib.contextmanager
+def parquet_parts(path, schema, *, units=None, repeating=()):
+    """Write a table that does not fit into memory.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Place.
+    schema : pyarrow.Schema
+        Columns.
+    units : dict of str to str, optional
+        Unit of a column.
+    repeating : sequence of str
+        Columns whose values repeat.
+
+    Yields
+    ------
+    ParquetParts
+        Takes the pieces. Its ``provenance`` must be set before the end of
+        the block, its ``left_out`` may name rows (counted over everything
+        written) that are to be left out. The file replaces the old one only
+        if the block ends well.
+    """
+    fields = [f.with_metadata({b"units": units[f.name].encode()}) if units and f.name in units else f for f in schema]
+    with replacing(path) as part:
+        parts, complete = ParquetParts(part, pa.schema(fields), list(repeating)), False
+        try:
+            yield parts
+            if parts.provenance is None:
+                raise ValueError(f"{path}: the provenance is {parts.provenance!r}, it must be set before the table is complete.")
+            complete = True
+        finally:
+            parts._close(complete)
+        if len(parts.left_out):
+            with replacing(part) as second:
+                parts._without(second)
 
 
 def read_parquet(path):
@@ -255,7 +354,7 @@ def read_provenance(path):
             with xr.open_dataset(path, engine="netcdf4", decode_times=False) as dataset:
                 text = dataset.attrs.get(NAME)
         elif path.suffix == ".parquet":
-            text = (pq.read_schema(path).metadata or {}).get(NAME.encode())
+            text = (pq.read_metadata(path).metadata or {}).get(NAME.encode())
         elif path.suffix == ".png":
             with Image.open(path) as image:
                 text = image.info.get(NAME)

@@ -106,13 +106,14 @@ def figures(recipe, runs, jobs, quiet):
 @click.argument("sources", nargs=-1, required=True)
 @click.option("-o", "--out", required=True, help="Folder to write the tables to.")
 @click.option("--mapping", help="YAML that says which column of a plain table is what.")
+@click.option("--effort", help="YAML that says by which rule an instrument's sampled volume is found.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def ingest(sources, out, mapping, quiet):
+def ingest(sources, out, mapping, effort, quiet):
     """Read exports (files, folders, zip archives) into samples, objects and counts."""
     module = import_module("aqqua_dist.ingest")
-    found = module.ingest(sources, out, mapping=mapping, progress=not quiet)
-    told = found.findings["severity"].value_counts()
-    click.echo(f"{len(found.samples)} samples, {len(found.objects)} objects, {len(found.counts)} counts are in {out}")
+    found = module.ingest(sources, out, mapping=mapping, effort=effort, progress=not quiet)
+    told = found.tables.findings["severity"].value_counts()
+    click.echo(f"{len(found.tables.samples)} samples, {found.n_objects} objects, {len(found.tables.counts)} counts are in {out}")
     listed = ", ".join(f"{count} {severity}" for severity, count in told.items()) or "nothing odd"
     click.echo(f"findings: {listed}; see {out}/quality.md")
 

@@ -1,25 +1,54 @@
 """From exports to tables: each file goes to the reader that knows it, and what was odd goes to a report."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 from tqdm import tqdm
 
-from aqqua_dist import artefact, effort, quality
+from aqqua_dist import artefact, quality, volumes
 from aqqua_dist.errors import UserError
 from aqqua_dist.provenance import Provenance, content_key, created_now, sha256_file, software_versions
-from aqqua_dist.readers import ifcb, mapped, zooprocess
-from aqqua_dist.readers.ingested import FINDINGS, SAMPLES, Ingested, finding, joined, typed
+from aqqua_dist.readers import ecotaxa, ifcb, mapped, zooprocess
+from aqqua_dist.readers.ingested import FINDINGS, OBJECTS, Ingested, finding, joined, typed
 from aqqua_dist.readers.sources import find_sources
 
 READERS = {
     "ZooProcess metadata": (zooprocess.recognises, zooprocess.read_zooprocess),
     "IFCB bins": (ifcb.recognises, ifcb.read_ifcb),
+    "EcoTaxa": (ecotaxa.recognises, ecotaxa.stream_ecotaxa),
 }
 """Name of each format: what recognises a source, and what reads the sources of that format."""
+STREAMS = (ecotaxa.stream_ecotaxa,)
+"""Readers that hand objects over in batches, for files that do not fit into memory."""
+UNITS = {"volume": "m3", "biovolume": "mm3", "area": "px2", "major": "px", "minor": "px", "pixel": "um", "esd": "um", "depth": "m",
+         "depth_top": "m", "depth_bottom": "m", "acquisition_volume": "m3"}
+REPEATING = ["sample_id", "label", "status", "pixel", "model_id", "acquisition_id", "n_individuals"]
+_ARROW = {"string": pa.string(), "float64": pa.float64(), "Int64": pa.int64()}
 
 
-def ingest(paths, out, *, mapping=None, progress=True):
+@dataclass(frozen=True)
+class Outcome:
+    """What `ingest` has written.
+
+    Attributes
+    ----------
+    tables : aqqua_dist.readers.ingested.Ingested
+        All tables; ``objects`` is empty, as it may not fit into memory.
+    n_objects : int
+        Rows of ``objects.parquet``.
+    folder : pathlib.Path
+        Where the files are.
+    """
+
+    tables: Ingested
+    n_objects: int
+    folder: Path
+
+
+def ingest(paths, out, *, mapping=None, effort=None, progress=True):
     """Read exports and write their tables.
 
     Parameters
@@ -31,12 +60,16 @@ def ingest(paths, out, *, mapping=None, progress=True):
     mapping : str or os.PathLike, optional
         Mapping of a table of samples (`aqqua_dist.readers.mapped`); then all
         sources are read by it.
+    effort : str or os.PathLike, optional
+        Rule of the sampled volume by instrument
+        (`aqqua_dist.volumes.read_choices`), where the instrument has none
+        that is settled.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
-    aqqua_dist.readers.ingested.Ingested
+    Outcome
         What was written: ``samples.parquet`` (GeoParquet), ``objects.parquet``,
         ``counts.parquet``, one file per extra table, ``findings.parquet`` and
         ``quality.md`` with what was refused, repaired or suspicious.
@@ -47,47 +80,24 @@ def ingest(paths, out, *, mapping=None, progress=True):
         No source is of a known format, or a reader refuses one.
     """
     sources, out = find_sources(paths), Path(out)
+    choices = volumes.read_choices(effort) if effort is not None else None
     groups, strangers = _grouped(sources, mapping)
     if not groups:
         known = ", ".join(READERS)
         raise UserError(f"none of {len(sources)} files is of a known format, first {sources[0]}; known are {known}, and any table by a mapping.")
-    parts = [read(group) for read, group in tqdm(groups, desc="ingest", unit="format", disable=None if progress else True)]
-    whole = with_volumes(joined(parts))
-    left = [finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source)) for source in strangers]
-    found = quality.examine(whole)
-    if left:
-        found = pd.concat([typed(pd.DataFrame(left), FINDINGS), found], ignore_index=True)
-    whole = Ingested(whole.samples, whole.objects, whole.counts, found, whole.extra)
-    _write(whole, out, _origin(sources, mapping))
-    return whole
-
-
-def with_volumes(ingested):
-    """Volumes of IFCB bins of the new generation, by the rule ``ifcb``.
-
-    Parameters
-    ----------
-    ingested : aqqua_dist.readers.ingested.Ingested
-        With ``acquisitions`` in `extra`, where the reader made them.
-
-    Returns
-    -------
-    aqqua_dist.readers.ingested.Ingested
-        Samples without a volume have one (m3) where their acquisitions tell
-        it, with rule and flags; others are unchanged.
-    """
-    acquisitions = ingested.extra.get("acquisitions")
-    if acquisitions is None or "generation" not in acquisitions:
-        return ingested
-    bins = acquisitions[acquisitions["generation"] == "new"].set_index("sample_id")
-    if bins.empty:
-        return ingested
-    found = effort.volume("ifcb", bins)
-    samples = ingested.samples.set_index("sample_id")
-    for column in found:
-        samples.loc[found.index, column] = found[column]
-    samples = typed(samples.reset_index(), SAMPLES)
-    return Ingested(samples, ingested.objects, ingested.counts, ingested.findings, ingested.extra)
+    schema = pa.schema([(name, _ARROW[kind]) for name, kind in OBJECTS.items()])
+    with ThreadPoolExecutor(1) as beside, artefact.parquet_parts(out / "objects.parquet", schema, units=UNITS, repeating=REPEATING) as objects:
+        origin = beside.submit(_origin, sources, [mapping, effort])
+        parts = [_read(read, group, objects) for read, group in tqdm(groups, desc="ingest", unit="format", disable=None if progress else True)]
+        whole = volumes.with_volumes(joined(parts), choices)
+        left = [finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source)) for source in strangers]
+        found = quality.examine(whole)
+        if left:
+            found = pd.concat([typed(pd.DataFrame(left), FINDINGS), found], ignore_index=True)
+        whole = Ingested(whole.samples, counts=whole.counts, findings=found, extra=whole.extra)
+        objects.provenance = origin.result()
+    _write(whole, out, objects.provenance)
+    return Outcome(whole, objects.rows, out)
 
 
 def _grouped(sources, mapping):
@@ -104,9 +114,23 @@ def _grouped(sources, mapping):
     return [(READERS[name][1], group) for name, group in groups.items()], strangers
 
 
-def _origin(sources, mapping):
+def _read(read, group, objects):
+    """Tables of one format; its objects are written at once, and only their counts by label are kept."""
+    start = objects.rows
+    if read in STREAMS:
+        part, repeated = read(group, lambda batch: objects.write(batch.to_arrow()))
+        objects.left_out += (start + repeated).tolist()
+        return part
+    part = read(group)
+    objects.write(pa.Table.from_pandas(part.objects, preserve_index=False))
+    tally = quality.tally(part.objects)
+    extra = part.extra | ({"tally": tally} if len(tally) else {})
+    return Ingested(part.samples, counts=part.counts, findings=quality.of_objects(part), extra=extra)
+
+
+def _origin(sources, texts):
     hashes = {str(path): sha256_file(path) for path in dict.fromkeys(source.path for source in sources)}
-    text = Path(mapping).read_text(encoding="utf-8-sig") if mapping is not None else ""
+    text = "".join(Path(path).read_text(encoding="utf-8-sig") for path in texts if path is not None)
     return Provenance(
         study="ingest", stage="ingest", key=content_key(inputs=hashes, mapping=text), recipe_text=text, recipe_sha256="", inputs=hashes, seeds={},
         software=software_versions(), references=[], created=created_now())
@@ -114,9 +138,7 @@ def _origin(sources, mapping):
 
 def _write(whole, out, origin):
     artefact.write_geoparquet(whole.samples, out / "samples.parquet", origin)
-    units = {"volume": "m3", "biovolume": "mm3", "area": "px2", "pixel": "um", "esd": "um", "depth_top": "m", "depth_bottom": "m"}
-    tables = {"objects": whole.objects, "counts": whole.counts, "findings": whole.findings} | whole.extra
-    for name, table in tables.items():
-        artefact.write_parquet(table, out / f"{name}.parquet", origin, units)
+    for name, table in ({"counts": whole.counts, "findings": whole.findings} | whole.extra).items():
+        artefact.write_parquet(table, out / f"{name}.parquet", origin, UNITS)
     with artefact.replacing(out / "quality.md") as part:
         part.write_text(quality.report(whole.findings, whole.samples), encoding="utf-8")

@@ -44,12 +44,48 @@ def examine(ingested):
     found = []
     for detector in (_positions, _sentinels, _depths, _times, _volumes, _twins):
         found += detector(ingested.samples)
-    for detector in (_statuses, _artefacts, _pixels):
-        found += detector(ingested.objects)
+    labels = pd.concat([tally(ingested.objects), ingested.extra.get("tally", tally(ingested.objects[:0]))], ignore_index=True)
+    for detector in (_statuses, _artefacts):
+        found += detector(labels)
+    found += _pixels(ingested.objects)
     found += _counts(ingested.samples, ingested.counts)
     if not found:
         return ingested.findings
     return pd.concat([ingested.findings, typed(pd.DataFrame(found), FINDINGS)], ignore_index=True)
+
+
+def tally(objects):
+    """Number of objects by sample, label and status.
+
+    Parameters
+    ----------
+    objects : pandas.DataFrame
+        Columns of `aqqua_dist.readers.ingested.OBJECTS`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``sample_id, label, status, n``; what is judged by labels needs no
+        more, so that objects may pass by in batches.
+    """
+    return objects.groupby(["sample_id", "label", "status"], dropna=False).size().reset_index(name="n")
+
+
+def of_objects(ingested):
+    """Findings of the reader, and of the detectors that need every object.
+
+    Parameters
+    ----------
+    ingested : aqqua_dist.readers.ingested.Ingested
+        What a reader returned.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `aqqua_dist.readers.ingested.FINDINGS`.
+    """
+    found = _pixels(ingested.objects)
+    return pd.concat([ingested.findings, typed(pd.DataFrame(found), FINDINGS)], ignore_index=True) if found else ingested.findings
 
 
 def report(findings, samples):
@@ -183,11 +219,16 @@ def _twins(samples):
     return [finding("suspicious", "duplicate", f"{_some(twins)} share time, place and depth, first {' and '.join(first)}; the same water twice?")]
 
 
-def _statuses(objects):
-    known = objects.dropna(subset="status")
+def _share(labels, wanted):
+    """Share of the objects of each sample for which `wanted` holds."""
+    return labels["n"].where(wanted, 0).groupby(labels["sample_id"]).sum() / labels["n"].groupby(labels["sample_id"]).sum()
+
+
+def _statuses(labels):
+    known = labels.dropna(subset="status")
     if known.empty:
         return []
-    share = (known["status"] == "validated").groupby(known["sample_id"]).mean()
+    share = _share(known, known["status"] == "validated")
     low = share[(share < VALIDATED_SHARE) & (share > 0)]
     found = []
     if len(low):
@@ -199,13 +240,13 @@ def _statuses(objects):
     return found
 
 
-def _artefacts(objects):
-    known = objects.dropna(subset="label")
+def _artefacts(labels):
+    known = labels.dropna(subset="label")
     if known.empty:
         return []
     words = read_words()
     living = {label: parse_label(label, words=words).living for label in known["label"].unique()}
-    share = (known["label"].map(living).eq(False)).groupby(known["sample_id"]).mean()
+    share = _share(known, known["label"].map(living).eq(False))
     high = share[share > ARTEFACT_SHARE]
     if high.empty:
         return []

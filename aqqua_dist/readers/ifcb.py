@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
+from aqqua_dist.acquisitions import look_time
 from aqqua_dist.errors import UserError
 from aqqua_dist.readers.ingested import FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
 from aqqua_dist.readers.sources import encoding_of
@@ -19,7 +20,7 @@ from aqqua_dist.readers.sources import encoding_of
 NEW_NAME = re.compile(r"D(\d{8}T\d{6})_IFCB(\d+)$")
 OLD_NAME = re.compile(r"IFCB(\d+)_(\d{4})_(\d{3})_(\d{6})$")
 NEW_COLUMNS = {"trigger": 0, "width": 15, "height": 16, "run_time": 22, "inhibit_time": 23}
-OLD_COLUMNS = {"trigger": 0, "end_time": 1, "width": 11, "height": 12}
+OLD_COLUMNS = {"trigger": 0, "end_time": 1, "trigger_open_time": 7, "frame_grab_time": 8, "width": 11, "height": 12}
 """Columns of the trigger table, counted from 0."""
 
 
@@ -157,8 +158,14 @@ def _bin(name, header, table, source, findings):
     acquisition = {
         "sample_id": name, "generation": "new" if new else "old", "run_time": run, "inhibit_time": inhibit, "run_time_adc": run_adc,
         "inhibit_time_adc": inhibit_adc, "syringe_volume": _optional(header, "SyringeSampleVolume", source),
+        "look_time": np.nan if new or table.empty else look_time(table, min_processing=_processing(instrument, time)),
         "n_triggers": int(table["trigger"].nunique()), "n_images": images}
     return sample, acquisition
+
+
+def _processing(instrument, time):
+    """Least time that an image takes (s), as pyifcb has it."""
+    return 0.05 if instrument == "IFCB5" and time >= pd.Timestamp("2015-06-01", tz="UTC") else 0.073
 
 
 def _optional(header, key, source):

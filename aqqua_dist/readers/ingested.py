@@ -15,8 +15,9 @@ SAMPLES = {
 OBJECTS = {
     "object_id": "string", "sample_id": "string", "label": "string", "status": "string", "area": "float64", "major": "float64",
     "minor": "float64", "pixel": "float64", "esd": "float64", "n_individuals": "Int64", "score": "float64", "model_id": "string",
+    "acquisition_id": "string", "depth": "float64",
 }
-"""Columns of ``objects``: area in px2, axes in px, pixel and esd in µm; status is one of `STATUSES`."""
+"""Columns of ``objects``: area in px2, axes in px, pixel and esd in µm, depth of the image in m; status is one of `STATUSES`."""
 COUNTS = {"sample_id": "string", "taxon": "string", "n": "float64", "biovolume": "float64", "method": "string"}
 """Columns of ``counts``: biovolume in mm3; zeros are not stored."""
 FINDINGS = {
