@@ -20,7 +20,7 @@ ENDINGS = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
 COMPANIONS = {"sample_id", "acq_id", "object_lat", "object_annotation_status", "object_annotation_category", "img_file_name"}
 LABELS = ("object_annotation_category", "object_annotation_hierarchy")
 SIZES = {"area": ("object_area",), "major": ("object_major", "object_major_axis_length"), "minor": ("object_minor", "object_minor_axis_length")}
-CODES = {"s": "sample_id", "l": "label", "t": "status"}
+CODES = {"l": "label", "s": "status"}
 NO_CODE = 2**32 - 1
 NO_IDS = ["", " ", "nan", "NaN", "NA", "null", "None"]
 SCORES = ("classif_auto_score", "object_prob_1")
@@ -56,12 +56,14 @@ class Reading:
     samples : Samples
         Positions, times and metadata by sample.
     kind : polars.Categorical
-        Type of all columns whose cells repeat, with one set of codes.
+        Type of labels and statuses, with one set of codes for all batches.
     keys, states, ranks : list of numpy.ndarray
         Per batch: hash of (object, sample, acquisition); codes of sample,
         label and status, shape (n, 3); rank of the image.
-    tally, taxa : list of polars.DataFrame
-        Number of objects by sample, label and status; hierarchy by label.
+    tally : list of polars.DataFrame
+        Number of objects by sample, label and status.
+    taxa : dict of str to str
+        Hierarchy of each label.
     findings : list of dict
         Rows of ``findings``.
     """
@@ -72,7 +74,7 @@ class Reading:
     states: list = field(default_factory=list)
     ranks: list = field(default_factory=list)
     tally: list = field(default_factory=list)
-    taxa: list = field(default_factory=list)
+    taxa: dict = field(default_factory=dict)
     findings: list = field(default_factory=list)
 
 
@@ -139,7 +141,7 @@ def stream_ecotaxa(sources, write):
         _read_file(source, reading, write)
     repeated = _repeated(reading)
     samples, acquisitions = reading.samples.tables(reading.findings)
-    extra = {"acquisitions": acquisitions, "taxa": _taxa(reading.taxa), "tally": _tally(reading.tally)}
+    extra = {"acquisitions": acquisitions, "taxa": _taxa(reading.taxa), "tally": _tally(reading.tally, reading.samples.keys())}
     return Ingested(samples, findings=typed(pd.DataFrame(reading.findings), FINDINGS), extra=extra), repeated
 
 
@@ -148,10 +150,9 @@ def _read_file(source, reading, write):
     if "object_id" not in layout.names:
         raise UserError(f"{source}, row 1: there is no column 'object_id' among the {len(layout.names)} columns.")
     reading.samples.begin(source, layout.names)
-    repeating = [*reading.samples.wanted, "object_annotation_status", *LABELS, "object_date", "object_time"]
-    columns = ["object_id", "img_rank", *POSITION, *(name for names in SIZES.values() for name in names), *SCORES, *repeating]
-    columns = [name for name in dict.fromkeys(columns) if name in layout.names]
-    for first, frame in batches(layout, columns, dict.fromkeys(repeating, reading.kind)):
+    columns = ["object_id", "img_rank", "object_annotation_status", *LABELS, *POSITION, *(name for names in SIZES.values() for name in names), *SCORES]
+    columns = [name for name in dict.fromkeys([*columns, *reading.samples.wanted]) if name in layout.names]
+    for first, frame in batches(layout, columns):
         rows = np.arange(first, first + len(frame))
         no_id = frame["object_id"].is_in(NO_IDS)
         if no_id.any():
@@ -164,7 +165,7 @@ def _read_file(source, reading, write):
 
 def _without_blank(frame, rows, no_id, source):
     """Rows that hold anything; one without an id is refused."""
-    empty = frame.select(pl.all_horizontal(pl.all().cast(pl.String).fill_null("") == "")).to_series()
+    empty = frame.select(pl.all_horizontal(pl.all() == "")).to_series()
     lost = (~empty & no_id).arg_true()
     if len(lost):
         raise UserError(f"{source}, row {rows[lost[0]]}, column 'object_id': {frame['object_id'][lost[0]]!r} is no id, each object needs its own.")
@@ -185,18 +186,17 @@ def _batch(frame, rows, reading, notes):
         status = pl.lit(statuses(frame["object_annotation_status"], rows, notes))
     label = pl.lit(_labels(frame[LABELS[0]])) if LABELS[0] in frame.columns else pl.lit(None, pl.String)
     none = pl.lit(None, pl.Float64)
-    table = pl.concat([frame, keys.rename({"sample_id": "_sample"}), found], how="horizontal").select(
+    table = pl.concat([frame, keys.rename({"sample_id": "_sample"}).drop("code"), found], how="horizontal").select(
         "object_id", pl.col("_sample").alias("sample_id"), "acquisition_id", label.alias("label"), status.alias("status"), "pixel", "depth",
         *(pl.col(name) if name in found.columns else none.alias(name) for name in ("area", "major", "minor", "score")))
     table = table.with_columns(_esd(table))
-    _remember(table, frame, found, reading)
+    _remember(table, keys, frame, found, reading)
     return table
 
 
-def _labels(cells):
-    """Labels as text; null where there is none."""
-    texts = cells.cast(pl.String)
-    wrong = {text: _label(text) for text in texts.unique().drop_nulls().to_list() if _label(text) != text}
+def _labels(texts):
+    """Labels; null where there is none."""
+    wrong = {text: _label(text) for text in texts.unique().to_list() if _label(text) != text}
     return texts.replace(wrong) if wrong else texts
 
 
@@ -216,19 +216,22 @@ def _check_sizes(found, frame, rows, numeric, notes):
             raise UserError(f"{notes.source}, row {rows[place]}, column {column!r}: {frame[column][place]!r} is below 0, allowed are sizes in pixels.")
 
 
-def _remember(table, frame, found, reading):
+def _remember(table, keys, frame, found, reading):
     """Keep what finds repeated objects, and counts and names of labels."""
-    names = table.select(pl.col("sample_id", "acquisition_id", "label", "status").cast(reading.kind))
-    codes = names.select(pl.all().to_physical().cast(pl.UInt64).fill_null(NO_CODE))
-    mixed = pl.col("object_id").hash(1) ^ (codes["sample_id"] * 0x9E3779B97F4A7C15) ^ (codes["acquisition_id"] * 0xC2B2AE3D27D4EB4F)
+    names = table.select(pl.col("label", "status").cast(reading.kind), keys["code"])
+    codes = names.select("code", pl.col("label", "status").to_physical().cast(pl.UInt32).fill_null(NO_CODE))
+    mixed = pl.col("object_id").hash(1) ^ (keys["code"].cast(pl.UInt64) * 0x9E3779B97F4A7C15)
     reading.keys.append(table.select(mixed).to_series().to_numpy())
-    reading.states.append(codes.select("sample_id", "label", "status").cast(pl.UInt32).to_numpy())
+    reading.states.append(codes.to_numpy())
     rank = found["rank"].fill_null(0).to_numpy() if "rank" in found.columns else np.zeros(len(table))
     reading.ranks.append(np.clip(rank, -(2**15), 2**15 - 1).astype(np.int16))
-    counted = names.group_by("sample_id", "label", "status").agg(n=pl.len().cast(pl.Int64))
+    counted = names.group_by("code", "label", "status").agg(n=pl.len().cast(pl.Int64))
     reading.tally.append(counted.with_columns(pl.col(name).to_physical().fill_null(NO_CODE).alias(code) for code, name in CODES.items()))
-    line = pl.col(LABELS[1]) if LABELS[1] in frame.columns else pl.lit("").cast(reading.kind)
-    reading.taxa.append(frame.select(names["label"], line.alias("hierarchy")).unique().drop_nulls("label"))
+    new = [label for label in counted["label"].unique().drop_nulls().cast(pl.String).to_list() if label not in reading.taxa]
+    if new:
+        line = pl.col(LABELS[1]) if LABELS[1] in frame.columns else pl.lit("")
+        lines = frame.select(table["label"], line.alias("hierarchy")).filter(pl.col("label").is_in(new)).unique("label", keep="first")
+        reading.taxa.update(lines.rows())
 
 
 def _repeated(reading):
@@ -256,20 +259,18 @@ def _repeated(reading):
 
 def _taken_off(parts, states):
     """Negative counts of the rows that are no objects."""
-    off = pl.DataFrame(states, schema=dict.fromkeys(CODES, pl.UInt32)).group_by(*CODES).agg(n=-pl.len().cast(pl.Int64))
-    names = pl.concat(parts).select(pl.exclude("n")).unique(subset=list(CODES))
+    off = pl.DataFrame(states, schema=dict.fromkeys(["code", *CODES], pl.UInt32)).group_by("code", *CODES).agg(n=-pl.len().cast(pl.Int64))
+    names = pl.concat(parts).select("label", "status", *CODES).unique(subset=list(CODES))
     return off.join(names, on=list(CODES), how="left").select(parts[0].columns)
 
 
-def _tally(parts):
+def _tally(parts, keys):
     if not parts:
         return pd.DataFrame({"sample_id": [], "label": [], "status": [], "n": []})
     names = ["sample_id", "label", "status"]
-    whole = pl.concat(parts).group_by(*CODES).agg(pl.col(names).first(), pl.col("n").sum())
-    return whole.select(pl.col(names).cast(pl.String), "n").sort(names).to_pandas()
+    whole = pl.concat(parts).with_columns(pl.col("label", "status").cast(pl.String), sample_id=pl.Series([key[0] for key in keys])[pl.concat(parts)["code"]])
+    return whole.group_by(names).agg(pl.col("n").sum()).sort(names).to_pandas()
 
 
-def _taxa(parts):
-    if not parts:
-        return pd.DataFrame({"label": [], "hierarchy": []})
-    return pl.concat(parts).unique().cast(pl.String).sort("label", "hierarchy").to_pandas()
+def _taxa(lines):
+    return pd.DataFrame(sorted(lines.items()), columns=["label", "hierarchy"], dtype="string")

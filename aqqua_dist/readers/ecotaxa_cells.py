@@ -283,7 +283,7 @@ def statuses(cells, rows, notes):
     Parameters
     ----------
     cells : polars.Series
-        Text or categories of ``object_annotation_status``.
+        Text of ``object_annotation_status``.
     rows : sequence of int
         Row of each cell.
     notes : Notes
@@ -299,7 +299,7 @@ def statuses(cells, rows, notes):
     UserError
         A word that EcoTaxa does not have.
     """
-    words, cells = {}, cells.cast(pl.String).fill_null("")
+    words = {}
     for text in cells.unique().to_list():
         word = text.strip().lower()
         if word in ("x", "discarded"):

@@ -173,7 +173,7 @@ def _check_names(source, names):
         raise UserError(f"{source}, row 1: column {twice[0]!r} stands {names.count(twice[0])} times, allowed is once.")
 
 
-def batches(layout, columns, kinds=None):
+def batches(layout, columns):
     """Cells of some columns, in batches of rows.
 
     Parameters
@@ -182,9 +182,6 @@ def batches(layout, columns, kinds=None):
         From `look`.
     columns : list of str
         Names of the header.
-    kinds : dict of str to polars.DataType, optional
-        Type of a column that is no text, a `polars.Categorical` where its
-        cells repeat.
 
     Yields
     ------
@@ -200,14 +197,13 @@ def batches(layout, columns, kinds=None):
         A row has more or fewer cells than the header, or the file is damaged.
     """
     row = layout.above + 1
-    types = {name: (kinds or {}).get(name, pl.String) for name in columns}
     if not layout.even:
-        for frame in _slow(layout, types):
+        for frame in _slow(layout, columns):
             yield row, frame
             row += len(frame)
         return
     places = [layout.names.index(name) for name in columns]
-    schema = {f"c{number}": types.get(name, pl.String) for number, name in enumerate(layout.names)}
+    schema = {f"c{number}": pl.String for number in range(len(layout.names))}
     direct = not layout.source.member and layout.encoding != "latin-1" and not layout.source.name.lower().endswith(".gz")
     reading = _by_path if direct else _by_block
     try:
@@ -269,15 +265,15 @@ def _records(layout):
             raise UserError(f"{layout.source}: the file cannot be read as a table separated by TAB ({error}).") from None
 
 
-def _slow(layout, types):
-    places, kept = [layout.names.index(name) for name in types], []
+def _slow(layout, columns):
+    places, kept = [layout.names.index(name) for name in columns], []
     for cells in _records(layout):
         kept.append([cells[place] for place in places])
         if len(kept) == BATCH_ROWS:
-            yield pl.DataFrame(kept, schema=types, orient="row")
+            yield pl.DataFrame(kept, schema=dict.fromkeys(columns, pl.String), orient="row")
             kept = []
     if kept:
-        yield pl.DataFrame(kept, schema=types, orient="row")
+        yield pl.DataFrame(kept, schema=dict.fromkeys(columns, pl.String), orient="row")
 
 
 def _explain(layout, error):

@@ -27,7 +27,7 @@ class Samples:
     """Metadata of the samples and acquisitions of one or several files."""
 
     def __init__(self):
-        self._names, self._known, self._meta, self._places, self._order = {}, {}, [], [], {}
+        self._names, self._known, self._meta, self._places, self._codes = {}, {}, [], [], {}
         self._source, self.wanted = None, ()
 
     def begin(self, source, names):
@@ -49,8 +49,7 @@ class Samples:
         Parameters
         ----------
         frame : polars.DataFrame
-            Columns `wanted` (categories) and `POSITION` where the file has
-            them.
+            Text, columns `wanted` and `POSITION` where the file has them.
         rows : numpy.ndarray of int
             Row of each.
         notes : aqqua_dist.readers.ecotaxa_cells.Notes
@@ -60,16 +59,20 @@ class Samples:
         -------
         polars.DataFrame
             ``sample_id`` and ``acquisition_id`` (keys, unique over all
-            files), ``pixel`` (µm) and ``depth`` (m; null where the file
-            gives the layer of a net only).
+            files), ``code`` (a number for both), ``pixel`` (µm) and
+            ``depth`` (m; null where the file gives the layer of a net
+            only).
         """
         kinds, which = self._kinds(frame, rows)
         named = [self._name(kind, notes) for kind in kinds]
         instruments = [_instrument(kind) for kind in kinds]
         self._meta += [kind | {"_sample": name, "_instrument": instrument, "_file": self._source.name}
                        for kind, name, instrument in zip(kinds, named, instruments, strict=True)]
+        acquisitions = [kind.get("acq_id", "") for kind in kinds]
+        codes = [self._codes.setdefault(key, len(self._codes)) for key in zip(named, acquisitions, strict=True)]
         spread = {
-            "sample_id": pl.Series(named, dtype=pl.String), "acquisition_id": pl.Series([k.get("acq_id", "") for k in kinds], dtype=pl.String),
+            "sample_id": pl.Series(named, dtype=pl.String), "acquisition_id": pl.Series(acquisitions, dtype=pl.String),
+            "code": pl.Series(codes, dtype=pl.UInt32),
             "pixel": pl.Series([pixel_of(kind, kind["_row"], notes) for kind in kinds], dtype=pl.Float64),
             "profiler": pl.Series([name in PROFILERS for name in instruments])}
         table = pl.DataFrame(spread)
@@ -94,7 +97,7 @@ class Samples:
             return [{"_row": int(rows[0])}], pl.zeros(len(frame), pl.UInt32, eager=True)
         changed = frame.select(pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift(1)) for name in wanted])).to_series()
         starts = changed.arg_true()
-        runs = frame.select(wanted)[starts].cast(pl.String).fill_null("").with_columns(_row=pl.Series(rows[starts.to_numpy()]))
+        runs = frame.select(wanted)[starts].with_columns(_row=pl.Series(rows[starts.to_numpy()]))
         kinds = runs.unique(subset=wanted, keep="first", maintain_order=True)
         run = changed.cast(pl.UInt32).cum_sum() - 1
         if len(kinds) == len(runs):
@@ -143,7 +146,7 @@ class Samples:
             top=pl.coalesce("object_depth_min", "object_depth_max"), bottom=pl.coalesce("object_depth_max", "object_depth_min")), rows, notes)
         texts = known.select(which.alias("which"), *POSITION[:4])
         changed = texts.select(pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift(1)) for name in texts.columns])).to_series()
-        few = texts.filter(changed).with_columns(pl.col("object_date", "object_time").cast(pl.String).fill_null(""))
+        few = texts.filter(changed)
         lines = rows[changed.to_numpy()]
         place = few.select("which").with_columns(
             _in_range(numbers(few["object_lat"], lines, notes, none=(*NONE_NUMBERS, 999.0), parse=degrees), 90, lines, notes).alias("lat"),
@@ -153,6 +156,16 @@ class Samples:
         summed = _summed(place).join(depths, on="which", how="left").sort("which")
         self._places.append(summed.with_columns(sample_id=named[summed["which"]]).drop("which"))
         return top, bottom
+
+    def keys(self):
+        """Sample and acquisition of each code.
+
+        Returns
+        -------
+        list of tuple of str
+            In the order of the codes.
+        """
+        return list(self._codes)
 
     def tables(self, findings):
         """Everything gathered.
