@@ -107,13 +107,22 @@ def figures(recipe, runs, jobs, quiet):
 @click.option("-o", "--out", required=True, help="Folder to write the tables to.")
 @click.option("--mapping", help="YAML that says which column of a plain table is what.")
 @click.option("--effort", help="YAML that says by which rule an instrument's sampled volume is found.")
+@click.option("--zone", "zones", multiple=True, help="Pool casts over a zone in m, as 0-200; may be given several times.")
+@click.option("--coverage", default=0.8, show_default=True, help="Share of a zone that a cast must cover.")
+@click.option("--status", "statuses", multiple=True, default=["validated"], show_default=True, help="Status of the objects that count in zones.")
+@click.option("--taxon", "taxa", multiple=True, help="Sum labels to this taxon; may be given several times.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def ingest(sources, out, mapping, effort, quiet):
+def ingest(sources, out, mapping, effort, quiet, **pooling):
     """Read exports (files, folders, zip archives) into samples, objects and counts."""
-    module = import_module("aqqua_dist.ingest")
-    found = module.ingest(sources, out, mapping=mapping, effort=effort, progress=not quiet)
+    module, zonal, pooled = import_module("aqqua_dist.ingest"), import_module("aqqua_dist.zonal"), None
+    if pooling["zones"]:
+        pooled = zonal.Pooling(**pooling | {"zones": tuple(map(zonal.parse_zone, pooling["zones"]))})
+    found = module.ingest(sources, out, mapping=mapping, effort=effort, pooling=pooled, progress=not quiet)
     told = found.tables.findings["severity"].value_counts()
     click.echo(f"{len(found.tables.samples)} samples, {found.n_objects} objects, {len(found.tables.counts)} counts are in {out}")
+    if found.zonal is not None:
+        casts = f"{found.zonal.samples['profile'].nunique()} profiles in {len(pooled.zones)} zones"
+        click.echo(f"zones: {casts}, {len(found.zonal.dropped)} left out for coverage; see {out}/zone_concentrations.csv and zone_spectra.csv")
     listed = ", ".join(f"{count} {severity}" for severity, count in told.items()) or "nothing odd"
     click.echo(f"findings: {listed}; see {out}/quality.md")
 

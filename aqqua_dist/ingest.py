@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from aqqua_dist import artefact, quality, volumes
+from aqqua_dist import artefact, quality, volumes, zonal
 from aqqua_dist.errors import UserError
 from aqqua_dist.provenance import Provenance, content_key, created_now, sha256_file, software_versions
 from aqqua_dist.readers import ecotaxa, ifcb, mapped, zooprocess
@@ -41,14 +41,17 @@ class Outcome:
         Rows of ``objects.parquet``.
     folder : pathlib.Path
         Where the files are.
+    zonal : aqqua_dist.zonal.Zonal or None
+        Tables by zone, where they were asked for.
     """
 
     tables: Ingested
     n_objects: int
     folder: Path
+    zonal: object = None
 
 
-def ingest(paths, out, *, mapping=None, effort=None, progress=True):
+def ingest(paths, out, *, mapping=None, effort=None, pooling=None, progress=True):
     """Read exports and write their tables.
 
     Parameters
@@ -64,6 +67,8 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
         Rule of the sampled volume by instrument
         (`aqqua_dist.volumes.read_choices`), where the instrument has none
         that is settled.
+    pooling : aqqua_dist.zonal.Pooling, optional
+        Zones to pool the samples over.
     progress : bool
         Show a progress bar.
 
@@ -72,7 +77,8 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
     Outcome
         What was written: ``samples.parquet`` (GeoParquet), ``objects.parquet``,
         ``counts.parquet``, one file per extra table, ``findings.parquet`` and
-        ``quality.md`` with what was refused, repaired or suspicious.
+        ``quality.md`` with what was refused, repaired or suspicious; with
+        zones also the CSV tables of `aqqua_dist.zonal.write`.
 
     Raises
     ------
@@ -95,9 +101,12 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
         if left:
             found = pd.concat([typed(pd.DataFrame(left), FINDINGS), found], ignore_index=True)
         whole = Ingested(whole.samples, counts=whole.counts, findings=found, extra=whole.extra)
+        pooled = zonal.pool(whole, pooling) if pooling is not None else None
         objects.provenance = origin.result()
     _write(whole, out, objects.provenance)
-    return Outcome(whole, objects.rows, out)
+    if pooled is not None:
+        zonal.write(pooled, out, objects.provenance)
+    return Outcome(whole, objects.rows, out, pooled)
 
 
 def _grouped(sources, mapping):

@@ -55,7 +55,7 @@ def examine(ingested):
 
 
 def tally(objects):
-    """Number of objects by sample, label and status.
+    """Number of objects by sample, acquisition, label and status.
 
     Parameters
     ----------
@@ -65,10 +65,15 @@ def tally(objects):
     Returns
     -------
     pandas.DataFrame
-        ``sample_id, label, status, n``; what is judged by labels needs no
-        more, so that objects may pass by in batches.
+        ``sample_id, acquisition_id, label, status, n`` and ``biovolume``
+        (mm3, as spheres; NaN where the size of an object is unknown): what
+        is counted needs no more, so that objects may pass by in batches.
     """
-    return objects.groupby(["sample_id", "label", "status"], dropna=False).size().reset_index(name="n")
+    keys = ["sample_id", "acquisition_id", "label", "status"]
+    volume = np.pi / 6e9 * objects["esd"] ** 3
+    grouped = objects[keys].assign(biovolume=volume, unknown=volume.isna()).groupby(keys, dropna=False)
+    table = grouped.agg(n=("unknown", "size"), biovolume=("biovolume", "sum"), unknown=("unknown", "any")).reset_index()
+    return table.assign(biovolume=table["biovolume"].mask(table["unknown"])).drop(columns="unknown")
 
 
 def of_objects(ingested):

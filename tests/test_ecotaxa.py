@@ -234,3 +234,14 @@ def test_batches_do_not_change_the_tables(tmp_path, monkeypatch):
 def test_a_sample_across_the_dateline_lies_between_its_objects(tmp_path):
     got = read(tmp_path, table({"object_lon": "179.9"}, {"object_id": "o2", "object_lon": "-179.7"}))
     assert got.samples["lon"].iloc[0] == pytest.approx(-179.9)
+
+
+def test_the_tally_holds_the_volume_of_spheres_without_repeated_images(tmp_path):
+    header = [*HEADER, "img_rank"]
+    got = read(tmp_path, table({"img_rank": "0"}, {"img_rank": "1", "object_area": "9"}, {"img_rank": "0", "object_id": "o2"}, header=header))
+    row = got.extra["tally"].iloc[0]
+    diameter = 2 * np.sqrt(400 / np.pi) * 10.6e-3
+    assert (row["n"], row["biovolume"]) == (2, pytest.approx(2 * np.pi / 6 * diameter**3))
+    unknown = read(tmp_path, table({}, {"object_id": "o2", "object_area": ""})).extra["tally"]
+    assert unknown["n"].tolist() == [2]
+    assert unknown["biovolume"].isna().all()

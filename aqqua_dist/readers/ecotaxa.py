@@ -57,9 +57,10 @@ class Reading:
         Positions, times and metadata by sample.
     kind : polars.Categorical
         Type of labels and statuses, with one set of codes for all batches.
-    keys, states, ranks : list of numpy.ndarray
-        Per batch: hash of (object, sample, acquisition); codes of sample,
-        label and status, shape (n, 3); rank of the image.
+    keys, states, ranks, volumes : list of numpy.ndarray
+        Per batch: hash of (object, sample, acquisition); codes of sample and
+        acquisition, label and status, shape (n, 3); rank of the image;
+        volume as a sphere (mm3).
     tally : list of polars.DataFrame
         Number of objects by sample, label and status.
     taxa : dict of str to str
@@ -71,6 +72,7 @@ class Reading:
     samples: Samples = field(default_factory=Samples)
     kind: object = field(default_factory=lambda: pl.Categorical(pl.Categories.random()))
     keys: list = field(default_factory=list)
+    volumes: list = field(default_factory=list)
     states: list = field(default_factory=list)
     ranks: list = field(default_factory=list)
     tally: list = field(default_factory=list)
@@ -126,7 +128,7 @@ def stream_ecotaxa(sources, write):
     -------
     ingested : aqqua_dist.readers.ingested.Ingested
         As from `read_ecotaxa`, without objects; ``extra['tally']`` has the
-        number of objects by sample, label and status.
+        number of objects by sample, acquisition, label and status.
     repeated : numpy.ndarray of int
         Places, counted over everything handed to `write`, of further images
         of an object: they are no objects and must be left out.
@@ -225,7 +227,10 @@ def _remember(table, keys, frame, found, reading):
     reading.states.append(codes.to_numpy())
     rank = found["rank"].fill_null(0).to_numpy() if "rank" in found.columns else np.zeros(len(table))
     reading.ranks.append(np.clip(rank, -(2**15), 2**15 - 1).astype(np.int16))
-    counted = names.group_by("code", "label", "status").agg(n=pl.len().cast(pl.Int64))
+    volume = table.select(pl.col("esd").pow(3) * (np.pi / 6e9)).to_series()  # mm3, as a sphere
+    reading.volumes.append(volume.to_numpy())
+    counted = names.with_columns(_v=volume).group_by("code", "label", "status").agg(
+        n=pl.len().cast(pl.Int64), biovolume=pl.when(pl.col("_v").null_count() == 0).then(pl.col("_v").sum()))
     reading.tally.append(counted.with_columns(pl.col(name).to_physical().fill_null(NO_CODE).alias(code) for code, name in CODES.items()))
     new = [label for label in counted["label"].unique().drop_nulls().cast(pl.String).to_list() if label not in reading.taxa]
     if new:
@@ -253,23 +258,28 @@ def _repeated(reading):
     reading.findings.append(finding(
         "repaired", "duplicate", f"{int(further.sum())} rows were further images of an object and were left out; each object counts once."))
     places = np.sort(order[further])
-    reading.tally.append(_taken_off(reading.tally, states[places]))
+    reading.tally.append(_taken_off(reading.tally, states[places], np.concatenate(reading.volumes)[places]))
     return places
 
 
-def _taken_off(parts, states):
-    """Negative counts of the rows that are no objects."""
-    off = pl.DataFrame(states, schema=dict.fromkeys(["code", *CODES], pl.UInt32)).group_by("code", *CODES).agg(n=-pl.len().cast(pl.Int64))
+def _taken_off(parts, states, volumes):
+    """Negative counts and volumes of the rows that are no objects."""
+    off = pl.DataFrame(states, schema=dict.fromkeys(["code", *CODES], pl.UInt32)).with_columns(_v=pl.Series(volumes, nan_to_null=True))
+    off = off.group_by("code", *CODES).agg(n=-pl.len().cast(pl.Int64), biovolume=-pl.when(pl.col("_v").null_count() == 0).then(pl.col("_v").sum()))
     names = pl.concat(parts).select("label", "status", *CODES).unique(subset=list(CODES))
     return off.join(names, on=list(CODES), how="left").select(parts[0].columns)
 
 
 def _tally(parts, keys):
     if not parts:
-        return pd.DataFrame({"sample_id": [], "label": [], "status": [], "n": []})
-    names = ["sample_id", "label", "status"]
-    whole = pl.concat(parts).with_columns(pl.col("label", "status").cast(pl.String), sample_id=pl.Series([key[0] for key in keys])[pl.concat(parts)["code"]])
-    return whole.group_by(names).agg(pl.col("n").sum()).sort(names).to_pandas()
+        return pd.DataFrame({"sample_id": [], "acquisition_id": [], "label": [], "status": [], "n": [], "biovolume": []})
+    names = ["sample_id", "acquisition_id", "label", "status"]
+    parts = pl.concat(parts)
+    whole = parts.with_columns(
+        pl.col("label", "status").cast(pl.String),
+        *(pl.Series(name, [key[place] for key in keys], dtype=pl.String)[parts["code"]] for place, name in enumerate(names[:2])))
+    known = pl.when(pl.col("biovolume").null_count() == 0).then(pl.col("biovolume").sum())
+    return whole.group_by(names).agg(pl.col("n").sum(), biovolume=known).sort(names).to_pandas()
 
 
 def _taxa(lines):

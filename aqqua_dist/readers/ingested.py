@@ -9,17 +9,17 @@ from aqqua_dist.errors import UserError
 SAMPLES = {
     "sample_id": "string", "cruise": "string", "instrument": "string", "time": "datetime64[ns, UTC]", "lat": "float64", "lon": "float64",
     "depth_top": "float64", "depth_bottom": "float64", "volume": "float64", "volume_rel_sd": "float64", "n_images": "Int64",
-    "effort_rule": "string", "flags": "string", "source": "string",
+    "effort_rule": "string", "flags": "string", "source": "string", "profile": "string",
 }
-"""Columns of ``samples``: positions in degrees, depths in m (positive down), volume in m3."""
+"""Columns of ``samples``: positions in degrees, depths in m (positive down), volume in m3; profile names the cast whose depth bin a sample is."""
 OBJECTS = {
     "object_id": "string", "sample_id": "string", "label": "string", "status": "string", "area": "float64", "major": "float64",
     "minor": "float64", "pixel": "float64", "esd": "float64", "n_individuals": "Int64", "score": "float64", "model_id": "string",
     "acquisition_id": "string", "depth": "float64",
 }
 """Columns of ``objects``: area in px2, axes in px, pixel and esd in µm, depth of the image in m; status is one of `STATUSES`."""
-COUNTS = {"sample_id": "string", "taxon": "string", "n": "float64", "biovolume": "float64", "method": "string"}
-"""Columns of ``counts``: biovolume in mm3; zeros are not stored."""
+COUNTS = {"sample_id": "string", "taxon": "string", "n": "float64", "biovolume": "float64", "method": "string", "weight": "float64"}
+"""Columns of ``counts``: n objects with their biovolume in mm3; zeros are not stored. One object stands for `weight` of the sample's volume (missing: 1)."""
 FINDINGS = {
     "severity": "string", "check": "string", "file": "string", "row": "Int64", "column": "string", "value": "string", "message": "string",
 }
