@@ -88,7 +88,7 @@ def find_recipe(name):
     raise UserError(f"recipe {str(name)!r} is neither a file nor a shipped recipe; shipped are: {known}.")
 
 
-def find_input(path, recipe_folder):
+def find_input(path, recipe_folder, *, folders=False):
     """Input file named in a recipe.
 
     A relative path is looked for beside the recipe, then in the working
@@ -100,6 +100,8 @@ def find_input(path, recipe_folder):
         The path as the recipe writes it.
     recipe_folder : pathlib.Path
         Folder of the recipe file.
+    folders : bool
+        Whether a folder will do too.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def find_input(path, recipe_folder):
         Path(recipe_folder) / wanted, Path.cwd() / wanted, data_root() / wanted,
     ]
     for place in places:
-        if place.is_file():
+        if place.is_file() or folders and place.is_dir():
             return place
     looked = ", ".join(str(place) for place in places)
     raise UserError(

@@ -115,7 +115,7 @@ def check(context):
         faults += _nearly_known(recipe.predictors.names)
     if recipe.observations.kind == "virtual":
         attempt(virtual.choose_taxa, recipe.taxa)
-    for zone in recipe.zones if files and not faults else ():
+    for zone in recipe.zones if recipe.observations.kind == "table" and files and not faults else ():
         attempt(matching.read_zone, context, zone.name)
     for entry in recipe.published_maps:
         attempt(find_input, entry.path, context.folder)

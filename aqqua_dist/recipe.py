@@ -15,6 +15,7 @@ from aqqua_dist.sections import (
     Budget,
     Columns,
     Creator,
+    ExportObservations,
     Grid,
     LayerPredictors,
     Members,
@@ -50,7 +51,7 @@ class Recipe(Section):
     reproduces: Literal["drago2022"] | None = None
     zones: Annotated[list[Zone], Field(min_length=1)]
     grid: Grid = Grid()
-    observations: Annotated[Union[TableObservations, VirtualObservations], Field(discriminator="kind")]
+    observations: Annotated[Union[TableObservations, ExportObservations, VirtualObservations], Field(discriminator="kind")]
     predictors: Annotated[Union[TablePredictors, LayerPredictors], Field(discriminator="kind")]
     taxa: Union[Literal["all"], Annotated[list[Name], Field(min_length=1)]] = "all"
     model: Model = Model()
@@ -112,19 +113,19 @@ def _zone_faults(parts):
 
 def _source_faults(parts):
     observations, predictors, faults = parts.observations, parts.predictors, []
-    virtual = observations.kind == "virtual"
-    if virtual and predictors.kind != "layers":
-        faults.append("predictors.kind: a virtual survey needs 'layers', not 'table'")
+    placed = observations.kind != "table"
+    if placed and predictors.kind != "layers":
+        what = "a virtual survey needs" if observations.kind == "virtual" else "exports need"
+        faults.append(f"predictors.kind: {what} 'layers', not 'table'")
     if getattr(observations, "rows", None) == "samples" and predictors.kind == "table":
         faults.append("observations.rows: 'samples' needs predictors.kind 'layers'; with 'table' use 'cells'")
-    if getattr(predictors, "monthly", False) and not virtual and observations.columns.month is None:
+    if getattr(predictors, "monthly", False) and not placed and observations.columns.month is None:
         faults.append("observations.columns.month: monthly predictors need the column that holds the month (1-12)")
     return faults
 
 
 def _effort_faults(parts):
-    virtual = parts.observations.kind == "virtual"
-    if parts.model.effort_weight and not virtual and parts.observations.columns.effort is None:
+    if parts.model.effort_weight and parts.observations.kind == "table" and parts.observations.columns.effort is None:
         return ["observations.columns.effort: model.effort_weight needs the column of sampled volume"]
     return []
 
@@ -335,6 +336,7 @@ def _suggestion(location):
 
 _BRANCHES = {
     ("observations", "table"): TableObservations, ("observations", "virtual"): VirtualObservations,
+    ("observations", "exports"): ExportObservations,
     ("observations", "table", "columns"): Columns, ("observations", "table", "split_files"): SplitFiles,
     ("predictors", "table"): TablePredictors, ("predictors", "layers"): LayerPredictors,
     ("zones",): Zone, ("grid",): Grid, ("model",): Model, ("model", "grid"): SearchGrid,

@@ -87,6 +87,19 @@ class TableObservations(Section):
         return self
 
 
+class ExportObservations(Section):
+    """Observations in raw exports: read, pooled over the zones, one row per profile and taxon."""
+
+    kind: Literal["exports"]
+    paths: Annotated[list[str], Field(min_length=1)]
+    quantity: Literal["number_concentration", "biovolume_concentration"]
+    coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
+    statuses: Annotated[list[Literal["validated", "predicted", "dubious", "unclassified"]], Field(min_length=1)] = ["validated"]
+    leave_out: list[str] = ["part", "exuviae", "egg"]
+    effort: str | None = None
+    mapping: str | None = None
+
+
 class VirtualObservations(Section):
     """A simulated survey of taxa whose true stock is known."""
 

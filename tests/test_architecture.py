@@ -31,6 +31,9 @@ SAME_LEVEL = {
     ("estimators", "boosting"): "an ensemble is made of boosted trees",
     ("artefact", "provenance"): "every file carries its provenance",
     ("stages.*", "stages.context"): "what every stage knows about the run",
+    ("stages.exported", "ingest"): "exports become tables",
+    ("stages.exported", "zonal"): "tables become zones",
+    ("stages.matching", "stages.exported"): "observations in exports",
     ("stages.mapping", "stages.fitting"): "the rows of a fit, for its area of applicability",
     ("readers.*", "readers.ingested"): "the tables that every reader returns",
     ("exports", "taxonomy"): "names and numbers of taxa",
@@ -60,7 +63,7 @@ SAME_LEVEL = {
 # Import by name when first used: the lazy public names, and the verbs of the
 # command line, whose help must load no scientific library.
 LAZY = {"__init__", "cli"}
-LIMITS = {"module": 400, "function": 50, "arguments": 6, "figure": 80, "dots": 3, "chain": 7}
+LIMITS = {"module": 400, "function": 50, "arguments": 6, "figure": 80, "dots": 3, "chain": 10}
 VAGUE = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 DISTRIBUTION = {
     "sklearn": "scikit-learn", "yaml": "pyyaml", "cf_xarray": "cf-xarray", "netCDF4": "netcdf4", "PIL": "pillow", "xgboost": "xgboost-cpu",

@@ -12,6 +12,7 @@ from aqqua_dist.errors import MethodWarning, UserError
 from aqqua_dist.paths import find_input
 from aqqua_dist.provenance import sha256_file
 from aqqua_dist.readers import tables
+from aqqua_dist.stages import exported
 from aqqua_dist.stages.context import mark_done, provenance, stage_key
 from aqqua_dist.units import convert
 
@@ -32,6 +33,8 @@ def inputs(context):
         Path as the recipe writes it to the file found.
     """
     recipe, found = context.recipe, {}
+    if recipe.observations.kind == "exports":
+        found |= exported.inputs(context)
     for section in (recipe.observations, recipe.predictors):
         path = getattr(section, "path", None)
         for one in path.values() if isinstance(path, dict) else [path] if path else []:
@@ -81,6 +84,9 @@ def run(context, content):
     origin = provenance(context, "match", content, hashes)
     if context.recipe.observations.kind == "virtual":
         cube, training, extra = _virtual(context)
+    elif context.recipe.observations.kind == "exports":
+        cube = layer_cube(context)
+        training, extra = exported.training_rows(context, cube), {}
     else:
         cube = table_cube(context) if context.recipe.predictors.kind == "table" else layer_cube(context)
         training, extra = _observed(context, cube), {}
