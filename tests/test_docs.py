@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 import aqqua_dist
 from aqqua_dist import layers, recipe, virtual
+from aqqua_dist import volumes
 from aqqua_dist.cli import main
+from aqqua_dist.sections import ExportObservations
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
@@ -70,7 +72,7 @@ def test_named_files_exist(name):
 
 
 def test_readme_recipe_is_checked_with_its_table(tmp_path, monkeypatch):
-    (text,), (table,) = blocks("README.md", "yaml"), blocks("README.md", "csv")
+    (text, *_), (table,) = blocks("README.md", "yaml"), blocks("README.md", "csv")
     study = recipe.parse(text, "README.md")
     assert study.observations.columns.effort == "volume"
     header = table.splitlines()[0].split(",")
@@ -85,7 +87,7 @@ def test_readme_recipe_is_checked_with_its_table(tmp_path, monkeypatch):
 
 def test_readme_recipe_runs_on_a_survey(tmp_path):
     """The recipe of the README on a full table: a virtual survey written the way the README asks for it."""
-    (text,) = blocks("README.md", "yaml")
+    text = blocks("README.md", "yaml")[0]
     text = text.replace("resolution: 2", "resolution: 4").replace("n: 100", "n: 6").replace("count:poisson\"", "count:poisson\", rounds: 40")
     names = ["temperature", "salinity", "wind_speed", "solar_radiation", "bathymetry", "distance_to_coast"]
     zone = recipe.parse(text, "README.md").zones
@@ -104,7 +106,7 @@ def test_readme_recipe_runs_on_a_survey(tmp_path):
 
 
 def test_readme_recipe_with_a_fault_is_refused():
-    (text,) = blocks("README.md", "yaml")
+    text = blocks("README.md", "yaml")[0]
     with pytest.raises(recipe.RecipeError, match="quantity"):
         recipe.parse(text.replace("carbon_biomass", "carbon_mass"), "README.md")
 
@@ -133,3 +135,11 @@ def test_measured_sizes_agree():
     assert together == pytest.approx([a + b for a, b in zip(xgboost, nccl, strict=True)], abs=0.15)
     readme = " ".join(text_of("README.md").split())
     assert f"{cpu[0]:.0f} MB to download and {cpu[1]:.0f} MB on disk, against {together[0]:.0f} and {together[1]:.0f} MB" in readme
+
+
+def test_readme_effort_file_and_exports_are_understood(tmp_path):
+    _, effort_file, observations = blocks("README.md", "yaml")
+    (tmp_path / "effort.yaml").write_text(effort_file)
+    assert set(volumes.read_choices(tmp_path / "effort.yaml")) == {"FlowCam", "PlanktoScope"}
+    section = ExportObservations(**yaml.safe_load(observations)["observations"])
+    assert section.paths == ["export_4711.zip"]
