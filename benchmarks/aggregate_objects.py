@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aqqua_dist import aggregation, tallies
+from aqqua_dist.links import links_of
 
 SAMPLES, BINS, CLASSES, GROUP = 20_000, 22, 120, 2**20
 TOTAL = 7.5e9
@@ -54,7 +55,7 @@ def bins():
 
 def ours(path, memory=2**30):
     groups = aggregation.groups_of([path])
-    links = aggregation.links_of(bins())
+    links = links_of(bins())
     axes = tallies.Axes(tuple(links.keys), aggregation.labels_of(groups), 1)
     options = aggregation.Options(statuses=(), sizes=False, memory=memory)
     with tempfile.TemporaryDirectory() as folder:

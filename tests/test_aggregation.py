@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from aqqua_dist import aggregation, cluster, tallies
-from aqqua_dist.aggregation import Group, Options, groups_of, labels_of, links_of, run_groups, tally_group
+from aqqua_dist.aggregation import Group, Options, groups_of, labels_of, run_groups, tally_group
 from aqqua_dist.errors import UserError
+from aqqua_dist.links import Links, links_of
 
 SAMPLES = pd.DataFrame({"sample_id": [f"s{k}" for k in range(7)], "volume": 2.0})
 
@@ -111,7 +112,7 @@ def once_fatal(group, axes, links, options, flag=None):
         with open(path, "w") as stream:
             stream.write("killed")
         os.kill(os.getpid(), signal.SIGKILL)
-    return tally_group(group, axes, aggregation.Links(links.samples), options)
+    return tally_group(group, axes, Links(links.samples), options)
 
 
 def test_a_cluster_that_loses_a_worker_gives_the_local_sums(tmp_path):
@@ -119,7 +120,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_local_sums(tmp_path):
     groups, axes, links, options = prepared(write(tmp_path / "parts", objects()), Options(), rows=400)
     assert len(groups) > 8
     local = run_groups(groups, axes, links, options, state=tmp_path / "local")
-    trap = aggregation.Links(links.samples, units={"flag": str(tmp_path / "flag"), "fatal": groups[1]})
+    trap = Links(links.samples, units={"flag": str(tmp_path / "flag"), "fatal": groups[1]})
     with cluster.submitter("local:2", tmp_path) as submit:
         on_cluster = run_groups(groups, axes, links, options, state=tmp_path / "remote", submit=submit)
         wounded = tallies.merge([tally for _, tally in submit(once_fatal, groups, (axes, trap, options))])
