@@ -210,7 +210,7 @@ def _named(label, words):
     if not parts.living:
         return None
     stage = parts.qualifier if parts.qualifier in LIFE_STAGES else ""
-    return taxon_record(parts.taxon or label), stage, "" if stage else parts.qualifier
+    return parts.record, stage, "" if stage else parts.qualifier
 
 
 def _fact(sample, occurrence, measurement, value):

@@ -56,6 +56,7 @@ SAME_LEVEL = {
     ("volumes", "readers.ingested"): "the tables that it completes",
     ("ingest", "zonal"): "tables by zone beside the samples",
     ("aggregating", "aggregation"): "the sums that it writes",
+    ("labels", "taxonomy"): "what a label stands for",
     ("plots", "worldmap"): "the print style of every figure",
     ("pipeline", "stages"): "the order of the stages",
     ("pipeline", "stages.*"): "the order of the stages",
