@@ -11,13 +11,14 @@ from tqdm import tqdm
 from aqqua_dist import artefact, quality, volumes, zonal
 from aqqua_dist.errors import UserError
 from aqqua_dist.provenance import Provenance, content_key, created_now, sha256_file, software_versions
-from aqqua_dist.readers import ecotaxa, ifcb, mapped, zooprocess
+from aqqua_dist.readers import ecopart, ecotaxa, ifcb, mapped, zooprocess
 from aqqua_dist.readers.ingested import FINDINGS, OBJECTS, Ingested, finding, joined, typed
 from aqqua_dist.readers.sources import find_sources
 
 READERS = {
     "ZooProcess metadata": (zooprocess.recognises, zooprocess.read_zooprocess),
     "IFCB bins": (ifcb.recognises, ifcb.read_ifcb),
+    "EcoPart": (ecopart.recognises, ecopart.read_ecopart),
     "EcoTaxa": (ecotaxa.recognises, ecotaxa.stream_ecotaxa),
 }
 """Name of each format: what recognises a source, and what reads the sources of that format."""

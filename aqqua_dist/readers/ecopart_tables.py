@@ -1,0 +1,396 @@
+"""Single tables of EcoPart exports: what they are, their cells as numbers, their classes and taxa."""
+
+import io
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from aqqua_dist.errors import UserError
+from aqqua_dist.readers.ingested import finding
+from aqqua_dist.readers.sources import encoding_of
+
+BIN = 5.0
+"""Thickness of a depth bin (m) in particle tables."""
+OPEN = 1e8
+"""Upper limit (mm) of the last size class, as in the exporter."""
+WHOLE = 1e-6
+"""Largest distance of a recovered count from a whole number."""
+FIXED = {"Profile": "profile", "Rawfilename": "raw", "yyyy-mm-dd hh:mm": "time", "Depth [m]": "depth", "Sampled volume [L]": "volume", "Project": "project"}
+SUMMARY = {"profile": "profile", "Cruise": "cruise", "Rawfilename": "raw", "Instrument": "instrument", "yyyy-mm-dd hh:mm": "time", "Latitude": "lat",
+           "Longitude": "lon", "aa": "aa", "exp": "exp", "Pixel size": "pixel", "Particle filename": "particle_file", "Plankton filename": "taxa_file",
+           "Project": "project"}
+RAW_SUMMARY = {"profileid": "profile", "cruise": "cruise", "filename": "raw", "instrumtype": "instrument", "sampledate": "time", "latitude": "lat",
+               "longitude": "lon", "acq_aa": "aa", "acq_exp": "exp", "acq_pixel": "pixel", "Particle filename": "particle_file",
+               "Plankton filename": "taxa_file", "ptitle": "project", "acq_volimage": "image_volume", "acq_depthoffset": "offset",
+               "default_depthoffset": "default_offset", "organizedbydeepth": "by_depth"}
+ODV = {"Station": "profile", "Cruise": "cruise", "Rawfilename": "raw", "Instrument": "instrument", "yyyy-mm-dd hh:mm": "time",
+       "Latitude [degrees_north]": "lat", "Longitude [degrees_east]": "lon"}
+NEEDED = {"summary": ("profile", "Rawfilename", "Latitude", "Longitude", "Particle filename"), "particles": ("Profile", "Rawfilename"),
+          "taxa": ("Profile", "Rawfilename"), "raw taxa": ("orig_id", "objid", "name", "taxo_hierarchy", "classif_qual", "area")}
+"""Columns without which a table says nothing."""
+NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume", "offset", "default_offset", "depth", "volume")
+_CLASS = re.compile(r"^LPM( biovolume)? \((?:([\d.]+)-([\d.]+) (µm|um|mm)|>([\d.]+) (µm|um|mm))\) \[(# l-1|mm3 l-1)\]$")
+_TAXON = re.compile(r"^(.*?)( biovolume| avgesd)?(?: (w/o children|w/ children))? \[(# m-3|mm3 l-1|mm)\]$")
+
+
+@dataclass
+class Table:
+    """One table.
+
+    Attributes
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+    kind : str
+        From `kind_of`.
+    rows : pandas.DataFrame
+        Our names for fixed columns, ``row`` (of the file), numbers elsewhere.
+    columns : list of str
+        Names of the file.
+    metadata : pandas.DataFrame or None
+        Casts, where the file itself tells their position (ODV).
+    extra : dict
+        Further tables of raw files.
+    findings : list of dict
+        What was odd.
+    """
+
+    source: object
+    kind: str
+    rows: pd.DataFrame
+    columns: list
+    metadata: pd.DataFrame | None = None
+    extra: dict = field(default_factory=dict)
+    findings: list = field(default_factory=list)
+
+    @property
+    def detailed(self):
+        """Whether taxa hold those below them, as in detailed exports (bool)."""
+        return self.kind == "taxa" and any(">" not in name for name in self.taxa) and not any("(" in name for name in self.taxa)
+
+    @property
+    def conditions(self):
+        """Columns of the CTD (list of str)."""
+        ours = set(FIXED) | set(FIXED.values()) | {"row"}
+        return [name for name in self.columns if name in self.rows and name not in ours and not _CLASS.match(name) and not name.startswith("extrames")]
+
+    @property
+    def taxa(self):
+        """Name of each taxon, ``child<parent`` where the child's name alone is used twice (dict of hierarchy to str)."""
+        lines = list(taxon_columns(self)) if self.kind == "taxa" else []
+        last = [line.rpartition(">")[2] for line in lines]
+        return {line: "<".join(line.split(">")[:-3:-1]) if last.count(name) > 1 and ">" in line else name for line, name in zip(lines, last, strict=True)}
+
+    def whole(self, values, what):
+        """Counts as whole numbers.
+
+        Parameters
+        ----------
+        values : pandas.Series
+            Concentration times volume.
+        what : str
+            For messages.
+
+        Returns
+        -------
+        pandas.Series
+            Rounded.
+
+        Raises
+        ------
+        UserError
+            A value that is further than `WHOLE` from a whole number, relative
+            to it where it is above 1.
+        """
+        off = (values - values.round()).abs() > WHOLE * values.abs().clip(lower=1)
+        if off.any():
+            raise UserError(
+                f"{self.source}: {what} is {values[off].iloc[0]:.9g} in a bin, allowed are whole numbers (concentration times volume); "
+                f"{int(off.sum())} such cells.")
+        return values.round()
+
+
+def kind_of(source):
+    """What a file of an EcoPart export holds.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+
+    Returns
+    -------
+    str
+        ``summary``, ``particles``, ``taxa``, ``raw particles``, ``raw taxa``,
+        ``raw conditions``, or empty for anything else.
+    """
+    with source.open() as stream:
+        start = stream.read(65_536).decode("latin-1")
+    lines = [line for line in start.removeprefix("ï»¿").splitlines() if not line.startswith("//")]
+    if not lines:
+        return ""
+    names = [part.partition(":METAVAR")[0].partition(":PRIMARYVAR")[0].strip() for part in lines[0].split(";" if start.startswith("//") else "\t")]
+    held = set(names)
+    if {"profile", "Rawfilename", "Particle filename"} <= held or {"psampleid", "acq_volimage", "profileid"} <= held:
+        return "summary"
+    if {"Rawfilename", "Depth [m]", "Sampled volume [L]"} <= held:
+        return "particles" if any(name.startswith("LPM (") for name in names) else "taxa"
+    if {"depth", "imgcount", "area", "nbr"} <= held:
+        return "raw particles"
+    if {"orig_id", "taxo_hierarchy", "depth_including_offset"} <= held:
+        return "raw taxa"
+    return "raw conditions" if "pressure [db]" in held and "time [yyyymmddhhmmssmmm]" in held else ""
+
+
+def read_cells(source):
+    """Cells of a table as text.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        A tab-separated table, or an ODV spreadsheet.
+
+    Returns
+    -------
+    cells : pandas.DataFrame
+        Text, empty cells missing; index is the row of the file.
+    odv : bool
+        Whether it is an ODV spreadsheet.
+
+    Raises
+    ------
+    UserError
+        A row with more or fewer cells than the header.
+    """
+    with source.open() as stream:
+        content = stream.read()
+    text = content.decode(encoding_of(io.BytesIO(content)), errors="replace")
+    lines = text.splitlines()
+    first = next((number for number, line in enumerate(lines) if not line.startswith("//")), None)
+    odv = text.startswith("//")
+    mark = ";" if odv else "\t"
+    if first is None:
+        raise UserError(f"{source}: the file has no header.")
+    names = [name.partition(":METAVAR")[0].partition(":PRIMARYVAR")[0].strip() for name in lines[first].split(mark)]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise UserError(f"{source}, row {first + 1}: column {twice[0]!r} stands {names.count(twice[0])} times, allowed is once.")
+    rows, index = [], []
+    for number, line in enumerate(lines[first + 1 :], start=first + 2):
+        if not line.strip():
+            continue
+        cells = line.split(mark)
+        if len(cells) != len(names):
+            raise UserError(f"{source}, row {number}: the row has {len(cells)} cells, the header {len(names)}; was the line cut?")
+        rows.append(cells)
+        index.append(number)
+    cells = np.array([[cell.strip().strip('"') or None for cell in row] for row in rows], dtype=object).reshape(len(rows), len(names))
+    return pd.DataFrame(cells, columns=names, index=index), odv
+
+
+def numbers(cells, source):
+    """Numbers of a column of text.
+
+    Parameters
+    ----------
+    cells : pandas.Series
+        Text, missing where empty; index is the row of the file.
+    source : aqqua_dist.readers.sources.Source
+        For messages.
+
+    Returns
+    -------
+    pandas.Series
+        float64.
+
+    Raises
+    ------
+    UserError
+        A cell that is no number.
+    """
+    found = pd.to_numeric(cells, errors="coerce").astype("float64")
+    wrong = (found.isna() | np.isinf(found)) & cells.notna() & ~cells.astype("str").str.lower().isin(["nan", "none", "na"])
+    if wrong.any():
+        row = cells.index[wrong][0]
+        raise UserError(f"{source}, row {row}, column {cells.name!r}: {cells[row]!r} is not a number.")
+    return found
+
+
+def read_table(source):
+    """One table of an export.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+
+    Returns
+    -------
+    Table
+        Its rows.
+
+    Raises
+    ------
+    UserError
+        A cell that is not what its column says, or a volume that is not
+        above 0.
+    """
+    kind = kind_of(source)
+    cells, odv = read_cells(source)
+    needed = ODV if odv else RAW_SUMMARY if kind == "summary" and "psampleid" in cells else NEEDED.get(kind, ())
+    missing = [name for name in needed if name not in cells]
+    if missing:
+        raise UserError(f"{source}: column {missing[0]!r} is missing, the table has {', '.join(map(repr, list(cells)[:12]))}.")
+    if kind == "summary":
+        return Table(source, kind, _summary(cells, source), list(cells))
+    if kind not in ("particles", "taxa"):
+        return Table(source, kind, cells, list(cells))
+    metadata = None
+    if odv:
+        metadata, cells = _odv(cells, source)
+    rows = pd.DataFrame({ours: cells[theirs] for theirs, ours in FIXED.items() if theirs in cells}, index=cells.index)
+    rows["row"] = cells.index
+    values = _all_numbers(cells[[name for name in cells if name not in FIXED]], source)
+    rows = pd.concat([rows, values], axis=1)
+    for name in ("depth", "volume"):
+        rows[name] = numbers(rows[name].rename(next(theirs for theirs, ours in FIXED.items() if ours == name)), source)
+    found = []
+    none = rows["volume"] == 0
+    if kind == "taxa" and none.any():
+        found.append(finding(
+            "refused", "volume", f"{int(none.sum())} rows of taxa, first of profile {rows['profile'][none].iloc[0]!r}, have a volume of 0 L; nothing can be "
+            "said of their counts.", file=str(source), row=int(rows["row"][none].iloc[0]), column="Sampled volume [L]", value=0))
+        rows, values = rows[~none], values[~none]
+    bad = ~(rows["volume"] > 0)
+    if bad.any():
+        row = rows[bad].iloc[0]
+        raise UserError(f"{source}, row {row['row']}, column 'Sampled volume [L]': {row['volume']:g} is not above 0 L.")
+    low = values[[name for name in values if _CLASS.match(name) or kind == "taxa" and _TAXON.match(name)]] < 0
+    if low.to_numpy().any():
+        row, column = np.argwhere(low.to_numpy())[0]
+        raise UserError(f"{source}, row {low.index[row]}, column {low.columns[column]!r}: {values[low.columns[column]].iloc[row]:g} is below 0.")
+    if rows["profile"].isna().any():
+        raise UserError(f"{source}, row {rows['row'][rows['profile'].isna()].iloc[0]}, column 'Profile': the cell is empty.")
+    return Table(source, kind, rows, list(cells), metadata, findings=found)
+
+
+def _all_numbers(cells, source):
+    """Numbers of all columns at once; the slow way finds the cell that is none."""
+    flat = pd.to_numeric(pd.Series(cells.to_numpy(dtype=object).ravel()), errors="coerce").to_numpy(dtype=float)
+    table = pd.DataFrame(flat.reshape(cells.shape), index=cells.index, columns=cells.columns)
+    odd = (table.isna() & cells.notna()) | np.isinf(table)
+    for name in cells.columns[odd.any()]:
+        table[name] = numbers(cells[name], source)
+    return table
+
+
+def _summary(cells, source):
+    names = RAW_SUMMARY if "psampleid" in cells else SUMMARY
+    rows = pd.DataFrame({ours: cells[theirs] if theirs in cells else np.nan for theirs, ours in names.items()}, index=cells.index)
+    for name in NUMBERS:
+        rows[name] = numbers(rows[name].rename(name), source) if name in rows else np.nan
+    if "psampleid" in cells:
+        rows["raw"] = "HDR" + rows["raw"].astype(object).where(rows["raw"].notna(), "")
+        rows["psampleid"] = cells["psampleid"]
+    rows["time"] = _times(rows["time"], source)
+    for name, limit in (("lat", 90), ("lon", 360)):
+        wrong = rows[name].abs() > limit
+        if wrong.any():
+            raise UserError(f"{source}, row {rows.index[wrong][0]}, column {name!r}: {rows.loc[wrong, name].iloc[0]:g} is outside [-{limit}, {limit}] degrees.")
+    rows["project"] = rows["project"].astype(object).where(rows["project"].notna(), "")
+    return rows.reset_index(drop=True)
+
+
+def _times(texts, source):
+    found = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
+    wrong = found.isna() & texts.notna()
+    if wrong.any():
+        row = texts.index[wrong][0]
+        raise UserError(f"{source}, row {row}, column 'yyyy-mm-dd hh:mm': {texts[row]!r} is not a time.")
+    return found
+
+
+def _odv(cells, source):
+    """Casts of an ODV spreadsheet, and its rows with the cast filled down."""
+    if cells["Station"].isna().iloc[0]:
+        raise UserError(f"{source}, row {cells.index[0]}, column 'Station': the first row of a cast is missing.")
+    heads = cells[cells["Station"].notna()]
+    casts = pd.DataFrame({ours: heads[theirs] for theirs, ours in ODV.items()})
+    for name in ("lat", "lon"):
+        casts[name] = numbers(casts[name].rename(name), source)
+    casts["time"] = _times(casts["time"], source)
+    casts = casts.assign(project="", aa=np.nan, exp=np.nan, pixel=np.nan, particle_file="", taxa_file="").reset_index(drop=True)
+    filled = cells.assign(Station=cells["Station"].ffill(), Rawfilename=cells["Rawfilename"].ffill())
+    return casts, filled.drop(columns=[name for name in ODV if name not in ("Station", "Rawfilename")] + ["Site", "DataOwner", "SN", "CTDrosettefilename"],
+                              errors="ignore").rename(columns={"Station": "Profile"})
+
+
+def particle_classes(table):
+    """Size classes of a particle table.
+
+    Parameters
+    ----------
+    table : Table
+        Of kind ``particles``.
+
+    Returns
+    -------
+    list of tuple
+        Lower and upper limit (mm), column of the concentration (L-1) and of
+        the biovolume (mm3 L-1), or None.
+
+    Raises
+    ------
+    UserError
+        Classes that overlap or leave a gap, as from a wrong unit.
+    """
+    counts, volumes = {}, {}
+    for name in table.columns:
+        match = _CLASS.match(name)
+        if match is None:
+            continue
+        volume, low, high, unit, beyond, unit_beyond = match.group(1, 2, 3, 4, 5, 6)
+        scale = 1.0 if (unit or unit_beyond) == "mm" else 1e-3
+        limits = (float(low) * scale, float(high) * scale) if beyond is None else (float(beyond) * scale, OPEN)
+        (volumes if volume else counts)[tuple(round(limit, 9) for limit in limits)] = name
+    classes = sorted(counts)
+    for one, two in zip(classes, classes[1:], strict=False):
+        if abs(one[1] - two[0]) > 1e-9:
+            raise UserError(f"{table.source}: size class {counts[two]!r} does not begin where {counts[one]!r} ends.")
+    return [(low, high, counts[low, high], volumes.get((low, high))) for low, high in classes]
+
+
+def taxon_columns(table):
+    """Taxa of a table of taxa.
+
+    Parameters
+    ----------
+    table : Table
+        Of kind ``taxa``.
+
+    Returns
+    -------
+    dict of str to tuple
+        Hierarchy (``a>b>c``, or ``c<b`` in ODV spreadsheets) to the columns
+        of concentration (m-3) and of biovolume (mm3 L-1), or None.
+
+    Raises
+    ------
+    UserError
+        A taxon that stands with and without its children.
+    """
+    counts, volumes, modes = {}, {}, {}
+    for name in table.columns:
+        match = _TAXON.match(name)
+        if match is None or match.group(2) == " avgesd" or name in FIXED:
+            continue
+        line = re.sub(r"^(.*)\((.*)\)$", r"\2>\1", match.group(1).strip())
+        if modes.setdefault(line, match.group(3)) != match.group(3):
+            raise UserError(f"{table.source}: taxon {line!r} stands with and without its children; keep the columns without them.")
+        (volumes if match.group(2) else counts)[line] = name
+    if "w/ children" in modes.values():
+        line = next(line for line, mode in modes.items() if mode == "w/ children")
+        raise UserError(f"{table.source}: taxon {line!r} is exported with its children, so that sums would count twice; export it without them.")
+    return {line: (counts[line], volumes.get(line)) for line in counts}
