@@ -128,6 +128,25 @@ def ingest(sources, out, mapping, effort, quiet, **pooling):
 
 
 @main.command()
+@click.argument("source")
+@click.option("-o", "--out", required=True, help="Folder to write the counts to.")
+@click.option("--samples", help="Table of samples with their volume; that of the ingest unless given.")
+@click.option("--status", "statuses", multiple=True, default=["validated"], show_default=True, help="Status of the objects that count; 'all' for every one.")
+@click.option("--min-score", default=0.0, show_default=True, help="Objects with a lower score go to 'unclassified'.")
+@click.option("--taxon", "taxa", multiple=True, help="Sum labels to this taxon in the concentrations; may be given several times.")
+@click.option("--sizes/--no-sizes", default=True, show_default=True, help="Keep fine size classes in the counts.")
+@click.option("--memory", default="2GiB", show_default=True, help="What the sums may take.")
+@click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
+def aggregate(source, out, memory, **given):
+    """Count objects (an ingested folder, or Parquet partitions) per sample, taxon and size class."""
+    module, options = import_module("aqqua_dist.aggregating"), import_module("aqqua_dist.aggregation").Options
+    statuses = () if "all" in given["statuses"] else tuple(given["statuses"])
+    chosen = options(statuses, given["sizes"], module.parse_memory(memory), given["min_score"])
+    found = module.aggregate_objects(source, out, chosen, **{name: given[name] for name in ("samples", "taxa", "scheduler")})
+    click.echo(f"{found.counted} of {found.objects} objects counted in {found.rows} rows; see {out}/counts.parquet and concentrations.parquet")
+
+
+@main.command()
 def schema():
     """Print the JSON schema of a recipe, for editors that complete YAML."""
     recipe = import_module("aqqua_dist.recipe")
