@@ -15,13 +15,14 @@ from aqqua_dist import effort
 from aqqua_dist.errors import UserError
 from aqqua_dist.grid import wrap_longitude
 from aqqua_dist.readers.ecopart_tables import BIN, kind_of, particle_classes, read_table, taxon_columns
+from aqqua_dist.readers.ecopart_new import read_new
 from aqqua_dist.readers.ecopart_raw import read_raw
 from aqqua_dist.readers.ingested import COUNTS, FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
 
 COARSE = tuple(np.r_[0:150:25, 150:500:50, 500:1000:100, 1000:6001:250].tolist())
 """Edges (m) of the bins of taxa in reduced exports."""
 NO_DATA = "no data available"
-INSTRUMENTS = {"uvp5": "UVP5", "uvp6": "UVP6", "uvp6remote": "UVP6"}
+INSTRUMENTS = {"uvp5": "UVP5", "uvp6": "UVP6"}
 TWIN_DEGREES = 0.01
 """Casts of one time that lie closer than this are one cast."""
 
@@ -39,7 +40,7 @@ def recognises(source):
     bool
         Judged by its header.
     """
-    return source.name.lower().endswith((".tsv", ".txt")) and kind_of(source) != ""
+    return source.name.endswith(("_Particule.zip", "_work.zip")) or source.name.lower().endswith((".tsv", ".txt")) and kind_of(source) != ""
 
 
 def read_ecopart(sources):
@@ -68,7 +69,8 @@ def read_ecopart(sources):
     """
     groups = defaultdict(list)
     for source in sources:
-        groups[str(source.path) if source.member else str(source.path.parent), str(PurePosixPath(source.member).parent)].append(source)
+        new = kind_of(source).startswith("new")
+        groups[(_root(source), "new") if new else (str(source.path) if source.member else str(source.path.parent), str(PurePosixPath(source.member).parent))].append(source)
     found, parts = [], []
     for files in groups.values():
         parts.append(_group([read_table(source) for source in files], found))
@@ -81,11 +83,24 @@ def read_ecopart(sources):
         typed(pd.DataFrame(found), FINDINGS), {name: table for name, table in whole.items() if len(table)})
 
 
+def _root(source):
+    """Archive or folder of a new raw export: above its ``metadata`` and ``lpm``."""
+    if source.member:
+        return str(source.path)
+    parts = source.path.parts
+    return "/".join(parts[: max((k for k, part in enumerate(parts) if part in ("metadata", "lpm")), default=len(parts) - 1)])
+
+
 def _group(tables, found):
     """Files of one folder: casts, bins and what is in them."""
     by_kind = defaultdict(list)
     for table in tables:
         by_kind[table.kind].append(table)
+    if by_kind["new samples"] or by_kind["new archive"]:
+        if not by_kind["new samples"]:
+            raise UserError(f"{by_kind['new archive'][0].source}: there is no metadata/samples.tsv with it, which has the calibration and the position.")
+        casts, raw = read_new(by_kind, [table.source for table in by_kind["new archive"]], found)
+        return {"casts": casts, "particles": [], "taxa": [], "raw": raw}
     casts = pd.concat([table.rows for table in by_kind["summary"]], ignore_index=True) if by_kind["summary"] else pd.DataFrame()
     odv = [table.metadata for kind in ("particles", "taxa") for table in by_kind[kind] if table.metadata is not None]
     if odv:
@@ -135,12 +150,13 @@ def _assembled(part, names, found):
     for table in part["particles"] + part["taxa"]:
         found += table.findings
     seen = {profile for table in pieces["searched"] for profile in table["profile"]}
-    silent = [key for key in (volumes["key"].unique() if volumes is not None else []) if key not in seen]
+    keys = [table["key"] for table in pieces["samples"]]
+    silent = [key for key in (pd.concat(keys).unique() if keys else []) if key not in seen]
     pieces["searched"].append(pd.DataFrame({"profile": silent, "searched": False}))
     empty = {"samples": list(SAMPLES), "objects": list(OBJECTS), "counts": list(COUNTS)}
     whole = {name: pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=empty.get(name, [])) for name, tables in pieces.items()}
     whole["samples"] = _samples(whole["samples"], casts)
-    whole["casts"] = casts.drop(columns=["particle_file", "taxa_file"], errors="ignore")
+    whole["casts"] = casts.drop(columns=["particle_file", "taxa_file", "type", "first", "last", "descent", "override", "project_id"], errors="ignore")
     whole["taxa"] = whole["taxa"].drop_duplicates() if len(whole["taxa"]) else whole["taxa"]
     return whole
 
@@ -346,7 +362,7 @@ def _samples(bins, casts):
     table = bins.join(one[["project", "cruise", "instrument", "time", "lat", "lon"]], on="key")
     moment = pd.to_datetime(table["moment"], utc=True, errors="coerce")
     table["time"] = moment.fillna(pd.to_datetime(table["time"], utc=True))
-    table["instrument"] = table["instrument"].map(lambda name: INSTRUMENTS.get(str(name).lower(), name))
+    table["instrument"] = table["instrument"].map(_instrument)
     table["cruise"] = table["cruise"].astype(object).where(table["cruise"].notna(), table["project"])
     table["lon"] = wrap_longitude(table["lon"].to_numpy(dtype=float))
     held = (table["litres"] > 0).to_numpy()
@@ -354,6 +370,11 @@ def _samples(bins, casts):
     for name in volumes:
         table.loc[held, name] = volumes[name]
     return table.drop(columns=["key", "litres", "project", "moment"])
+
+
+def _instrument(name):
+    text = str(name).lower()
+    return next((known for start, known in INSTRUMENTS.items() if text.startswith(start)), name)
 
 
 def _twins(casts, found):

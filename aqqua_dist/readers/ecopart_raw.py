@@ -111,15 +111,31 @@ def _particles(table, cast, found):
     once = rows.drop_duplicates("depth") if _by_depth(cast) else rows.drop_duplicates(["depth", "imgcount"])
     images = once.groupby("bin", dropna=False)["imgcount"].sum()
     bins = pd.DataFrame({"bin": images.index, "images": images.to_numpy(), "volume": images.to_numpy() * cast["image_volume"], "row": rows.index[0] if len(rows) else 2})
-    seen = rows[rows["nbr"] > 0]
-    diameter = esd_uvp(seen["area"], cast["aa"], cast["exp"]) / 1e3
+    seen = rows[rows["nbr"] > 0].rename(columns={"nbr": "n"})
+    return bins.assign(**name), binned_sizes(seen, cast["aa"], cast["exp"]).assign(**name)
+
+
+def binned_sizes(particles, aa, exponent):
+    """Particles per bin and size class.
+
+    Parameters
+    ----------
+    particles : pandas.DataFrame
+        ``bin``, ``area`` (px) and ``n``.
+    aa, exponent : float
+        Calibration, as for `aqqua_dist.traits.esd_uvp`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``bin, n, biovolume`` (mm3), ``esd_low, esd_high`` (mm), on `LIMITS`.
+    """
+    diameter = esd_uvp(particles["area"], aa, exponent) / 1e3
     place = np.searchsorted(LIMITS, diameter, side="right") - 1
-    volume = sphere(diameter * 1e3) * seen["nbr"]
     inside = (place >= 0) & (place < len(LIMITS) - 1)
-    sizes = pd.DataFrame({"bin": seen["bin"], "place": place, "n": seen["nbr"], "biovolume": volume})[inside]
+    sizes = pd.DataFrame({"bin": particles["bin"], "place": place, "n": particles["n"], "biovolume": sphere(diameter * 1e3) * particles["n"]})[inside]
     sizes = sizes.groupby(["bin", "place"], dropna=False)[["n", "biovolume"]].sum().reset_index()
-    sizes = sizes.assign(esd_low=np.array(LIMITS)[sizes["place"]], esd_high=np.array(LIMITS)[sizes["place"] + 1]).drop(columns="place")
-    return bins.assign(**name), sizes.assign(**name)
+    return sizes.assign(esd_low=np.array(LIMITS)[sizes["place"]], esd_high=np.array(LIMITS)[sizes["place"] + 1]).drop(columns="place")
 
 
 def _objects(table, cast, bins):

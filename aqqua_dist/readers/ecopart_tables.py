@@ -30,7 +30,7 @@ ODV = {"Station": "profile", "Cruise": "cruise", "Rawfilename": "raw", "Instrume
 NEEDED = {"summary": ("profile", "Rawfilename", "Latitude", "Longitude", "Particle filename"), "particles": ("Profile", "Rawfilename"),
           "taxa": ("Profile", "Rawfilename"), "raw taxa": ("orig_id", "objid", "name", "taxo_hierarchy", "classif_qual", "area")}
 """Columns without which a table says nothing."""
-NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume", "offset", "default_offset", "depth", "volume")
+NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume", "offset", "default_offset")
 _CLASS = re.compile(r"^LPM( biovolume)? \((?:([\d.]+)-([\d.]+) (µm|um|mm)|>([\d.]+) (µm|um|mm))\) \[(# l-1|mm3 l-1)\]$")
 _TAXON = re.compile(r"^(.*?)( biovolume| avgesd)?(?: (w/o children|w/ children))? \[(# m-3|mm3 l-1|mm)\]$")
 
@@ -124,8 +124,11 @@ def kind_of(source):
     -------
     str
         ``summary``, ``particles``, ``taxa``, ``raw particles``, ``raw taxa``,
-        ``raw conditions``, or empty for anything else.
+        ``raw conditions``, ``new samples``, ``new projects`` or ``new
+        archive``; empty for anything else.
     """
+    if source.name.endswith(("_Particule.zip", "_work.zip")):
+        return "new archive"
     with source.open() as stream:
         start = stream.read(65_536).decode("latin-1")
     lines = [line for line in start.removeprefix("ï»¿").splitlines() if not line.startswith("//")]
@@ -141,6 +144,8 @@ def kind_of(source):
         return "raw particles"
     if {"orig_id", "taxo_hierarchy", "depth_including_offset"} <= held:
         return "raw taxa"
+    if "ecopart_project_id" in held:
+        return "new samples" if "ecopart_sample_id" in held else "new projects"
     return "raw conditions" if "pressure [db]" in held and "time [yyyymmddhhmmssmmm]" in held else ""
 
 
@@ -174,8 +179,7 @@ def read_cells(source):
     if first is None:
         raise UserError(f"{source}: the file has no header.")
     names = [name.partition(":METAVAR")[0].partition(":PRIMARYVAR")[0].strip() for name in lines[first].split(mark)]
-    twice = sorted({name for name in names if name and names.count(name) > 1})
-    if twice:
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise UserError(f"{source}, row {first + 1}: column {twice[0]!r} stands {names.count(twice[0])} times, allowed is once.")
     rows, index = [], []
     for number, line in enumerate(lines[first + 1 :], start=first + 2):
@@ -238,10 +242,11 @@ def read_table(source):
         above 0.
     """
     kind = kind_of(source)
+    if kind == "new archive":
+        return Table(source, kind, pd.DataFrame(), [])
     cells, odv = read_cells(source)
     needed = ODV if odv else RAW_SUMMARY if kind == "summary" and "psampleid" in cells else NEEDED.get(kind, ())
-    missing = [name for name in needed if name not in cells]
-    if missing:
+    if missing := [name for name in needed if name not in cells]:
         raise UserError(f"{source}: column {missing[0]!r} is missing, the table has {', '.join(map(repr, list(cells)[:12]))}.")
     if kind == "summary":
         return Table(source, kind, _summary(cells, source), list(cells))
@@ -254,8 +259,8 @@ def read_table(source):
     rows["row"] = cells.index
     values = _all_numbers(cells[[name for name in cells if name not in FIXED]], source)
     rows = pd.concat([rows, values], axis=1)
-    for name in ("depth", "volume"):
-        rows[name] = numbers(rows[name].rename(next(theirs for theirs, ours in FIXED.items() if ours == name)), source)
+    for theirs in ("Depth [m]", "Sampled volume [L]"):
+        rows[FIXED[theirs]] = numbers(rows[FIXED[theirs]].rename(theirs), source)
     found = []
     none = rows["volume"] == 0
     if kind == "taxa" and none.any():
@@ -293,7 +298,6 @@ def _summary(cells, source):
         rows[name] = numbers(rows[name].rename(name), source) if name in rows else np.nan
     if "psampleid" in cells:
         rows["raw"] = "HDR" + rows["raw"].astype(object).where(rows["raw"].notna(), "")
-        rows["psampleid"] = cells["psampleid"]
     rows["time"] = _times(rows["time"], source)
     for name, limit in (("lat", 90), ("lon", 360)):
         wrong = rows[name].abs() > limit

@@ -16,6 +16,8 @@ MAX_MEMBERS = 100_000
 MAX_RATIO = 1_000
 MAX_BYTES = 200 * 2**30
 """Limits of an archive: members, expansion of one member, bytes of all members unpacked."""
+WHOLE = ("_particule.zip", "_work.zip")
+"""Ends of names of an instrument's own archives, which a reader takes as a whole."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def find_sources(paths):
         else:
             raise UserError(f"source {str(path)!r} does not exist; allowed are files, folders and zip archives.")
         for file in files:
-            found += _members(file) if file.suffix.lower() == ".zip" else [Source(file)]
+            archive = file.suffix.lower() == ".zip" and not file.name.lower().endswith(WHOLE)
+            found += _members(file) if archive else [Source(file)]
     if not found:
         raise UserError(f"sources {[str(p) for p in paths]} hold 0 files, at least 1 is needed.")
     return found
