@@ -11,7 +11,7 @@ from tqdm import tqdm
 from aqqua_dist import artefact, quality, volumes, zonal
 from aqqua_dist.errors import UserError
 from aqqua_dist.provenance import Provenance, content_key, created_now, sha256_file, software_versions
-from aqqua_dist.readers import ecopart, ecotaxa, ifcb, mapped, zooprocess
+from aqqua_dist.readers import ecopart, ecotaxa, ifcb, mapped, model_outputs, predictions, zooprocess
 from aqqua_dist.readers.ingested import FINDINGS, OBJECTS, Ingested, finding, joined, typed
 from aqqua_dist.readers.sources import find_sources
 
@@ -20,8 +20,11 @@ READERS = {
     "IFCB bins": (ifcb.recognises, ifcb.read_ifcb),
     "EcoPart": (ecopart.recognises, ecopart.read_ecopart),
     "EcoTaxa": (ecotaxa.recognises, ecotaxa.stream_ecotaxa),
+    "model outputs": (predictions.recognises, model_outputs.read_model_outputs),
 }
 """Name of each format: what recognises a source, and what reads the sources of that format."""
+OUTPUTS = (model_outputs.read_model_outputs,)
+"""Readers of what models say about images, which are read first."""
 STREAMS = (ecotaxa.stream_ecotaxa,)
 """Readers that hand objects over in batches, for files that do not fit into memory."""
 UNITS = {"volume": "m3", "biovolume": "mm3", "area": "px2", "major": "px", "minor": "px", "pixel": "um", "esd": "um", "depth": "m",
@@ -95,7 +98,10 @@ def ingest(paths, out, *, mapping=None, effort=None, pooling=None, progress=True
     schema = pa.schema([(name, _ARROW[kind]) for name, kind in OBJECTS.items()])
     with ThreadPoolExecutor(1) as beside, artefact.parquet_parts(out / "objects.parquet", schema, units=UNITS, repeating=REPEATING) as objects:
         origin = beside.submit(_origin, sources, [mapping, effort])
-        parts = [_read(read, group, objects) for read, group in tqdm(groups, desc="ingest", unit="format", disable=None if progress else True)]
+        outputs = [read(group) for read, group in groups if read in OUTPUTS]
+        others = [(read, group) for read, group in groups if read not in OUTPUTS]
+        parts = [_read(read, group, objects, outputs) for read, group in tqdm(others, desc="ingest", unit="format", disable=None if progress else True)]
+        parts += outputs
         whole = volumes.with_volumes(joined(parts), choices)
         left = [finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source)) for source in strangers]
         found = quality.examine(whole)
@@ -124,7 +130,7 @@ def _grouped(sources, mapping):
     return [(READERS[name][1], group) for name, group in groups.items()], strangers
 
 
-def _read(read, group, objects):
+def _read(read, group, objects, outputs):
     """Tables of one format; its objects are written at once, and only their counts by label are kept."""
     start = objects.rows
     if read in STREAMS:
@@ -132,6 +138,8 @@ def _read(read, group, objects):
         objects.left_out += (start + repeated).tolist()
         return part
     part = read(group)
+    for output in outputs:
+        part = model_outputs.labelled(part, output.extra["predictions"])
     objects.write(pa.Table.from_pandas(part.objects, preserve_index=False))
     tally = quality.tally(part.objects)
     extra = part.extra | ({"tally": tally} if len(tally) else {})

@@ -59,6 +59,7 @@ SAME_LEVEL = {
     ("readers.ecopart_new", "readers.ecopart_tables"): "the tables of its files",
     ("readers.ecopart_new", "readers.ecopart_raw"): "the same bins and classes",
     ("readers.ecopart_raw", "traits"): "sizes from areas",
+    ("readers.model_outputs", "readers.predictions"): "what models say",
     ("readers.ifcb", "acquisitions"): "look time of old bins",
     ("volumes", "effort"): "the rules that it applies",
     ("volumes", "readers.ingested"): "the tables that it completes",

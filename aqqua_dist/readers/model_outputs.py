@@ -1,0 +1,104 @@
+"""Outputs of image models among the sources of an ingest: one table of predictions, and labels for images without one."""
+
+import numpy as np
+import pandas as pd
+
+from aqqua_dist.errors import UserError
+from aqqua_dist.readers import predictions
+from aqqua_dist.readers.ingested import FINDINGS, SAMPLES, Ingested, finding, typed
+
+
+def read_model_outputs(sources):
+    """Predictions of files that hold class probabilities or embeddings.
+
+    Parameters
+    ----------
+    sources : list of aqqua_dist.readers.sources.Source
+        Files that `aqqua_dist.readers.predictions` reads.
+
+    Returns
+    -------
+    aqqua_dist.readers.ingested.Ingested
+        No samples and no objects: where an image was taken stands elsewhere.
+        ``extra['predictions']``: ``object_id, label`` (the class of the
+        highest probability), ``score`` (that probability), ``model_id``,
+        ``prob`` and ``embedding`` (lists, where a file has them);
+        ``extra['classes']``: ``model_id, place, class``, the order of ``prob``.
+
+    Raises
+    ------
+    UserError
+        A file that is damaged, or one object in two files of one model.
+    """
+    return outputs_of([predictions.read_predictions(source) for source in sources], [str(source) for source in sources])
+
+
+def outputs_of(found, names):
+    """Tables of predictions.
+
+    Parameters
+    ----------
+    found : list of aqqua_dist.readers.predictions.Predictions
+        One per file.
+    names : list of str
+        Files, for messages and for models that have no name.
+
+    Returns
+    -------
+    aqqua_dist.readers.ingested.Ingested
+        As from `read_model_outputs`.
+
+    Raises
+    ------
+    UserError
+        One object in two files of one model.
+    """
+    tables, classes, findings = [], [], []
+    for one, name in zip(found, names, strict=True):
+        table = pd.DataFrame({"object_id": pd.array(one.object_id, dtype="string"), "model_id": one.model_id or name})
+        if one.prob is not None:
+            best = np.argmax(one.prob, axis=1)
+            table["label"], table["score"] = np.array(one.classes, dtype=object)[best], one.prob[np.arange(len(best)), best].astype(float)
+            table["prob"] = list(one.prob)
+            classes.append(pd.DataFrame({"model_id": one.model_id or name, "place": np.arange(len(one.classes)), "class": one.classes}))
+        if one.embedding is not None:
+            table["embedding"] = list(one.embedding)
+        tables.append(table)
+        findings += one.findings
+    whole = pd.concat(tables, ignore_index=True)
+    twice = whole.duplicated(["object_id", "model_id"])
+    if twice.any():
+        row = whole[twice].iloc[0]
+        raise UserError(f"object {row['object_id']!r} has {int((whole['object_id'] == row['object_id']).sum())} predictions of model {row['model_id']!r}, allowed is one.")
+    extra = {"predictions": whole} | ({"classes": pd.concat(classes, ignore_index=True).drop_duplicates()} if classes else {})
+    return Ingested(typed(pd.DataFrame(), SAMPLES), findings=typed(pd.DataFrame(findings), FINDINGS), extra=extra)
+
+
+def labelled(ingested, outputs):
+    """Images without a label get that of a model.
+
+    Parameters
+    ----------
+    ingested : aqqua_dist.readers.ingested.Ingested
+        With objects.
+    outputs : pandas.DataFrame
+        ``object_id, label, score, model_id`` of one model.
+
+    Returns
+    -------
+    aqqua_dist.readers.ingested.Ingested
+        Objects that have no label and stand in `outputs` are ``predicted``;
+        a finding says how many there are and how many outputs found no image.
+    """
+    objects = ingested.objects
+    if objects.empty or "label" not in outputs:
+        return ingested
+    known = outputs.dropna(subset="label").drop_duplicates("object_id").set_index("object_id")
+    mine = objects["label"].isna() & objects["object_id"].isin(known.index)
+    ids = objects.loc[mine, "object_id"]
+    objects = objects.assign(**{
+        name: objects[name].mask(mine, pd.Series(known[name].reindex(ids).to_numpy(), index=ids.index).reindex(objects.index)) for name in ("label", "score", "model_id")})
+    objects["status"] = objects["status"].mask(mine, "predicted")
+    text = f"{int(mine.sum())} images took the label of a model; {len(known) - int(known.index.isin(objects['object_id']).sum())} of {len(known)} predictions are of no image here."
+    found = typed(pd.DataFrame([finding("suspicious" if not mine.any() else "repaired", "predictions", text)]), FINDINGS)
+    return Ingested(ingested.samples, objects, ingested.counts, pd.concat([ingested.findings, found], ignore_index=True), ingested.extra)
