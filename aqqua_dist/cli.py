@@ -105,16 +105,19 @@ def figures(recipe, runs, jobs, quiet):
 @main.command()
 @click.argument("sources", nargs=-1, required=True)
 @click.option("-o", "--out", required=True, help="Folder to write the tables to.")
-@click.option("--mapping", help="YAML that says which column of a plain table is what.")
+@click.option("--mapping", help="YAML that says which column of a plain table is what, or a mapping sheet of PSSdb (with --project).")
+@click.option("--project", help="Number of the project in a mapping sheet of PSSdb.")
 @click.option("--effort", help="YAML that says by which rule an instrument's sampled volume is found.")
 @click.option("--zone", "zones", multiple=True, help="Pool casts over a zone in m, as 0-200; may be given several times.")
 @click.option("--coverage", default=0.8, show_default=True, help="Share of a zone that a cast must cover.")
 @click.option("--status", "statuses", multiple=True, default=["validated"], show_default=True, help="Status of the objects that count in zones.")
 @click.option("--taxon", "taxa", multiple=True, help="Sum labels to this taxon; may be given several times.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def ingest(sources, out, mapping, effort, quiet, **pooling):
+def ingest(sources, out, mapping, effort, **pooling):
     """Read exports (files, folders, zip archives) into samples, objects and counts."""
     module, zonal, pooled = import_module("aqqua_dist.ingest"), import_module("aqqua_dist.zonal"), None
+    quiet, project = pooling.pop("quiet"), pooling.pop("project")
+    mapping = (mapping, project) if project else mapping
     if pooling["zones"]:
         pooled = zonal.Pooling(**pooling | {"zones": tuple(map(zonal.parse_zone, pooling["zones"]))})
     found = module.ingest(sources, out, mapping=mapping, effort=effort, pooling=pooled, progress=not quiet)

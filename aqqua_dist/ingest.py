@@ -11,7 +11,7 @@ from tqdm import tqdm
 from aqqua_dist import artefact, quality, volumes, zonal
 from aqqua_dist.errors import UserError
 from aqqua_dist.provenance import Provenance, content_key, created_now, sha256_file, software_versions
-from aqqua_dist.readers import ecopart, ecotaxa, ifcb, mapped, model_outputs, predictions, zooprocess
+from aqqua_dist.readers import ecopart, ecotaxa, ifcb, mapped, model_outputs, predictions, pssdb, zooprocess
 from aqqua_dist.readers.ingested import FINDINGS, OBJECTS, Ingested, finding, joined, typed
 from aqqua_dist.readers.sources import find_sources
 
@@ -64,9 +64,10 @@ def ingest(paths, out, *, mapping=None, effort=None, pooling=None, progress=True
         Files, folders or zip archives.
     out : str or os.PathLike
         Folder to write to.
-    mapping : str or os.PathLike, optional
+    mapping : str or os.PathLike or tuple, optional
         Mapping of a table of samples (`aqqua_dist.readers.mapped`); then all
-        sources are read by it.
+        sources are read by it. Or a mapping sheet of PSSdb and the number of
+        its project: then the volume follows its row.
     effort : str or os.PathLike, optional
         Rule of the sampled volume by instrument
         (`aqqua_dist.volumes.read_choices`), where the instrument has none
@@ -91,6 +92,8 @@ def ingest(paths, out, *, mapping=None, effort=None, pooling=None, progress=True
     """
     sources, out = find_sources(paths), Path(out)
     choices = volumes.read_choices(effort) if effort is not None else None
+    project = pssdb.project_of(*mapping) if isinstance(mapping, tuple) else None
+    mapping = None if project else mapping
     groups, strangers = _grouped(sources, mapping)
     if not groups:
         known = ", ".join(READERS)
@@ -102,7 +105,7 @@ def ingest(paths, out, *, mapping=None, effort=None, pooling=None, progress=True
         others = [(read, group) for read, group in groups if read not in OUTPUTS]
         parts = [_read(read, group, objects, outputs) for read, group in tqdm(others, desc="ingest", unit="format", disable=None if progress else True)]
         parts += outputs
-        whole = volumes.with_volumes(joined(parts), choices)
+        whole = pssdb.with_project(joined(parts), project) if project else volumes.with_volumes(joined(parts), choices)
         left = [finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source)) for source in strangers]
         found = quality.examine(whole)
         if left:

@@ -76,7 +76,7 @@ SAME_LEVEL = {
 # Import by name when first used: the lazy public names, and the verbs of the
 # command line, whose help must load no scientific library.
 LAZY = {"__init__", "cli"}
-LIMITS = {"module": 400, "function": 50, "arguments": 6, "figure": 80, "dots": 3, "chain": 10}
+LIMITS = {"module": 400, "function": 50, "arguments": 6, "figure": 80, "dots": 3, "chain": 12}
 VAGUE = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 DISTRIBUTION = {
     "sklearn": "scikit-learn", "yaml": "pyyaml", "cf_xarray": "cf-xarray", "netCDF4": "netcdf4", "PIL": "pillow", "xgboost": "xgboost-cpu",
