@@ -11,7 +11,7 @@ from tqdm import tqdm
 from aqqua_dist import artefact, quality, volumes, zonal
 from aqqua_dist.errors import UserError
 from aqqua_dist.provenance import Provenance, content_key, created_now, sha256_file, software_versions
-from aqqua_dist.readers import ecopart, ecotaxa, ifcb, mapped, model_outputs, predictions, pssdb, zooprocess
+from aqqua_dist.readers import ecopart, ecotaxa, ifcb, mapped, model_outputs, pssdb, zooprocess
 from aqqua_dist.readers.ingested import FINDINGS, OBJECTS, Ingested, finding, joined, typed
 from aqqua_dist.readers.sources import find_sources
 
@@ -20,7 +20,7 @@ READERS = {
     "IFCB bins": (ifcb.recognises, ifcb.read_ifcb),
     "EcoPart": (ecopart.recognises, ecopart.read_ecopart),
     "EcoTaxa": (ecotaxa.recognises, ecotaxa.stream_ecotaxa),
-    "model outputs": (predictions.recognises, model_outputs.read_model_outputs),
+    "model outputs": (model_outputs.recognises, model_outputs.read_model_outputs),
 }
 """Name of each format: what recognises a source, and what reads the sources of that format."""
 OUTPUTS = (model_outputs.read_model_outputs,)
@@ -125,7 +125,7 @@ def _grouped(sources, mapping):
         return [(lambda group: joined([mapped.read_mapped(source, rules) for source in group]), sources)], []
     groups, strangers = {}, []
     for source in sources:
-        name = next((name for name, (recognises, _) in READERS.items() if recognises(source)), None)
+        name = "model outputs" if source.path.is_dir() else next((name for name, (recognises, _) in READERS.items() if recognises(source)), None)
         if name is None:
             strangers.append(source)
         else:
@@ -150,7 +150,8 @@ def _read(read, group, objects, outputs):
 
 
 def _origin(sources, texts):
-    hashes = {str(path): sha256_file(path) for path in dict.fromkeys(source.path for source in sources)}
+    paths = dict.fromkeys(file for source in sources for file in (sorted(p for p in source.path.rglob("*") if p.is_file()) if source.path.is_dir() else [source.path]))
+    hashes = {str(path): sha256_file(path) for path in paths}
     text = "".join(Path(path).read_text(encoding="utf-8-sig") for path in texts if path is not None)
     return Provenance(
         study="ingest", stage="ingest", key=content_key(inputs=hashes, mapping=text), recipe_text=text, recipe_sha256="", inputs=hashes, seeds={},

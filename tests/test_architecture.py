@@ -59,6 +59,8 @@ SAME_LEVEL = {
     ("readers.ecopart_new", "readers.ecopart_tables"): "the tables of its files",
     ("readers.ecopart_new", "readers.ecopart_raw"): "the same bins and classes",
     ("readers.ecopart_raw", "traits"): "sizes from areas",
+    ("readers.model_outputs", "readers.array_outputs"): "outputs in arrays",
+    ("readers.array_outputs", "readers.predictions"): "the same predictions",
     ("readers.model_outputs", "readers.predictions"): "what models say",
     ("readers.ifcb", "acquisitions"): "look time of old bins",
     ("volumes", "effort"): "the rules that it applies",

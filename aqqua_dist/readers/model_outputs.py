@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.errors import UserError
-from aqqua_dist.readers import predictions
+from aqqua_dist.readers import array_outputs, predictions
 from aqqua_dist.readers.ingested import FINDINGS, SAMPLES, Ingested, finding, typed
 
 
@@ -30,7 +30,25 @@ def read_model_outputs(sources):
     UserError
         A file that is damaged, or one object in two files of one model.
     """
-    return outputs_of([predictions.read_predictions(source) for source in sources], [str(source) for source in sources])
+    arrays = [source for source in sources if array_outputs.recognises(source)]
+    others = [source for source in sources if source not in arrays and not array_outputs.is_ids(source, sources)]
+    found = [array_outputs.read_array_outputs(source, sources) for source in arrays] + [predictions.read_predictions(source) for source in others]
+    return outputs_of(found, [str(source) for source in (*arrays, *others)])
+
+
+def recognises(source):
+    """Whether a source may hold outputs of a model, or the ids of an array of them.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        File, or a Zarr store.
+
+    Returns
+    -------
+    bool
+    """
+    return array_outputs.recognises(source) or array_outputs.named_as_ids(source) or source.path.is_file() and predictions.recognises(source)
 
 
 def outputs_of(found, names):

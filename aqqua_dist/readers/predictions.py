@@ -122,7 +122,7 @@ def read_predictions(source, *, object_id=None, classes=None):
     embedding = _lists(table["embedding"], source, "embedding") if "embedding" in table.column_names else None
     if prob is None and embedding is None:
         raise UserError(f"{source}: there is neither a probability nor an embedding; the file has {table.column_names[:20]}.")
-    ids, kept = _once(ids, [values for values in (prob, embedding) if values is not None], source, findings)
+    ids, kept = keep_once(ids, [values for values in (prob, embedding) if values is not None], source, findings)
     prob, embedding = (None if values is None else values[kept] for values in (prob, embedding))
     return Predictions(ids, tuple(names), prob, embedding, _model(table, source), findings)
 
@@ -156,10 +156,10 @@ def read_arrays(array, ids, *, classes=None):
     if values.ndim != 2 or values.dtype.kind != "f" or len(values) != len(table):
         raise UserError(f"{array}: the array is {values.dtype} of shape {values.shape}, needed is a real one with the {len(table)} rows of {ids}.")
     findings = []
-    names, kept = _once(table["object_id"].cast(pa.string()).to_numpy(zero_copy_only=False), [values], ids, findings)
+    names, kept = keep_once(table["object_id"].cast(pa.string()).to_numpy(zero_copy_only=False), [values], ids, findings)
     values = values[kept]
     if classes is None:
-        return Predictions(names, embedding=_finite(values, array, "embedding"), findings=findings)
+        return Predictions(names, embedding=check_finite(values, array, "embedding"), findings=findings)
     if len(classes) != values.shape[1] or len(set(classes)) != len(classes):
         raise UserError(f"{array}: {values.shape[1]} columns for {len(classes)} classes {list(classes)[:5]}; needed is one unique name per column.")
     return Predictions(names, tuple(classes), check_probabilities(values, array, findings), findings=findings)
@@ -273,10 +273,31 @@ def _lists(column, source, name):
     if lengths is None or len(lengths) > 1:
         raise UserError(f"{source}: column {name!r} holds {column.type} of lengths {sorted(lengths or ())[:5]}; needed are lists of one length.")
     flat = np.concatenate([chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]) if column.num_chunks else np.empty(0)
-    return _finite(flat.reshape(len(column), -1), source, name)
+    return check_finite(flat.reshape(len(column), -1), source, name)
 
 
-def _finite(values, source, name):
+def check_finite(values, source, name):
+    """Embeddings without a number that is none.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (n, n_dimensions).
+    source : object
+        Shown in messages.
+    name : str
+        What the columns are.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same array.
+
+    Raises
+    ------
+    UserError
+        A NaN or infinite value.
+    """
     bad = ~np.isfinite(values)
     if bad.any():
         row, column = map(int, np.argwhere(bad)[0])
@@ -284,8 +305,32 @@ def _finite(values, source, name):
     return values
 
 
-def _once(ids, arrays, source, findings):
-    """Ids, and the rows to keep: an image that stands twice with the same values is kept once."""
+def keep_once(ids, arrays, source, findings):
+    """Ids, and the rows to keep: an image that stands twice with the same values is kept once.
+
+    Parameters
+    ----------
+    ids : array_like of str
+        Shape (n,).
+    arrays : list of numpy.ndarray
+        Values of the rows.
+    source : object
+        Shown in messages.
+    findings : list of dict
+        Takes what was left out.
+
+    Returns
+    -------
+    ids : numpy.ndarray
+        Unique.
+    kept : numpy.ndarray of bool
+        Shape (n,).
+
+    Raises
+    ------
+    UserError
+        An id that is missing, or stands twice with other values.
+    """
     ids = np.asarray(ids, dtype=object)
     missing = pd.isna(ids)
     if missing.any():

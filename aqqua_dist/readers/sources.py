@@ -16,8 +16,8 @@ MAX_MEMBERS = 100_000
 MAX_RATIO = 1_000
 MAX_BYTES = 200 * 2**30
 """Limits of an archive: members, expansion of one member, bytes of all members unpacked."""
-WHOLE = ("_particule.zip", "_work.zip")
-"""Ends of names of an instrument's own archives, which a reader takes as a whole."""
+WHOLE = ("_particule.zip", "_work.zip", ".zarr.zip")
+"""Ends of names of archives that a reader takes as a whole."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ def find_sources(paths):
     found = []
     for path in map(Path, paths):
         if path.is_dir():
+            stores = [path] if path.suffix == ".zarr" else sorted(p for p in path.rglob("*.zarr") if p.is_dir())  # a folder, yet one thing
             files = sorted(p for p in path.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(path).parts))
+            files = [*stores, *(file for file in files if not any(store in file.parents for store in stores))]
         elif path.is_file():
             files = [path]
         else:
