@@ -11,7 +11,7 @@ from tqdm import tqdm
 from aqqua_dist import artefact, quality, volumes, zonal
 from aqqua_dist.errors import UserError
 from aqqua_dist.provenance import Provenance, content_key, created_now, sha256_file, software_versions
-from aqqua_dist.readers import ecopart, ecotaxa, ifcb, mapped, model_outputs, pssdb, zooprocess
+from aqqua_dist.readers import ecopart, ecotaxa, ifcb, ifcb_classes, mapped, model_outputs, pssdb, zooprocess
 from aqqua_dist.readers.ingested import FINDINGS, OBJECTS, Ingested, finding, joined, typed
 from aqqua_dist.readers.sources import find_sources
 
@@ -20,10 +20,11 @@ READERS = {
     "IFCB bins": (ifcb.recognises, ifcb.read_ifcb),
     "EcoPart": (ecopart.recognises, ecopart.read_ecopart),
     "EcoTaxa": (ecotaxa.recognises, ecotaxa.stream_ecotaxa),
+    "IFCB classes": (ifcb_classes.recognises, model_outputs.read_ifcb_outputs),
     "model outputs": (model_outputs.recognises, model_outputs.read_model_outputs),
 }
 """Name of each format: what recognises a source, and what reads the sources of that format."""
-OUTPUTS = (model_outputs.read_model_outputs,)
+OUTPUTS = (model_outputs.read_model_outputs, model_outputs.read_ifcb_outputs)
 """Readers of what models say about images, which are read first."""
 STREAMS = (ecotaxa.stream_ecotaxa,)
 """Readers that hand objects over in batches, for files that do not fit into memory."""
@@ -104,7 +105,8 @@ def ingest(paths, out, *, mapping=None, effort=None, pooling=None, progress=True
         outputs = [read(group) for read, group in groups if read in OUTPUTS]
         others = [(read, group) for read, group in groups if read not in OUTPUTS]
         parts = [_read(read, group, objects, outputs) for read, group in tqdm(others, desc="ingest", unit="format", disable=None if progress else True)]
-        parts += outputs
+        known = {sample for part in parts for sample in part.samples["sample_id"]}
+        parts += [_written(model_outputs.without(output, known), objects) for output in outputs]
         whole = pssdb.with_project(joined(parts), project) if project else volumes.with_volumes(joined(parts), choices)
         left = [finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source)) for source in strangers]
         found = quality.examine(whole)
@@ -143,6 +145,10 @@ def _read(read, group, objects, outputs):
     part = read(group)
     for output in outputs:
         part = model_outputs.labelled(part, output.extra["predictions"])
+    return _written(part, objects)
+
+
+def _written(part, objects):
     objects.write(pa.Table.from_pandas(part.objects, preserve_index=False))
     tally = quality.tally(part.objects)
     extra = part.extra | ({"tally": tally} if len(tally) else {})

@@ -64,3 +64,21 @@ def test_bins_and_predictions_in_one_ingest(data_root, tmp_path):
     assert np.isclose(objects.loc[held[0], "score"], 0.6 if held[0] == ids[0] else 0.9)
     assert len(artefact.read_parquet(tmp_path / "out" / "predictions.parquet")) == 2
     assert out.tables.extra["tally"].query("label == 'diatom' or label == 'ciliate'")["n"].sum() == len(held)
+
+
+def test_classes_of_bins_with_and_without_their_headers(data_root, tmp_path):
+    """The iRfcb table of a bin whose header is there, and of one that is not."""
+    (tmp_path / "in").mkdir()
+    for name in ("D20130526T095207_IFCB013", "D20200601T120000_IFCB101"):
+        rows = [f"{name}_{roi:05d}.png,unclassified,Ciliate,0.{roi},2" for roi in (7, 11)]
+        (tmp_path / "in" / f"{name}.csv").write_text("file_name,class_name,class_name_auto,score,cell_count\n" + "\n".join(rows) + "\n")
+    ingest([data_root / "formats" / "ifcb", tmp_path / "in"], tmp_path / "out", progress=False)
+    samples = artefact.read_parquet(tmp_path / "out" / "samples.parquet").set_index("sample_id")
+    assert samples["volume"].notna().to_dict() == {"D20130526T095207_IFCB013": True, "IFCB5_2012_028_081515": True, "D20200601T120000_IFCB101": False}
+    assert samples.loc["D20200601T120000_IFCB101", "time"] == pd.Timestamp("2020-06-01 12:00", tz="UTC")
+    objects = artefact.read_parquet(tmp_path / "out" / "objects.parquet")
+    assert objects["object_id"].is_unique
+    named = objects[objects["label"] == "Ciliate"]
+    assert named["sample_id"].value_counts().to_dict() == {"D20130526T095207_IFCB013": 2, "D20200601T120000_IFCB101": 2}
+    assert set(named["n_individuals"]) == {2}
+    assert set(named["status"]) == {"predicted"}

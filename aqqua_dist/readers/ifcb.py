@@ -128,14 +128,36 @@ def _triggers(source):
     return pd.DataFrame(found).assign(line=np.arange(1, len(table) + 1))
 
 
+def sample_of_name(name):
+    """What the name of a bin tells.
+
+    Parameters
+    ----------
+    name : str
+        ``DYYYYMMDDTHHMMSS_IFCBnnn`` or ``IFCBn_YYYY_DDD_HHMMSS``.
+
+    Returns
+    -------
+    dict
+        ``sample_id, instrument, time``; the time is missing where the name
+        holds none.
+    """
+    new, old = NEW_NAME.match(name), OLD_NAME.match(name)
+    if new:
+        time, instrument = pd.to_datetime(new.group(1), format="%Y%m%dT%H%M%S", utc=True, errors="coerce"), f"IFCB{new.group(2)}"
+    elif old:
+        number, year, day, clock = old.groups()
+        time, instrument = pd.to_datetime(f"{year}{day}{clock}", format="%Y%j%H%M%S", utc=True, errors="coerce"), f"IFCB{number}"
+    else:
+        time, instrument = pd.NaT, "IFCB"
+    return {"sample_id": name, "instrument": instrument, "time": time}
+
+
 def _bin(name, header, table, source, findings):
     new = NEW_NAME.match(name)
     place = {"file": str(source)}
-    if new:
-        time, instrument = pd.to_datetime(new.group(1), format="%Y%m%dT%H%M%S", utc=True, errors="coerce"), f"IFCB{new.group(2)}"
-    else:
-        number, year, day, clock = OLD_NAME.match(name).groups()
-        time, instrument = pd.to_datetime(f"{year}{day}{clock}", format="%Y%j%H%M%S", utc=True, errors="coerce"), f"IFCB{number}"
+    told = sample_of_name(name)
+    time, instrument = told["time"], told["instrument"]
     if pd.isna(time):
         raise UserError(f"{source}: bin {name!r} holds no time in its name, allowed are DYYYYMMDDTHHMMSS_IFCBnnn and IFCBn_YYYY_DDD_HHMMSS.")
     lat, lon, depth = (_optional(header, key, source) for key in ("gpsLatitude", "gpsLongitude", "depth"))

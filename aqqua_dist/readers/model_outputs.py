@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.errors import UserError
-from aqqua_dist.readers import array_outputs, predictions
+from aqqua_dist.readers import array_outputs, ifcb, ifcb_classes, predictions
 from aqqua_dist.readers.ingested import FINDINGS, SAMPLES, Ingested, finding, typed
 
 
@@ -49,6 +49,59 @@ def recognises(source):
     bool
     """
     return array_outputs.recognises(source) or array_outputs.named_as_ids(source) or source.path.is_file() and predictions.recognises(source)
+
+
+def read_ifcb_outputs(sources):
+    """Classes of the images of IFCB bins.
+
+    Parameters
+    ----------
+    sources : list of aqqua_dist.readers.sources.Source
+        Files that `aqqua_dist.readers.ifcb_classes` reads, of one classifier.
+
+    Returns
+    -------
+    aqqua_dist.readers.ingested.Ingested
+        As from `read_model_outputs`; ``predictions`` also has
+        ``n_individuals`` (cells of the image, where they were counted) and
+        ``decided`` (the class above its threshold, or ``unclassified``), and
+        ``samples`` and ``objects`` are those of the bins, without a volume:
+        it comes from their headers (`aqqua_dist.readers.ifcb`).
+
+    Raises
+    ------
+    UserError
+        A damaged file, or files of several classifiers.
+    """
+    scores = ifcb_classes.read_ifcb_classes(sources)
+    objects = scores.objects
+    extra = {"predictions": objects[["object_id", "label", "score", "model_id", "n_individuals"]].assign(
+        prob=list(scores.prob) if scores.prob is not None else None, decided=scores.decided)}
+    if scores.classes:
+        extra["classes"] = pd.DataFrame({"model_id": scores.model_id, "place": np.arange(len(scores.classes)), "class": scores.classes})
+    samples = pd.DataFrame([ifcb.sample_of_name(name) for name in scores.bins["sample_id"]])
+    samples["source"] = scores.bins["file"].astype(str).to_numpy()
+    return Ingested(typed(samples, SAMPLES), objects, findings=typed(pd.DataFrame(scores.findings), FINDINGS), extra=extra)
+
+
+def without(ingested, known):
+    """Samples and objects that other sources do not have.
+
+    Parameters
+    ----------
+    ingested : aqqua_dist.readers.ingested.Ingested
+        From a reader of model outputs.
+    known : collection of str
+        Samples of other sources.
+
+    Returns
+    -------
+    aqqua_dist.readers.ingested.Ingested
+        The rest; extra tables stay whole.
+    """
+    samples = ingested.samples[~ingested.samples["sample_id"].isin(list(known))].reset_index(drop=True)
+    objects = ingested.objects[ingested.objects["sample_id"].isin(samples["sample_id"])].reset_index(drop=True)
+    return Ingested(samples, objects, ingested.counts, ingested.findings, ingested.extra)
 
 
 def outputs_of(found, names):
@@ -114,8 +167,9 @@ def labelled(ingested, outputs):
     known = outputs.dropna(subset="label").drop_duplicates("object_id").set_index("object_id")
     mine = objects["label"].isna() & objects["object_id"].isin(known.index)
     ids = objects.loc[mine, "object_id"]
+    names = [name for name in ("label", "score", "model_id", "n_individuals") if name in known]
     objects = objects.assign(**{
-        name: objects[name].mask(mine, pd.Series(known[name].reindex(ids).to_numpy(), index=ids.index).reindex(objects.index)) for name in ("label", "score", "model_id")})
+        name: objects[name].mask(mine, pd.Series(known[name].reindex(ids).to_numpy(), index=ids.index).reindex(objects.index)) for name in names})
     objects["status"] = objects["status"].mask(mine, "predicted")
     text = f"{int(mine.sum())} images took the label of a model; {len(known) - int(known.index.isin(objects['object_id']).sum())} of {len(known)} predictions are of no image here."
     found = typed(pd.DataFrame([finding("suspicious" if not mine.any() else "repaired", "predictions", text)]), FINDINGS)
