@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context, rcParamsDefault
 from matplotlib.figure import Figure
 
 from aqqua_dist import quantify
@@ -96,7 +97,8 @@ def main():
     print("\nlargest difference from QuaPy in the share of a class: " + ", ".join(f"{name} {value:.1e}" for name, value in apart.items()))
     if given.out:
         given.out.write_text(json.dumps({"table": table.replace({np.nan: None}).to_dict("records"), "quapy": apart}, indent=1))
-        draw(table).savefig(given.out.with_suffix(".png"), dpi=150)
+        with rc_context(rcParamsDefault | {"font.size": 9}):  # quapy changes the sizes of all texts
+            draw(table).savefig(given.out.with_suffix(".png"), dpi=150)
 
 
 def draw(table):
