@@ -124,7 +124,7 @@ def ingest(paths, out, *, mapping=None, effort=None, pooling=None, progress=True
 def _grouped(sources, mapping):
     if mapping is not None:
         rules = mapped.read_mapping(mapping)
-        return [(lambda group: joined([mapped.read_mapped(source, rules) for source in group]), sources)], []
+        return [(lambda group: _with_images(joined([mapped.read_mapped(source, rules) for source in group])), sources)], []
     groups, strangers = {}, []
     for source in sources:
         name = "model outputs" if source.path.is_dir() else next((name for name, (recognises, _) in READERS.items() if recognises(source)), None)
@@ -133,6 +133,15 @@ def _grouped(sources, mapping):
         else:
             groups.setdefault(name, []).append(source)
     return [(READERS[name][1], group) for name, group in groups.items()], strangers
+
+
+def _with_images(part):
+    """Samples of a plain table whose volume follows from their number of images, by the rule of the effort file."""
+    wanted = part.samples[part.samples["volume"].isna() & part.samples["n_images"].notna()]
+    if wanted.empty:
+        return part
+    images = wanted[["sample_id", "n_images"]].assign(acquisition_id="")
+    return Ingested(part.samples, part.objects, part.counts, part.findings, part.extra | {"acquisitions": images})
 
 
 def _read(read, group, objects, outputs):

@@ -85,3 +85,19 @@ def test_samples_read_twice_are_refused(tmp_path):
     done = call(tmp_path / "a.csv", tmp_path / "b.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
     assert done.exit_code == 2
     assert "sample_id 's1' stands more than once" in done.output
+
+
+def test_frames_of_a_towed_camera_become_volumes_by_the_users_rule(tmp_path):
+    """ISIIS, PISCO, LOKI, CPICS, VPR: the log tells the number of frames, the user what one of them holds."""
+    (tmp_path / "rows.csv").write_text("sample,latitude,longitude,frames\ntow1,10.5,-30,1000\ntow2,11,-30,500\n")
+    (tmp_path / "mapping.yaml").write_text(
+        "table: samples\ncolumns:\n  sample_id: {column: sample}\n  lat: {column: latitude}\n  lon: {column: longitude}\n  n_images: {column: frames}\n  instrument: {value: ISIIS}\n")
+    words = (tmp_path / "rows.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
+    assert call(*words).exit_code == 0
+    assert artefact.read_parquet(tmp_path / "out" / "samples.parquet")["volume"].isna().all()  # nobody has told the volume of a frame
+    (tmp_path / "effort.yaml").write_text("ISIIS: {rule: isiis, parts: pool, rel_sd: 0.2, constants: {frame_volume: 2.5}}\n")
+    done = call(*words, "--effort", tmp_path / "effort.yaml")
+    assert done.exit_code == 0, done.output
+    samples = artefact.read_parquet(tmp_path / "out" / "samples.parquet")
+    assert samples["volume"].tolist() == pytest.approx([2.5, 1.25])
+    assert samples[["effort_rule", "volume_rel_sd"]].to_numpy().tolist() == [["isiis v1", 0.2]] * 2
