@@ -73,6 +73,7 @@ SAME_LEVEL = {
     ("readers.ecopart_new", "readers.ecopart_raw"): "the same bins and classes",
     ("readers.ecopart_raw", "traits"): "sizes from areas",
     ("readers.ifcb_classes", "readers.ifcb_class_files"): "single files of bins",
+    ("readers.ifcb_class_files", "readers.matlab"): "MATLAB files",
     ("readers.ifcb_classes", "readers.predictions"): "the same predictions",
     ("readers.model_outputs", "readers.ifcb_classes"): "classes of bins",
     ("readers.model_outputs", "readers.ifcb"): "names of bins",

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
-import scipy.io
 
 from aqqua_dist.errors import UserError
+from aqqua_dist.readers.matlab import read_variables
 from aqqua_dist.readers.sources import encoding_of
 
 BIN = r"(?:D\d{8}T\d{6}_IFCB\d+|IFCB\d+_\d{4}_\d{3}_\d{6})"
@@ -31,10 +31,12 @@ MAX_RATIO = 1100
 MOST_NUMBER = 65_535
 """Largest image number of a bin, as the files keep it in 16 bits."""
 NAMES = {
-    "scores": ("output_scores", "output_ranks", "scores", "TBscores"), "classes": ("class_labels", "class2useTB"), "rois": ("roi_numbers", "roinum"),
+    "scores": ("output_scores", "output_ranks", "scores", "TBscores"), "classes": ("class_labels", "class2useTB"),
+    "rois": ("roi_numbers", "roinum"),
     "images": ("input_images",), "numbers": ("output_classes",), "winner": ("class_name_auto", "TBclass"),
     "decided": ("class_name", "TBclass_above_threshold"), "thresholds": ("thresholds",), "cells": ("cell_count",),
-    "model_id": ("model_id", "classifier_name", "classifierName"), "bin": ("bin_id", "bin"), "version": ("version",), "timestamp": ("timestamp",),
+    "model_id": ("model_id", "classifier_name", "classifierName"), "bin": ("bin_id", "bin"),
+    "version": ("version",), "timestamp": ("timestamp",),
 }
 """Our name of each part to its names in the files."""
 _POINTER = np.dtype([("length", "<u4"), ("address", "<u8"), ("number", "<u4")])
@@ -118,10 +120,9 @@ def read_class_file(source):
         held = _DECODERS[kind](raw)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    except NotImplementedError:
-        raise UserError(f"{source}: the file is of MATLAB version 7.3, allowed are versions up to 7; save it as version 7.") from None
     except Exception as error:  # the libraries raise many kinds on damaged files; none may reach the user
-        raise UserError(f"{source}: the file cannot be read ({(str(error).strip() or type(error).__name__).splitlines()[0][:150]}).") from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
+        raise UserError(f"{source}: the file cannot be read ({reason}).") from None
     return _rows(source, kind, held)
 
 
@@ -133,9 +134,18 @@ def _h5(raw):
             name = next((n for n in names if n in file), None)
             if name is not None:
                 held[part] = _dataset(file[name], name, raw, heaps)
-            else:
-                held |= {part: attrs[n] for attrs in told for n in names if n in attrs}
+            for attributes, key in [] if name is not None else [(a, n) for a in told for n in names if n in a]:
+                _check_kind(attributes.get_id(key), key)
+                if attributes.get_id(key).dtype.hasobject:
+                    _check_attribute(key, raw, heaps)
+                held[part] = attributes[key]
     return held
+
+
+def _check_kind(item, name):
+    """Texts and numbers only: other kinds hold pointers, which the HDF5 library follows anywhere."""
+    if item.dtype.kind not in "fiuS" and h5py.check_string_dtype(item.dtype) is None:
+        raise UserError(f"{name!r} holds values of the kind {item.dtype}, needed are texts or numbers.")
 
 
 def _heaps(raw):
@@ -167,6 +177,7 @@ def _dataset(item, name, raw, heaps):
         raise UserError(f"{name!r} has {item.size} values, allowed are up to {MAX_CELLS}.")
     if item.nbytes > MAX_RATIO * len(raw):
         raise UserError(f"{name!r} needs {item.nbytes} bytes, which a file of {len(raw)} cannot hold.")
+    _check_kind(item, name)
     if item.dtype.hasobject and item.size:
         _check_texts(item, name, raw, heaps)
     return item[()]
@@ -185,19 +196,31 @@ def _check_texts(item, name, raw, heaps):
         if item.shuffle:
             pieces = [np.frombuffer(piece, "uint8").reshape(16, -1).T.tobytes() for piece in pieces]
     for piece in pieces:
-        for length, address, number in np.frombuffer(piece, _POINTER).tolist():
-            if (length or address) and heaps.get((address, number), -1) < length:
-                raise UserError(f"{name!r} is damaged: a text of {length} bytes at byte {address} of {len(raw)} is not there.")
+        _check_pointers(piece, name, raw, heaps)
+
+
+def _check_pointers(piece, name, raw, heaps):
+    for length, address, number in np.frombuffer(piece, _POINTER).tolist():
+        if (length or address) and heaps.get((address, number), -1) < length:
+            raise UserError(f"{name!r} is damaged: a text of {length} bytes at byte {address} of {len(raw)} is not there.")
+
+
+def _check_attribute(name, raw, heaps):
+    """As `_check_texts`, for the one text of an attribute; its message tells the lengths of name, type and space before them."""
+    key, place, seen = name.encode() + b"\0", -1, 0
+    while (place := raw.find(key, place + 1)) >= 0:
+        for version, head, step in ((1, 8, 8), (2, 8, 1), (3, 9, 1)):  # the first version fills up to eight bytes
+            sizes = [int.from_bytes(raw[place - head + i:place - head + i + 2], "little") for i in (2, 4, 6)]
+            if place >= head and raw[place - head] == version and sizes[0] == len(key):
+                start = place + sum(-(-size // step) * step for size in sizes)
+                _check_pointers(raw[start:start + _POINTER.itemsize], name, raw, heaps)
+                seen += 1
+    if not seen:
+        raise UserError(f"attribute {name!r} is damaged: its text is nowhere in the {len(raw)} bytes.")
 
 
 def _mat(raw):
-    if raw[:4] == b"\x89HDF":
-        raise UserError(f"the {len(raw)} bytes are a MATLAB file of version 7.3, allowed are versions up to 7; save it as version 7.")
-    wanted = [name for names in NAMES.values() for name in names]
-    size = sum(int(np.prod(shape, dtype=float)) for name, shape, _ in scipy.io.whosmat(io.BytesIO(raw)) if name in wanted)
-    if size > MAX_CELLS:
-        raise UserError(f"the tables have {size} values, allowed are up to {MAX_CELLS}.")
-    found = scipy.io.loadmat(io.BytesIO(raw), variable_names=wanted)
+    found = read_variables(raw, {name for names in NAMES.values() for name in names})
     return {part: found[name] for part, names in NAMES.items() for name in names if name in found}
 
 
@@ -257,7 +280,8 @@ def _rows(source, kind, held):
         scores, classes = _table(source, scores, classes, len(rois))
     for part in ("numbers", "winner", "decided", "score", "cells"):
         if part in held and len(held[part]) != len(rois):
-            raise UserError(f"{source}: {NAMES.get(part, (part,))[0]!r} has {len(held[part])} values, needed are as many as images, {len(rois)}.")
+            name = NAMES.get(part, (part,))[0]
+            raise UserError(f"{source}: {name!r} has {len(held[part])} values, needed are as many as images, {len(rois)}.")
     if "thresholds" in held and len(held["thresholds"]) != len(classes):
         raise UserError(f"{source}: 'thresholds' has {len(held['thresholds'])} values, needed are as many as classes, {len(classes)}.")
     layout = {"csv": "labels csv" if scores is None else "scores csv"}.get(kind, kind)
@@ -309,10 +333,12 @@ def _images(source, held):
             raise UserError(f"{source}: the bin is told neither by the name {source.name!r} nor inside; rename the file to <bin>_class.")
         rois = held["rois"]
         if rois.dtype == np.float16 and rois.size and rois.max() > 2048:
-            raise UserError(f"{source}: image numbers up to {rois.max():g} are kept in half precision, which is exact to 2048; classify the bin again.")
+            raise UserError(
+                f"{source}: image numbers up to {rois.max():g} are kept in half precision, which is exact to 2048; classify the bin again.")
         bad = ~((rois >= 1) & (rois <= MOST_NUMBER) & (rois % 1 == 0))
         if bad.any():
-            raise UserError(f"{source}: image number {rois[bad][0]} is not a whole number of 1 to {MOST_NUMBER}; {int(bad.sum())} such images.")
+            raise UserError(
+                f"{source}: image number {rois[bad][0]} is not a whole number of 1 to {MOST_NUMBER}; {int(bad.sum())} such images.")
         return np.full(len(rois), told.pop(), dtype=object), rois.astype("int64")
     if "images" not in held:
         raise UserError(f"{source}: 'roi_numbers' is missing; the file has {sorted(NAMES[p][0] if p in NAMES else p for p in held)}.")

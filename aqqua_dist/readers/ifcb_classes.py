@@ -138,8 +138,8 @@ def read_ifcb_classes(sources):
     objects = typed(table.assign(status=np.where(table["label"].isna(), "unclassified", "predicted"), model_id=model_id or pd.NA), OBJECTS)
     return ClassScores(
         object_id=table["object_id"].to_numpy(dtype=object), classes=classes if prob is not None else (), prob=prob, model_id=model_id,
-        findings=findings, objects=objects, decided=np.where(table["decided"].isna(), None, table["decided"]), bins=_bins(sorted(tables), used),
-        thresholds=_thresholds(used, findings))
+        findings=findings, objects=objects, decided=np.where(table["decided"].isna(), None, table["decided"]),
+        bins=_bins(sorted(tables), used), thresholds=_thresholds(used, findings))
 
 
 def _named(source):
@@ -165,11 +165,11 @@ def _checked(found, findings):
     if found.layout == "scores csv" and len(wide):
         written = np.abs(wide / DECIMALS - np.rint(wide / DECIMALS)).max() < 1e-6
         near = np.abs(total - 1) <= max(TOLERANCE, written * DECIMALS / 2 * wide.shape[1])
-        if (near & (np.abs(total - 1) > TOLERANCE)).any():
+        far = int((near & (np.abs(total - 1) > TOLERANCE)).sum())
+        if far:
             scores = np.where(near[:, None], wide / np.where(near, total, 1)[:, None], wide)
             findings.append(finding(
-                "repaired", "probability sum", f"{int((near & (np.abs(total - 1) > TOLERANCE)).sum())} rows of scores with four digits were scaled to a sum of 1.",
-                file=str(found.source)))
+                "repaired", "probability sum", f"{far} rows of scores with four digits were scaled to a sum of 1.", file=str(found.source)))
             total = scores.sum(axis=1)
     if (total > 1 + TOLERANCE).any():
         row = int(np.argmax(total))
@@ -185,7 +185,8 @@ def _winners(found, scores, findings):
     best, chosen = scores.max(axis=1, initial=0.0), scores.argmax(axis=1) if scores.shape[1] else np.zeros(len(scores), dtype="int64")
     exact = found.numbers is not None and (found.numbers.dtype != np.float16 or len(found.classes) <= 2048)
     if exact:
-        held = np.where(np.isfinite(found.numbers), found.numbers, -1).astype("int64")
+        numbers = found.numbers.astype("float64")
+        held = np.where(np.abs(numbers) < 2**31, numbers, -1).astype("int64")
         fits = {base: _highest(scores, held - base, best) for base in (0, 1)}
         own, other = fits[found.base], fits[1 - found.base]
         if own.all():
@@ -193,7 +194,8 @@ def _winners(found, scores, findings):
         elif other.all():
             chosen = held - 1 + found.base
             findings.append(finding(
-                "repaired", "class numbers", f"the numbers of the winning classes start at {1 - found.base}, not at {found.base}; they were read so.",
+                "repaired", "class numbers",
+                f"the numbers of the winning classes start at {1 - found.base}, not at {found.base}; they were read so.",
                 file=str(found.source), column="output_classes"))
         else:
             row = int(np.flatnonzero(~own)[0])
@@ -206,15 +208,18 @@ def _winners(found, scores, findings):
         differ = ~_highest(scores, held, best)
         if differ.any():
             row = int(np.flatnonzero(differ)[0])
-            told = (f"{int(differ.sum())} of {len(differ)} images are told to be another class than the one with the highest score, first image "
-                    f"{found.rois[row]}: {found.winner[row]!r}, not {found.classes[chosen[row]]!r}")
+            told = (f"{int(differ.sum())} of {len(differ)} images are told to be another class than the one with the highest score, "
+                    f"first image {found.rois[row]}: {found.winner[row]!r}, not {found.classes[chosen[row]]!r}")
             if found.layout != "mat" or differ.mean() > 0.5 or (held < 0).any():
                 raise UserError(f"{found.source}: {told}; are the classes in another order?")
-            findings.append(finding("suspicious", "winning class", f"{told}; trees with costs decide so, the scores were used.", file=str(found.source)))
+            told += "; trees with costs decide so, the scores were used."
+            findings.append(finding("suspicious", "winning class", told, file=str(found.source)))
         chosen = np.where(differ, chosen, held)
     strange = sorted({_word(name) for name in (() if found.decided is None else found.decided)} - {*found.classes, UNCLASSIFIED, None})
     if strange:
-        raise UserError(f"{found.source}: class {strange[0]!r} is none of the {len(found.classes)} classes {list(found.classes)[:5]} nor {UNCLASSIFIED!r}.")
+        raise UserError(
+            f"{found.source}: class {strange[0]!r} is none of the {len(found.classes)} classes {list(found.classes)[:5]} "
+            f"nor {UNCLASSIFIED!r}.")
     return chosen
 
 
@@ -230,7 +235,7 @@ def _table(found, scores, winners, findings):
     if frame["object_id"].duplicated().any():
         twice = frame["object_id"][frame["object_id"].duplicated()]
         raise UserError(f"{found.source}: image {twice.iloc[0]!r} stands more than once, allowed is once; {len(twice)} such rows.")
-    decided = np.full(len(frame), None, dtype=object) if found.decided is None else np.array([_word(name) for name in found.decided], dtype=object)
+    decided = np.array([None] * len(frame) if found.decided is None else [_word(name) for name in found.decided], dtype=object)
     if scores is not None:
         frame["score"] = scores.max(axis=1, initial=0.0).astype("float64")
         winner = np.where(frame["score"] > 0, np.array([*found.classes, None], dtype=object)[winners], None)
@@ -241,7 +246,8 @@ def _table(found, scores, winners, findings):
         bad = ~((frame["score"] >= 0) & (frame["score"] <= 1 + TOLERANCE)) & frame["score"].notna()
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise UserError(f"{found.source}: row {row + 2}, column 'score': {frame['score'][row]:g} is outside [0, 1]; {int(bad.sum())} such rows.")
+            raise UserError(
+                f"{found.source}: row {row + 2}, column 'score': {frame['score'][row]:g} is outside [0, 1]; {int(bad.sum())} such rows.")
     return frame.assign(label=winner, decided=decided, n_individuals=_cell_counts(found, findings))
 
 
@@ -257,7 +263,8 @@ def _cell_counts(found, findings):
     bad = ~np.isnan(cells) & ~((cells >= -1) & (cells % 1 == 0) & (cells < 1e6))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise UserError(f"{found.source}: image {found.rois[row]}: 'cell_count' {cells[row]:g} is no number of cells, nor -1 for not counted.")
+        raise UserError(
+            f"{found.source}: image {found.rois[row]}: 'cell_count' {cells[row]:g} is no number of cells, nor -1 for not counted.")
     if (cells == 0).any():
         findings.append(finding(
             "suspicious", "cell count", f"{int((cells == 0).sum())} images were counted and no cell was found; their number of cells is 0.",
@@ -290,14 +297,16 @@ def _same_classes(files):
         if set(found.classes) != set(told[0].classes):
             strange = sorted(set(found.classes) ^ set(told[0].classes))
             raise UserError(
-                f"{found.source}: its {len(found.classes)} classes are not the {len(told[0].classes)} of {told[0].source}, {strange[0]!r} is in one of them only; "
-                "read the files of each classifier apart.")
-    seen = {found.source: {_word(name) for name in (found.winner if found.winner is not None else found.decided)} - {None, UNCLASSIFIED} for found in labels}
+                f"{found.source}: its {len(found.classes)} classes are not the {len(told[0].classes)} of {told[0].source}, "
+                f"{strange[0]!r} is in one of them only; read the files of each classifier apart.")
+    words = {found.source: found.winner if found.winner is not None else found.decided for found in labels}
+    seen = {source: {_word(name) for name in names} - {None, UNCLASSIFIED} for source, names in words.items()}
     if not told:
         return tuple(sorted(set().union(*seen.values())))
     for source, names in seen.items():
-        if names - set(told[0].classes):
-            raise UserError(f"{source}: class {sorted(names - set(told[0].classes))[0]!r} is none of the {len(told[0].classes)} classes of {told[0].source}.")
+        strange = sorted(names - set(told[0].classes))
+        if strange:
+            raise UserError(f"{source}: class {strange[0]!r} is none of the {len(told[0].classes)} classes of {told[0].source}.")
     return told[0].classes
 
 
@@ -316,7 +325,9 @@ def _stacked(used, classes, findings):
     """Probabilities of all bins in the order of the classes; None where no file has a score."""
     bare = [found for found, _, scores in used if scores is None and found.score is None]
     if bare and len(bare) < len(used):
-        raise UserError(f"{bare[0].source}: column 'score' is missing, {len(used) - len(bare)} of {len(used)} bins have it; read those without scores apart.")
+        raise UserError(
+            f"{bare[0].source}: column 'score' is missing, {len(used) - len(bare)} of {len(used)} bins have it; "
+            "read those without scores apart.")
     if bare:
         return None
     place, parts = {name: i for i, name in enumerate(classes)}, []
@@ -339,10 +350,12 @@ def _bins(names, used):
 
 
 def _thresholds(used, findings):
-    rows = [(name, value) for found, _, _ in used if found.thresholds is not None for name, value in zip(found.classes, found.thresholds, strict=True)]
+    told = [found for found, _, _ in used if found.thresholds is not None]
+    rows = [pair for found in told for pair in zip(found.classes, found.thresholds, strict=True)]
     frame = pd.DataFrame(rows, columns=["class", "threshold"]).astype({"threshold": "float64"})
     table = frame.groupby(["class", "threshold"], dropna=False, sort=True).size().rename("n_bins").reset_index()
     several = table["class"][table["class"].duplicated()]
     if len(several):
-        findings.append(finding("suspicious", "thresholds", f"{several.nunique()} classes have several thresholds, first {several.iloc[0]!r}; bins were decided differently."))
+        text = f"{several.nunique()} classes have several thresholds, first {several.iloc[0]!r}; bins were decided differently."
+        findings.append(finding("suspicious", "thresholds", text))
     return table
