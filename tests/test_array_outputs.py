@@ -1,5 +1,7 @@
 """Zarr groups and numpy arrays with their ids."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,6 +67,26 @@ def test_a_store_beside_an_export_is_ingested(data_root, tmp_path):
 def test_what_does_not_fit_is_refused(tmp_path, given, message):
     with pytest.raises(UserError, match=message), np.errstate(all="ignore"):
         read_array_outputs(store(tmp_path / "a.zarr", **given), [])
+
+
+def test_a_lost_chunk_is_not_read_as_zeros(tmp_path):
+    big = np.ones((40, 3), dtype="float32")
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("object_id", data=np.array([f"o{k}" for k in range(40)], dtype="S3"))
+    group.create_array("embedding", data=big, chunks=(10, 3))
+    assert len(read_array_outputs(Source(tmp_path / "a.zarr"), []).object_id) == 40
+    next((tmp_path / "a.zarr" / "embedding" / "c" / "1").iterdir()).unlink()
+    with pytest.raises(UserError, match="1 of 4 chunks of array 'embedding' are missing"):
+        read_array_outputs(Source(tmp_path / "a.zarr"), [])
+
+
+def test_archives_of_the_folder_itself_and_names_as_bytes(tmp_path):
+    store(tmp_path / "a.zarr", prob=PROB, **{"classes": ()})
+    group = zarr.open_group(tmp_path / "a.zarr", mode="a")
+    group.create_array("classes", data=np.array(["x", "y"], dtype="S1"))
+    shutil.make_archive(str(tmp_path / "b.zarr"), "zip", tmp_path, "a.zarr")
+    for name in ("a.zarr", "b.zarr.zip"):
+        assert read_array_outputs(Source(tmp_path / name), []).classes == ("x", "y")
 
 
 @settings(max_examples=30, deadline=None)

@@ -50,6 +50,15 @@ def test_volumes_of_real_rows(data_root):
     assert with_project(ingested(sample_fishingvolume=["20"], sample_sub_part=["4"]), camera).samples["volume"].tolist() == [5.0]
 
 
+@pytest.mark.parametrize("cell", ["999999", "999999.0", "99999", "9999.00", "", "nan", "0"])
+def test_numbers_that_stand_for_none_are_no_volume(data_root, cell):
+    nets = project_of(data_root / "formats" / "pssdb" / "project_Zooscan_standardizer.xlsx", 14)
+    got = with_project(ingested(sample_tot_vol=[cell], acq_sub_part=["2"]), nets)
+    assert got.samples[["volume", "effort_rule"]].isna().all().all()
+    half = with_project(ingested(sample_tot_vol=["80"], acq_sub_part=["0.5"]), nets)
+    assert half.samples["volume"].isna().all()  # a half is written 2
+
+
 def test_an_export_by_its_row_through_the_command_line(data_root, tmp_path):
     sheet = data_root / "formats" / "pssdb" / "project_Zooscan_standardizer.xlsx"
     export = data_root / "formats" / "ecotaxa" / "ecotaxar_zooscan_tara_export.tsv"

@@ -111,8 +111,24 @@ def _stored(source):
     else:
         if not zipfile.is_zipfile(source.path):
             raise UserError(f"{source}: the file is no archive, as a .zarr.zip must be.")
-        group = zarr.open_group(ZipStore(source.path, mode="r"), mode="r")
+        group = zarr.open_group(ZipStore(source.path, mode="r"), path=_top(source.path), mode="r")
+    for name, array in group.arrays():
+        if array.nchunks_initialized < array.nchunks:
+            raise UserError(
+                f"{source}: {array.nchunks - array.nchunks_initialized} of {array.nchunks} chunks of array {name!r} are missing; their numbers would be 0.")
     return {name: np.asarray(array[...]) for name, array in group.arrays()}, dict(group.attrs)
+
+
+def _top(path):
+    """Folder in an archive that holds the group: none, or the one that everything lies in."""
+    with zipfile.ZipFile(path) as file:
+        names = [name.split("/") for name in file.namelist()]
+    tops = {parts[0] for parts in names}
+    return tops.pop() if len(tops) == 1 and all(len(parts) > 1 for parts in names) else None
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _predictions(source, arrays, attributes):
@@ -120,7 +136,9 @@ def _predictions(source, arrays, attributes):
     held = [name for name in ("prob", "embedding") if name in arrays]
     if key is None or not held:
         raise UserError(f"{source}: the group has the arrays {sorted(arrays)}, needed are {IDS[0]!r} and 'embedding' or 'prob'.")
-    ids = np.array([value.decode() if isinstance(value, bytes) else str(value) for value in arrays[key].ravel()], dtype=object)
+    if arrays[key].dtype.kind == "f":
+        raise UserError(f"{source}: the ids in array {key!r} are {arrays[key].dtype}, needed are texts or whole numbers.")
+    ids = np.array([_text(value) for value in arrays[key].ravel()], dtype=object)
     for name in held:
         values = arrays[name]
         if values.ndim != 2 or values.dtype.kind != "f" or len(values) != len(ids):
@@ -129,7 +147,7 @@ def _predictions(source, arrays, attributes):
     ids, kept = keep_once(ids, [arrays[name] for name in held], source, findings)
     prob, classes = None, ()
     if "prob" in held:
-        classes = tuple(str(name) for name in (arrays["classes"] if "classes" in arrays else attributes.get("classes", [])))
+        classes = tuple(_text(name) for name in (arrays["classes"] if "classes" in arrays else attributes.get("classes", [])))
         if len(classes) != arrays["prob"].shape[1] or len(set(classes)) != len(classes):
             raise UserError(f"{source}: array 'prob' has {arrays['prob'].shape[1]} columns for {len(classes)} classes {list(classes)[:5]}; needed is one unique name per column.")
         prob = check_probabilities(arrays["prob"][kept], source, findings)

@@ -15,6 +15,7 @@ import numpy as np
 import openpyxl
 import pandas as pd
 
+from aqqua_dist.effort import SENTINELS
 from aqqua_dist.errors import UserError
 from aqqua_dist.readers.ingested import SAMPLES, Ingested, finding, typed
 
@@ -155,7 +156,14 @@ def _parsed(text, place):
     return tree
 
 
-def evaluate(text, table, place):
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def evaluate(text, table, place, none=()):
     """Values of a column or a formula.
 
     Parameters
@@ -166,6 +174,8 @@ def evaluate(text, table, place):
         Columns as text.
     place : str
         For messages.
+    none : collection of float
+        Numbers that stand for none.
 
     Returns
     -------
@@ -178,24 +188,25 @@ def evaluate(text, table, place):
         A column that the table does not have, or a formula with anything
         but arithmetic.
     """
-    return np.broadcast_to(np.asarray(_value(_parsed(text, place), table, place), dtype=float), (len(table),)).copy()
+    return np.broadcast_to(np.asarray(_value(_parsed(text, place), table, place, tuple(none)), dtype=float), (len(table),)).copy()
 
 
-def _value(node, table, place):
+def _value(node, table, place, none):
     if isinstance(node, ast.Name):
         if node.id not in table:
             raise UserError(f"{place}: column {node.id!r} is not in the export, which has {list(table.columns)[:20]}.")
-        return pd.to_numeric(table[node.id].astype(str).str.extract(r"^\s*([-+0-9.eE]+)", expand=False), errors="coerce").to_numpy(dtype=float)
+        found = pd.to_numeric(table[node.id].astype(str).str.extract(r"^\s*([-+0-9.eE]+)", expand=False), errors="coerce").to_numpy(dtype=float)
+        return np.where(np.isin(found, none), np.nan, found)
     if isinstance(node, ast.Constant):
         return float(node.value)
     if isinstance(node, ast.UnaryOp):
-        return -_value(node.operand, table, place)
+        return -_value(node.operand, table, place, none)
     if isinstance(node, ast.Call):
-        return np.isnan(_value(node.func.value, table, place))
+        return np.isnan(_value(node.func.value, table, place, none))
     with np.errstate(all="ignore"):
         if isinstance(node, ast.BinOp):
-            return _OPERATORS[type(node.op)](_value(node.left, table, place), _value(node.right, table, place))
-        return _OPERATORS[type(node.ops[0])](_value(node.left, table, place), _value(node.comparators[0], table, place))
+            return _OPERATORS[type(node.op)](_value(node.left, table, place, none), _value(node.right, table, place, none))
+        return _OPERATORS[type(node.ops[0])](_value(node.left, table, place, none), _value(node.comparators[0], table, place, none))
 
 
 def with_project(ingested, project):
@@ -223,9 +234,12 @@ def with_project(ingested, project):
     acquisitions = ingested.extra.get("acquisitions")
     if acquisitions is None or "Volume_analyzed" not in project.fields:
         raise UserError(f"{project.place}: project {project.number} names no column of the sampled volume; its volume must come from elsewhere, as EcoPart's.")
-    table = acquisitions.replace(list(project.missing), "") if project.missing else acquisitions
-    volume = evaluate(project.fields["Volume_analyzed"], table, project.place) * VOLUME_UNITS[project.units["Volume_analyzed"]]
-    dilution = evaluate(project.fields["Dilution"], table, project.place) if "Dilution" in project.fields else np.ones(len(table))
+    none = {*SENTINELS, *(number for number in map(_number, project.missing) if number is not None)}
+    volume = evaluate(project.fields["Volume_analyzed"], acquisitions, project.place, none) * VOLUME_UNITS[project.units["Volume_analyzed"]]
+    text = project.fields.get("Dilution", "1")
+    dilution = evaluate(text, acquisitions, project.place, none)
+    if text.isidentifier():
+        dilution = np.where(dilution < 1, np.nan, dilution)  # a half is written 2; below 1 nobody can tell what was meant
     with np.errstate(all="ignore"):
         part = np.where((volume > 0) & (dilution > 0) & np.isfinite(volume / dilution), volume / dilution, np.nan)
     whole = acquisitions.assign(acquisition_volume=part)
@@ -237,11 +251,12 @@ def with_project(ingested, project):
     samples = ingested.samples.set_index("sample_id")
     per_sample = largest.groupby(whole["sample_id"]).first()
     samples["volume"] = per_sample.reindex(samples.index)
-    samples["effort_rule"] = f"PSSdb {project.instrument} {project.number}"
+    rule = pd.Series(f"PSSdb {project.instrument} {project.number}", index=samples.index)
+    samples["effort_rule"] = rule.where(samples["volume"].notna())
     findings = ingested.findings
     names = sorted(set(whole.loc[lost, "sample_id"]))
     if names:
-        text = f"{len(names)} samples, first {names[0]!r}, have no volume: {project.fields['Volume_analyzed']} or the dilution is empty or not above 0."
+        text = f"{len(names)} samples, first {names[0]!r}, have no volume: {project.fields['Volume_analyzed']} or the dilution is empty, stands for none, or is no possible number (a dilution in a column is 1 or more)."
         findings = pd.concat([findings, typed(pd.DataFrame([finding("refused", "volume", text)]), dict(findings.dtypes.astype(str)))], ignore_index=True)
     return Ingested(typed(samples.reset_index(), SAMPLES), ingested.objects, ingested.counts, findings, ingested.extra | {"acquisitions": whole})
 
