@@ -154,7 +154,8 @@ def _checked(found, findings):
     if found.scores is None:
         return None, None
     scores = found.scores
-    wide = scores.astype("float64")
+    with np.errstate(invalid="ignore"):  # what is no number is refused below
+        wide = scores.astype("float64")
     bad = ~((wide >= 0) & (wide <= 1 + TOLERANCE))
     if bad.any():
         row, column = map(int, np.argwhere(bad)[0])
