@@ -14,17 +14,17 @@ import pandas as pd
 from aqqua_dist import effort
 from aqqua_dist.errors import UserError
 from aqqua_dist.grid import wrap_longitude
-from aqqua_dist.readers.ecopart_tables import BIN, kind_of, particle_classes, read_table, taxon_columns
 from aqqua_dist.readers.ecopart_new import read_new
-from aqqua_dist.readers.ecopart_raw import read_raw
+from aqqua_dist.readers.ecopart_raw import calibration_share, read_raw
+from aqqua_dist.readers.ecopart_tables import BIN, kind_of, particle_classes, read_table
+from aqqua_dist.readers.ecopart_taxa import COARSE, FLOAT, coarse_centre, coarse_place, counts_of, is_detailed, labels_of, taxon_columns
 from aqqua_dist.readers.ingested import COUNTS, FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
 
-COARSE = tuple(np.r_[0:150:25, 150:500:50, 500:1000:100, 1000:6001:250].tolist())
-"""Edges (m) of the bins of taxa in reduced exports."""
-NO_DATA = "no data available"
 INSTRUMENTS = {"uvp5": "UVP5", "uvp6": "UVP6"}
 TWIN_DEGREES = 0.01
 """Casts of one time that lie closer than this are one cast."""
+KEYS, NAME = ["profile", "raw", "bin"], ["project", "profile", "raw"]
+CASTS = ("profile", "project", "cruise", "instrument", "time", "lat", "lon", "aa", "exp", "pixel", "image_volume", "raw", "file", "key")
 
 
 def recognises(source):
@@ -69,14 +69,15 @@ def read_ecopart(sources):
     """
     groups = defaultdict(list)
     for source in sources:
-        new = kind_of(source).startswith("new")
-        groups[(_root(source), "new") if new else (str(source.path) if source.member else str(source.path.parent), str(PurePosixPath(source.member).parent))].append(source)
-    found, parts = [], []
-    for files in groups.values():
-        parts.append(_group([read_table(source) for source in files], found))
+        place = (str(source.path) if source.member else str(source.path.parent), str(PurePosixPath(source.member).parent))
+        groups[(_root(source), "new") if kind_of(source).startswith("new") else place].append(source)
+    found = []
+    parts = [_group([read_table(source) for source in files], found) for files in groups.values()]
     names = _profile_names([part["casts"] for part in parts], found)
-    tables = [_assembled(part, names, found) for part in parts]
+    labels = labels_of([line for part in parts for table in part["taxa"] for line in taxon_columns(table)])
+    tables = [_assembled(part, names, labels, found) for part in parts]
     whole = {name: pd.concat([table[name] for table in tables], ignore_index=True) for name in tables[0]}
+    _refuse_repeats(whole["samples"])
     _twins(whole["casts"], found)
     return Ingested(
         typed(whole.pop("samples"), SAMPLES), typed(whole.pop("objects"), OBJECTS), typed(whole.pop("counts"), COUNTS),
@@ -104,8 +105,8 @@ def _group(tables, found):
     casts = pd.concat([table.rows for table in by_kind["summary"]], ignore_index=True) if by_kind["summary"] else pd.DataFrame()
     odv = [table.metadata for kind in ("particles", "taxa") for table in by_kind[kind] if table.metadata is not None]
     if odv:
-        casts = pd.concat([casts, *odv], ignore_index=True).drop_duplicates(["project", "profile", "raw"], ignore_index=True)
-    casts = _one_per_file(casts, found) if len(casts) else casts
+        casts = pd.concat([casts, *odv], ignore_index=True).drop_duplicates(NAME, ignore_index=True)
+    casts = _one_per_file(casts, by_kind["particles"], found) if len(casts) else casts
     raw = read_raw(by_kind, found) if by_kind["raw particles"] or by_kind["raw taxa"] else None
     tables = by_kind["particles"] + by_kind["taxa"] + ([raw] if raw else [])
     if tables and casts.empty:
@@ -113,97 +114,109 @@ def _group(tables, found):
     return {"casts": casts, "particles": by_kind["particles"], "taxa": by_kind["taxa"], "raw": raw}
 
 
-def _one_per_file(casts, found):
-    """Casts without those that share their file of particles with another one: the export holds only one of them."""
-    named = casts["particle_file"].notna() & (casts["particle_file"] != "") & (casts["particle_file"] != NO_DATA)
-    whole = named & ~casts["particle_file"].astype(str).str.contains("Aggregated", case=False)
-    twice = whole & casts.duplicated(["profile", "raw", "particle_file"], keep=False)
-    for file, rows in casts[twice].groupby("particle_file"):
+def _one_per_file(casts, tables, found):
+    """Casts without those that share their file of particles with another one: the export holds only one of them.
+
+    The one it holds is told by its calibration, which every biovolume carries.
+    """
+    held = {table.source.name: table for table in tables if "project" not in table.rows}
+    same = ["profile", "raw", "particle_file"]
+    twice = casts["particle_file"].isin(list(held)) & casts.duplicated(same, keep=False)
+    left = pd.Series(False, index=casts.index)
+    for (profile, _, file), rows in casts[twice].groupby(same, sort=False):
+        classes = [(count, volume) for _, _, count, volume in particle_classes(held[file]) if volume]
+        litres = held[file].rows[["volume"]].to_numpy()
+        n, size = (held[file].rows[list(names)].to_numpy() * litres for names in zip(*classes, strict=True)) if classes else ([], [])
+        shares = np.nan_to_num([calibration_share(n, size, row.aa, row.exp) for row in rows.itertuples()])
+        sure = shares.max() > 0.99 and (shares > 0.5).sum() == 1
+        chosen = rows.index[int(shares.argmax()) if sure else 0]
+        left[rows.index.drop(chosen)] = True
         values = "; ".join(f"{row.project}: aa {row.aa:g}, exp {row.exp:g}" for row in rows.itertuples())
         found.append(finding(
-            "suspicious", "duplicate", f"the cast {rows['profile'].iloc[0]!r} stands in {len(rows)} projects ({values}) under one file name, so that the "
-            "export holds one of them and does not say which; the first was taken.", file=file, value=rows["profile"].iloc[0]))
-    return casts[~(whole & casts.duplicated(["profile", "raw", "particle_file"]))].reset_index(drop=True)
+            "suspicious", "duplicate", f"the cast {profile!r} stands in {len(rows)} projects ({values}) under one file name, so that the export holds one of "
+            f"them; {'by its biovolumes it is that' if sure else 'its biovolumes do not tell which, and the first was taken, that'} of "
+            f"{casts.loc[chosen, 'project']!r}.", file=file, value=profile))
+    return casts[~left].reset_index(drop=True)
 
 
 def _profile_names(casts, found):
-    """Key of each cast: its profile name, with the project where the name alone is used twice."""
-    every = pd.concat([table[["project", "profile"]] for table in casts if len(table)], ignore_index=True).drop_duplicates()
-    shared = set(every.loc[every["profile"].duplicated(keep=False), "profile"])
+    """Key of each cast: its profile name, with the project where the name alone is used twice, and with its file where that is, too."""
+    every = pd.concat([pd.DataFrame(columns=NAME), *(table[NAME] for table in casts if len(table))], ignore_index=True).drop_duplicates()
+    projects = every.drop_duplicates(["project", "profile"])
+    shared = set(projects.loc[projects["profile"].duplicated(keep=False), "profile"])
+    again = set(map(tuple, every.loc[every.duplicated(["project", "profile"]), ["project", "profile"]].to_numpy()))
     if shared:
         found.append(finding(
             "suspicious", "homonym", f"{len(shared)} profile names, first {sorted(shared)[0]!r}, are used in several projects; they are called "
             "<project>:<profile> here."))
-    return {(row.project, row.profile): f"{row.project}:{row.profile}" if row.profile in shared else row.profile for row in every.itertuples()}
+    return {(row.project, row.profile, row.raw): f"{row.project}:" * (row.profile in shared) + row.profile + f":{row.raw}" * ((row.project, row.profile) in again)
+            for row in every.itertuples()}
 
 
-def _assembled(part, names, found):
-    casts = part["casts"].assign(key=[names[row.project, row.profile] for row in part["casts"].itertuples()]) if len(part["casts"]) else part["casts"]
-    bins = [_with_casts(table, casts) for table in part["particles"]]
+def _assembled(part, names, labels, found):
+    casts = part["casts"]
+    casts = casts.assign(key=[names[row.project, row.profile, row.raw] for row in casts.itertuples()]) if len(casts) else casts
     pieces = {name: [] for name in ("samples", "counts", "particles", "conditions", "searched", "taxa", "objects")}
-    bins = [_add_particles(table, rows, pieces, found) for table, rows in zip(part["particles"], bins, strict=True)]
+    bins = [_add_particles(table, _with_casts(table, casts), pieces) for table in part["particles"]]
     volumes = pd.concat(bins, ignore_index=True) if bins else None
     for table in part["taxa"]:
-        _add_taxa(table, _with_casts(table, casts), volumes, pieces, found)
+        _add_taxa(table, _with_casts(table, casts), volumes, pieces, labels)
     if part["raw"] is not None:
         _add_raw(part["raw"], casts, pieces)
     for table in part["particles"] + part["taxa"]:
         found += table.findings
     seen = {profile for table in pieces["searched"] for profile in table["profile"]}
-    keys = [table["key"] for table in pieces["samples"]]
-    silent = [key for key in (pd.concat(keys).unique() if keys else []) if key not in seen]
-    pieces["searched"].append(pd.DataFrame({"profile": silent, "searched": False}))
+    keys = pd.concat([table["key"] for table in pieces["samples"]]).unique() if pieces["samples"] else []
+    pieces["searched"].append(pd.DataFrame({"profile": [key for key in keys if key not in seen], "searched": False}))
+    if "file" in casts and (absent := sorted(set(casts["key"]) - set(keys))):
+        message = f"{len(absent)} of {len(casts)} casts of the metadata have no rows in any table, first {absent[0]!r}."
+        found.append(finding("suspicious", "missing", message, file=str(casts["file"].iloc[0]), value=absent[0]))
     empty = {"samples": list(SAMPLES), "objects": list(OBJECTS), "counts": list(COUNTS)}
     whole = {name: pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=empty.get(name, [])) for name, tables in pieces.items()}
     whole["samples"] = _samples(whole["samples"], casts)
-    whole["casts"] = casts.drop(columns=["particle_file", "taxa_file", "type", "first", "last", "descent", "override", "project_id"], errors="ignore")
+    whole["casts"] = casts[[name for name in CASTS if name in casts]]
     whole["taxa"] = whole["taxa"].drop_duplicates() if len(whole["taxa"]) else whole["taxa"]
     return whole
 
 
 def _with_casts(table, casts):
-    """Rows of a table with the key of their cast."""
+    """Fixed columns of a table, with the key and the instrument of each row's cast."""
     rows = table.rows
     mine = casts[(casts["particle_file"] == table.source.name) | (casts["taxa_file"] == table.source.name)]
     mine = mine if len(mine) and table.kind != "raw" else casts
     if "project" in rows and rows["project"].notna().any():
-        joined = rows.merge(mine[["project", "profile", "key"]].drop_duplicates(), on=["project", "profile"], how="left")
+        on = NAME
     else:
-        one = mine[["profile", "raw", "key"]].drop_duplicates()
-        if one.duplicated(["profile", "raw"]).any():
-            twice = one[one.duplicated(["profile", "raw"])].iloc[0]
-            raise UserError(f"{table.source}: profile {twice['profile']!r} is that of several projects, and the table does not say of which.")
-        joined = rows.merge(one, on=["profile", "raw"], how="left")
+        on = ["profile", "raw"]
+        if mine.duplicated(on).any():
+            twice = mine[mine.duplicated(on)].iloc[0]
+            if ((rows["profile"] == twice["profile"]) & (rows["raw"] == twice["raw"])).any():
+                raise UserError(f"{table.source}: profile {twice['profile']!r} is that of several projects, and the table does not say of which.")
+    few = rows if table.kind == "raw" else rows[[name for name in ("profile", "raw", "time", "project", "depth", "volume", "row") if name in rows]]
+    joined = few.merge(mine.drop_duplicates(on)[[*on, "key", "instrument"]], on=on, how="left")
     lost = joined["key"].isna().to_numpy()
     if lost.any():
         row = int(np.flatnonzero(lost)[0])
         raise UserError(
             f"{table.source}, row {rows['row'].iloc[row]}: profile {rows['profile'].iloc[row]!r} is not in the metadata summary beside it, which alone "
             "has positions.")
-    joined.index = rows.index
-    return joined
+    return joined.set_index(rows.index)
 
 
-def _timed(rows, centre, table, found):
+def _timed(rows, centre, table):
     """Rows of casts that were taken over time: their depths are no centres of bins, or repeat."""
     off = rows["depth"].isna() | (np.abs(centre(rows["depth"].fillna(0)) - rows["depth"].fillna(0)) > 1e-6) | rows.duplicated(["key", "depth"], keep=False)
     timed = rows["key"].isin(rows.loc[off, "key"])
     if timed.any():
         names = rows.loc[timed, "key"].unique()
-        found.append(finding(
+        table.findings.append(finding(
             "suspicious", "depth", f"{len(names)} profiles, first {names[0]!r}, have rows at depths that are no centres of bins: taken over time? Each row "
             "is a sample of its own.", file=str(table.source), row=int(rows.loc[timed, "row"].iloc[0]), column="Depth [m]"))
     return timed.to_numpy()
 
 
-def _centre_fine(depth):
+def _fine(depth):
     return np.floor(depth / BIN) * BIN + BIN / 2
-
-
-def _centre_coarse(depth):
-    edges = np.array(COARSE, dtype=float)
-    place = np.clip(np.searchsorted(edges, depth, side="right") - 1, 0, len(edges) - 2)
-    return (edges[place] + edges[place + 1]) / 2
 
 
 def _named(rows, profile, timed, top, bottom):
@@ -221,25 +234,33 @@ def _bins_of(rows, source):
         "litres": rows["volume"], "moment": rows["time"].where(rows["timed"]) if "time" in rows else None, "source": str(source)})
 
 
-def _add_particles(table, rows, pieces, found):
-    timed = _timed(rows, _centre_fine, table, found)
+def _whole_cast(cast, source):
+    """One sample of a whole cast, for objects of which nobody knows the moment."""
+    name = f"{cast['key'].iloc[0]} (taxa)"
+    return pd.DataFrame({"sample_id": [f"{name}_all"], "key": cast["key"].iloc[:1].to_numpy(), "profile": name, "depth_top": cast["low"].min(),
+                         "depth_bottom": cast["high"].max(), "litres": cast["volume"].sum(), "moment": None, "source": str(source)})
+
+
+def _add_particles(table, rows, pieces):
+    timed = _timed(rows, _fine, table)
     top = rows["depth"] - BIN / 2
     rows = _named(rows, rows["key"], timed, top, top + BIN)
     _refuse_twice(table, rows)
     pieces["samples"].append(_bins_of(rows, table.source))
-    sizes = []
-    for low, high, count, volume in particle_classes(table):
-        n = rows[count].fillna(0) * rows["volume"]
-        held = (n > 0).to_numpy()
-        sizes.append(pd.DataFrame({"sample_id": rows["sample_id"][held], "esd_low": low, "esd_high": high, "n": n[held],
-                                   "biovolume": (rows[volume] * rows["volume"])[held] if volume else np.nan}))
-    particles = pd.concat(sizes, ignore_index=True) if sizes else pd.DataFrame(columns=["sample_id", "esd_low", "esd_high", "n", "biovolume"])
-    particles["n"] = table.whole(particles["n"], "number of particles")
-    pieces["particles"].append(particles)
-    known = [name for name in table.conditions if rows[name].notna().any()]
-    if known:
-        pieces["conditions"].append(rows[["sample_id", *known]])
-    return rows
+    litres = rows["volume"].to_numpy()[:, None]
+    classes = particle_classes(table)
+    names = [count for _, _, count, _ in classes]
+    n = table.whole(np.nan_to_num(table.rows[names].to_numpy(dtype=float)) * litres, names, (rows["instrument"] != FLOAT).to_numpy())
+    size = table.rows.reindex(columns=[volume or "" for *_, volume in classes]).to_numpy(dtype=float) * litres
+    row, place = np.nonzero(n > 0)
+    edges = np.array([(low, high) for low, high, _, _ in classes]).reshape(-1, 2)
+    pieces["particles"].append(pd.DataFrame({
+        "sample_id": rows["sample_id"].to_numpy()[row], "esd_low": edges[place, 0], "esd_high": edges[place, 1], "n": n[row, place],
+        "biovolume": size[row, place]}))
+    measured = table.rows[table.conditions].dropna(axis=1, how="all")
+    if measured.shape[1]:
+        pieces["conditions"].append(pd.concat([rows["sample_id"], measured], axis=1))
+    return rows[["sample_id", "key", "profile_key", "depth", "volume", "low", "high", "timed"]]
 
 
 def _refuse_twice(table, rows):
@@ -249,109 +270,106 @@ def _refuse_twice(table, rows):
         raise UserError(f"{table.source}, row {row['row']}: bin {row['sample_id']!r} stands twice, allowed is once.")
 
 
-def _add_taxa(table, rows, bins, pieces, found):
+def _refuse_repeats(samples):
+    twice = samples["sample_id"].duplicated()
+    if twice.any():
+        name = samples.loc[twice, "sample_id"].iloc[0]
+        both = samples.loc[samples["sample_id"] == name, "source"].to_list()
+        raise UserError(f"bin {name!r} stands in {both[0]} and in {both[1]}; a cast is allowed in one export, {int(twice.sum())} bins stand in several.")
+
+
+def _add_taxa(table, rows, bins, pieces, labels):
     """Counts of one table of taxa, laid on the bins of the particle table."""
-    columns = taxon_columns(table)
+    detailed = is_detailed(table)
+    timed = _timed(rows, _fine if detailed else coarse_centre, table)
+    place = coarse_place(rows["depth"].fillna(0))
+    low, high = (rows["depth"] - BIN / 2, rows["depth"] + BIN / 2) if detailed else (COARSE[place], COARSE[place + 1])
+    apart = timed | (not detailed)
+    rows = _named(rows, np.where(apart, rows["key"] + " (taxa)", rows["key"]), timed, low, high).assign(weight=np.nan)
+    _refuse_twice(table, rows)
     if bins is None:
-        found.append(finding(
+        pieces["samples"].append(_bins_of(rows, table.source))
+        table.findings.append(finding(
             "suspicious", "volume", "there is no particle table beside the table of taxa, so that bins without objects are unknown and concentrations "
             "too high.", file=str(table.source)))
-    timed = _timed(rows, _centre_fine if table.detailed else _centre_coarse, table, found)
-    if table.detailed:
-        top = rows["depth"] - BIN / 2
-        bottom = top + BIN
     else:
-        edges = np.array(COARSE, dtype=float)
-        place = np.clip(np.searchsorted(edges, rows["depth"].fillna(0), side="right") - 1, 0, len(edges) - 2)
-        top, bottom = edges[place], edges[place + 1]
-    apart = timed | (not table.detailed)
-    rows = _named(rows, np.where(apart, rows["key"] + " (taxa)", rows["key"]), timed, top, bottom)
-    _refuse_twice(table, rows)
-    alone = rows[timed] if bins is not None else rows
-    if len(alone):
-        pieces["samples"].append(_bins_of(alone, table.source))
-    if bins is not None and table.detailed:
-        _check_volumes(table, rows[~timed], bins, found)
-    elif bins is not None:
-        _add_coarse(table, rows[~timed], bins, pieces)
-    _add_counts(table, columns, rows, pieces)
-
-
-def _add_counts(table, columns, rows, pieces):
-    own = {name: rows[count].fillna(0) * rows["volume"] / 1000 for name, (count, _) in columns.items()}
-    volume = {name: rows[size].fillna(0) * rows["volume"] if size else pd.Series(np.nan, index=rows.index) for name, (_, size) in columns.items()}
-    if table.detailed:
-        own, volume = _own_part(table, own), _own_part(table, volume)
-    for name in columns:
-        held = (own[name].round(6) > 0).to_numpy()
-        pieces["counts"].append(pd.DataFrame({
-            "sample_id": rows["sample_id"][held], "taxon": table.taxa[name], "n": table.whole(own[name][held], f"number of {name}"),
-            "biovolume": volume[name][held], "method": "validated"}))
-    pieces["taxa"].append(pd.DataFrame({"taxon": [table.taxa[name] for name in columns], "hierarchy": list(columns)}))
+        at_depth = _on_bins(table, rows[~timed], bins) if detailed else _on_coarse_bins(table, rows[~timed], bins, pieces)
+        rows = pd.concat([at_depth, *(_on_moments(table, mine, bins, pieces) for _, mine in rows[timed].groupby("key", sort=False))]).loc[rows.index]
+    counts, names = counts_of(table, rows, labels)
+    pieces["counts"].append(counts)
+    pieces["taxa"].append(names)
     pieces["searched"].append(pd.DataFrame({"profile": rows["profile_key"].unique(), "searched": True}))
 
 
-def _check_volumes(table, rows, bins, found):
+def _on_bins(table, rows, bins):
     known = bins.set_index("sample_id")["volume"]
     missing = ~rows["sample_id"].isin(known.index)
     if missing.any():
         row = rows[missing].iloc[0]
         raise UserError(f"{table.source}, row {row['row']}: bin {row['sample_id']!r} has objects and is not in the particle table.")
-    if rows.empty:
-        return
-    off = (rows["volume"] - known.reindex(rows["sample_id"]).to_numpy()).abs() > 1e-6
-    if off.any():
-        row = rows[off].iloc[0]
-        found.append(finding(
-            "suspicious", "volume", f"bin {row['sample_id']!r} has {row['volume']:g} L here and {known[row['sample_id']]:g} L in the particle table; "
-            f"{int(off.sum())} such bins, the particle table was taken.", file=str(table.source), row=int(row["row"])))
+    return _weighted(table, rows, known.reindex(rows["sample_id"]).to_numpy())
 
 
-def _add_coarse(table, rows, bins, pieces):
+def _weighted(table, rows, volume):
+    """Rows with the weight of an object, where a float has taken other images of plankton than of particles."""
+    off = (rows["volume"] - volume).abs() > 1e-6
+    other = rows["instrument"] == FLOAT
+    if (off & ~other).any():
+        row = rows[off & ~other].iloc[0]
+        table.findings.append(finding(
+            "suspicious", "volume", f"bin {row['sample_id']!r} has {row['volume']:g} L here and {volume[rows.index.get_loc(row.name)]:g} L in the particle "
+            f"table; {int((off & ~other).sum())} such bins, the particle table was taken.", file=str(table.source), row=int(row["row"])))
+    return rows.assign(weight=np.where(off & other, volume / rows["volume"], np.nan))
+
+
+def _on_coarse_bins(table, rows, bins, pieces):
     """Bins of a reduced export: all those that the cast passed, with the volume of the particle table."""
-    edges = np.array(COARSE, dtype=float)
     cast = bins[bins["key"].isin(rows["key"]) & ~bins["timed"]]
-    cast = cast.assign(place=np.searchsorted(edges, cast["depth"], side="right") - 1).groupby(["key", "place"], as_index=False)["volume"].sum()
-    cast = cast[cast["place"] < len(edges) - 1]
-    low, high = edges[cast["place"]], edges[cast["place"] + 1]
+    cast = cast.assign(place=coarse_place(cast["depth"])).groupby(["key", "place"], as_index=False)["volume"].sum()
+    low, high = COARSE[cast["place"]], COARSE[cast["place"] + 1]
     whole = cast.assign(profile_key=cast["key"] + " (taxa)", low=low, high=high, timed=False, time=pd.NaT)
     whole["sample_id"] = [f"{key}_{a:g}-{b:g}" for key, a, b in zip(whole["profile_key"], low, high, strict=True)]
-    lost = ~rows["sample_id"].isin(whole["sample_id"])
-    if lost.any():
-        row = rows[lost].iloc[0]
-        raise UserError(f"{table.source}, row {row['row']}: bin {row['sample_id']!r} has objects and is not in the particle table.")
     pieces["samples"].append(_bins_of(whole, table.source))
+    return _on_bins(table, rows, whole)
 
 
-def _own_part(table, values):
-    """What a taxon holds itself: its column without the columns right below it."""
-    own = dict(values)
-    for name in values:
-        parent = name.rpartition(">")[0]
-        if parent in values:
-            own[parent] = own[parent] - values[name]
-    for name, left in own.items():
-        low = left < -1e-6 * values[name].abs().clip(lower=1)
-        if low.any():
-            raise UserError(f"{table.source}: taxon {name!r} holds less than the taxa below it ({left[low].iloc[0]:g}); the columns are not those of EcoPart.")
-    return {name: left.where(left.abs() > 1e-9 * values[name].abs().clip(lower=1e-12), 0.0) for name, left in own.items()}
+def _on_moments(table, rows, bins, pieces):
+    """Rows of one cast over time, whose moments the table of taxa leaves out: those of the particle table where the rows agree one by one."""
+    cast = bins[bins["key"] == rows["key"].iloc[0]]
+    other = (rows["instrument"] == FLOAT).iloc[0]
+    if len(cast) == len(rows) and (other or np.allclose(cast["volume"], rows["volume"], rtol=0, atol=1e-6)):
+        rows = rows.assign(sample_id=cast["sample_id"].to_numpy(), profile_key=cast["profile_key"].to_numpy())
+        return _weighted(table, rows, cast["volume"].to_numpy())
+    if other or cast.empty:
+        pieces["samples"].append(_bins_of(rows, table.source))
+        return rows
+    whole = _whole_cast(cast, table.source)
+    pieces["samples"].append(whole)
+    return rows.assign(sample_id=whole["sample_id"].iloc[0], profile_key=whole["profile"].iloc[0])
 
 
 def _add_raw(raw, casts, pieces):
     rows = _with_casts(raw, casts)
     top = rows["bin"] * BIN
-    rows = _named(rows.assign(depth=np.nan), rows["key"], rows["bin"].isna().to_numpy(), top, top + BIN)
+    timed = (rows["bin"].isna() | (rows["time"].notna() if "time" in rows else False)).to_numpy()
+    rows = _named(rows if "depth" in rows else rows.assign(depth=np.nan), rows["key"], timed, top, top + BIN)
     pieces["samples"].append(_bins_of(rows, raw.source).assign(n_images=rows["images"]))
-    place = rows.set_index(["profile", "raw", "bin"])["sample_id"]
-    keys = ["profile", "raw", "bin"]
-    sizes = raw.extra["particles"]
-    pieces["particles"].append(sizes.assign(sample_id=place.reindex(pd.MultiIndex.from_frame(sizes[keys])).to_numpy()).drop(columns=keys))
-    objects = raw.extra["objects"]
-    if len(objects):
-        pieces["objects"].append(objects.assign(sample_id=place.reindex(pd.MultiIndex.from_frame(objects[keys])).to_numpy()).drop(columns=keys))
-        pieces["taxa"].append(raw.extra["taxa"])
-    known = rows[rows["profile"].isin(raw.extra["with taxa"])]
-    pieces["searched"].append(pd.DataFrame({"profile": known["key"].unique(), "searched": True}))
+    place = rows.set_index(KEYS)["sample_id"]
+    for name in ("particles", "conditions", "objects"):
+        part = raw.extra.get(name)
+        if part is not None and len(part):
+            held = part.assign(sample_id=place.reindex(pd.MultiIndex.from_frame(part[KEYS])).to_numpy())
+            pieces[name].append(held if name == "objects" else held.dropna(subset="sample_id").drop(columns=KEYS))
+    known = rows[np.array([pair in raw.extra["with taxa"] for pair in zip(rows["profile"], rows["raw"], strict=True)], dtype=bool)]
+    for _, cast in known[known["timed"] & known["bin"].notna()].groupby("key"):
+        whole = _whole_cast(cast, raw.source)
+        pieces["samples"].append(whole)
+        mine = (pieces["objects"][-1]["profile"] == cast["profile"].iloc[0]) & (pieces["objects"][-1]["raw"] == cast["raw"].iloc[0])
+        pieces["objects"][-1].loc[mine, "sample_id"] = whole["sample_id"].iloc[0]
+        pieces["searched"].append(pd.DataFrame({"profile": whole["profile"], "searched": True}))
+    pieces["objects"] = [part.drop(columns=KEYS) for part in pieces["objects"]]
+    pieces["taxa"].append(raw.extra["taxa"].assign(parent=raw.extra["taxa"]["hierarchy"].str.split(">").str[-2]))
+    pieces["searched"].append(pd.DataFrame({"profile": known.loc[~known["timed"] | known["bin"].isna(), "key"].unique(), "searched": True}))
 
 
 def _samples(bins, casts):
@@ -360,9 +378,8 @@ def _samples(bins, casts):
         return pd.DataFrame(columns=list(SAMPLES))
     one = casts.drop_duplicates("key").set_index("key")
     table = bins.join(one[["project", "cruise", "instrument", "time", "lat", "lon"]], on="key")
-    moment = pd.to_datetime(table["moment"], utc=True, errors="coerce")
-    table["time"] = moment.fillna(pd.to_datetime(table["time"], utc=True))
-    table["instrument"] = table["instrument"].map(_instrument)
+    table["time"] = pd.to_datetime(table["moment"], utc=True).fillna(pd.to_datetime(table["time"], utc=True))
+    table["instrument"] = table["instrument"].map(lambda name: INSTRUMENTS.get(str(name).lower()[:4], name))
     table["cruise"] = table["cruise"].astype(object).where(table["cruise"].notna(), table["project"])
     table["lon"] = wrap_longitude(table["lon"].to_numpy(dtype=float))
     held = (table["litres"] > 0).to_numpy()
@@ -370,11 +387,6 @@ def _samples(bins, casts):
     for name in volumes:
         table.loc[held, name] = volumes[name]
     return table.drop(columns=["key", "litres", "project", "moment"])
-
-
-def _instrument(name):
-    text = str(name).lower()
-    return next((known for start, known in INSTRUMENTS.items() if text.startswith(start)), name)
 
 
 def _twins(casts, found):
@@ -386,5 +398,3 @@ def _twins(casts, found):
             found.append(finding(
                 "suspicious", "duplicate", f"one cast of {time:%Y-%m-%d %H:%M} stands in {rows['project'].nunique()} projects ({names})"
                 + (f" with different {' and '.join(differ)}" if differ else "") + "; keep one of them.", value=rows["key"].iloc[0]))
-
-
