@@ -21,6 +21,8 @@ COLUMN = "embedding"
 KINDS = {"float16": "<f2", "float32": "<f4"}
 GROUP_BYTES = 2**25
 """Size of a row group of the recommended layout."""
+STREAM_BYTES = 2**20
+"""What is read from a Parquet file at once, per column."""
 
 
 @dataclass(frozen=True)
@@ -189,19 +191,26 @@ def read_embeddings(path, *, columns=(), memory=2**23, column=COLUMN):
 
 
 def _array_batches(path, memory):
+    """Each batch maps its own part of the file, so that no more than it counts as memory in use."""
     try:
-        values = check_embeddings(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
-    except UserError:
-        raise
+        whole = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise UserError(f"{path}: the array cannot be read ({str(error).splitlines()[0]}).") from None
-    rows = max(1, memory // values[:1].nbytes) if len(values) else 1
-    for first in range(0, len(values), rows):
-        yield EmbeddingBatch(first, np.asarray(values[first : first + rows]))
+    check_embeddings(whole, str(path))
+    (n, dimension), dtype = whole.shape, whole.dtype
+    rows = max(1, memory // (dimension * dtype.itemsize))
+    start, in_order = whole.offset, whole.flags.c_contiguous
+    for first in range(0, n, rows):
+        shape = (min(rows, n - first), dimension)
+        if in_order:
+            part = np.memmap(path, dtype, "r", offset=start + first * dimension * dtype.itemsize, shape=shape)
+        else:
+            part = whole[first : first + rows]
+        yield EmbeddingBatch(first, check_embeddings(part))
 
 
 def _parquet_batches(path, columns, memory, column):
-    with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=STREAM_BYTES) as file:
         schema = file.schema_arrow
         missing = [name for name in (column, *columns) if name not in schema.names]
         if missing:

@@ -215,7 +215,8 @@ def _calibrated(centroids, rows, seed, place):
     squares = np.bincount(labels, distances**2, minlength=len(centroids))
     if not squares.sum() > 0:
         raise UserError(
-            f"{place}: all {rows.n} objects lie on their {len(centroids)} centroids, so nothing is new or old; allowed are fewer morphotypes.")
+            f"{place}: all {rows.n} objects lie on their {len(centroids)} centroids, so nothing is new or old; "
+            "allowed are fewer morphotypes.")
     spread = np.sqrt((squares + SHRINKAGE * squares.sum() / n.sum()) / (n + SHRINKAGE))
     with np.errstate(divide="ignore", invalid="ignore"):
         own = np.where(n[labels] > 1, distances * n[labels] / (n[labels] - 1.0), np.inf)

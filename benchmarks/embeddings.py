@@ -68,8 +68,7 @@ class Emb:
         return np.bincount(self.sample[:rows], self.weights[:rows], minlength=self.samples)[:, None]
 
     def ours(self):
-        found = embedding_moments(self.values if self.half is None else self.half, self.sample, self.weights)
-        return self.dense(found.sample, found.mean), self.dense(found.sample, found.variance())
+        return embedding_moments(self.values if self.half is None else self.half, self.sample, self.weights)
 
     def dense(self, codes, values):
         out = np.full((self.samples, D), np.nan)
@@ -113,19 +112,23 @@ class Emb:
         with duckdb.connect(config={"threads": 1}) as base:
             base.register("objects", objects)
             table = base.sql("select s, " + ", ".join(f"sum({name} * w)" for name in names) + " from objects group by s").to_arrow_table()
-        return self.dense(table["s"].to_numpy(), np.column_stack([table.column(k + 1).to_numpy() for k in range(D)])) / self.total(rows), None
+        sums = np.column_stack([table.column(k + 1).to_numpy() for k in range(D)])
+        return self.dense(table["s"].to_numpy(), sums) / self.total(rows), None
 
     def contenders(self):
         n = len(self.sample)
         if self.half is not None:
-            return {"ours, float16, mean and variance": (self.ours, n), "float16 widened as a whole, scipy csr @ E, mean": (self.csr_widened, n)}
-        found = {"ours, mean and variance": (self.ours, n), "scipy csr @ E, mean": (self.csr, n), "scipy csr @ E and @ E², mean and variance": (self.csr_both, n),
-                 "BLAS per sample, mean": (self.blas, n), "one pass over the memory": (self.bandwidth, n)}
+            return {"ours, mean and variance": (self.ours, n), "widened as a whole, scipy csr @ E, mean": (self.csr_widened, n)}
+        found = {"ours, mean and variance": (self.ours, n), "scipy csr @ E, mean": (self.csr, n),
+                 "scipy csr @ E and @ E², mean and variance": (self.csr_both, n), "BLAS per sample, mean": (self.blas, n),
+                 "one pass over the memory": (self.bandwidth, n)}
         return found | {f"{e}, mean": (lambda e=e: self.slow(e), self.slow_rows) for e in ("pandas", "polars", "duckdb")}
 
     def check(self, results):
+        ours = results.pop("ours, mean and variance")
+        whole = self.dense(ours.sample, ours.mean), self.dense(ours.sample, ours.variance())
         for name, (mean, variance) in results.items():
-            reference = next(iter(results.values())) if "pandas" not in name and "polars" not in name and "duckdb" not in name else (self.part(), None)
+            reference = (self.part(), None) if name.startswith(("pandas", "polars", "duckdb")) else whole
             if np.ndim(mean):
                 np.testing.assert_allclose(mean, reference[0], atol=1e-4, err_msg=name)
             if variance is not None:
@@ -178,8 +181,10 @@ class EmbIO:
 
     def contenders(self):
         return {
-            "ours, recommended layout": (lambda: self.read("fast.parquet"), self.rows), "ours, .npy": (lambda: self.read("e.npy"), self.rows),
-            "ours, fixed-size list": (lambda: self.read("list.parquet"), self.rows), ".npy in batches, np.fromfile": (self.fromfile, self.rows),
+            "ours, recommended layout": (lambda: self.read("fast.parquet"), self.rows),
+            "ours, .npy": (lambda: self.read("e.npy"), self.rows),
+            "ours, fixed-size list": (lambda: self.read("list.parquet"), self.rows),
+            ".npy in batches, np.fromfile": (self.fromfile, self.rows),
             ".npy, np.load": (lambda: int(touch(np.load(self.folder / "e.npy"))), self.rows),
             "fixed-size list, pyarrow": (lambda: self.parquet("list.parquet"), self.rows),
             "Zarr as it comes": (lambda: int(touch(zarr.open_array(str(self.folder / "e.zarr"), mode="r")[:])), self.rows)}
@@ -209,8 +214,10 @@ class Morph:
 
     def contenders(self):
         n = len(self.values)
-        return {"ours, labels and distances": (lambda: self.codebook.assign(self.values)[0], n), "ours, float16": (lambda: self.codebook.assign(self.half)[0], n),
-                "scikit-learn MiniBatchKMeans.predict": (lambda: self.model.predict(self.values), n), "the matrix product alone": (self.product, n)}
+        return {"ours, labels and distances": (lambda: self.codebook.assign(self.values)[0], n),
+                "ours, float16": (lambda: self.codebook.assign(self.half)[0], n),
+                "scikit-learn MiniBatchKMeans.predict": (lambda: self.model.predict(self.values), n),
+                "the matrix product alone": (self.product, n)}
 
     def check(self, results):
         ours, half, peer, _ = results.values()
@@ -226,7 +233,8 @@ def cases(given, folder):
     for per_sample in (1000, 40):
         for shuffled in (False, True):
             for half in (False, True):
-                title = f"emb: {n:,} x {D} {'float16' if half else 'float32'}, {per_sample} per sample, {'shuffled' if shuffled else 'sorted'}"
+                kind, order = "float16" if half else "float32", "shuffled" if shuffled else "sorted"
+                title = f"emb: {n:,} x {D} {kind}, {per_sample} per sample, {order}"
                 found[title] = lambda p=per_sample, s=shuffled, h=half: Emb(n, slow, p, s, h)
     found[f"embio: {n // 4:,} x {D} float32"] = lambda: EmbIO(n // 4, folder)
     found[f"morph: {n // 8:,} x {D}, 100 centroids"] = lambda: Morph(n // 8)
@@ -246,13 +254,15 @@ def measure(case, rounds):
         if not number:
             case.check(results)
             results.clear()
-    return {name: {"wall": median(w for w, _ in times), "cpu": median(c for _, c in times), "rounds": times} for name, times in seen.items()}
+    return {name: {"wall": median(wall for wall, _ in times), "cpu": median(cpu for _, cpu in times), "rounds": times}
+            for name, times in seen.items()}
 
 
 def alone(given, title, folder, name=None):
     """Outcome of a case, or the MiB that one contender adds, in a process of its own (whose peak would start at this one's)."""
-    words = [sys.executable, __file__, "--rows", given.rows, "--slow-rows", given.slow_rows, "--rounds", given.rounds, "--folder", folder, "--case", title]
-    done = subprocess.run([str(word) for word in words + (["--one", name] if name else [])], stdout=subprocess.PIPE, text=True, check=True)
+    words = [sys.executable, __file__, "--rows", given.rows, "--slow-rows", given.slow_rows, "--rounds", given.rounds]
+    words += ["--folder", folder, "--case", title, *(["--one", name] if name else [])]
+    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
@@ -286,7 +296,8 @@ def main():
                 continue
             table = alone(given, title, folder)
             ours = next(iter(table.values()))["wall"]
-            print(f"{title}, median of {given.rounds} rounds\n\n| | wall ns per row | CPU ns per row | ours / this | added memory (MiB) |\n|---|--:|--:|--:|--:|")
+            print(f"{title}, median of {given.rounds} rounds\n")
+            print("| | wall ns per row | CPU ns per row | ours / this | added memory (MiB) |\n|---|--:|--:|--:|--:|")
             for name, row in table.items():
                 row["peak"] = alone(given, title, folder, name)
                 print(f"| {name} | {row['wall']:,.0f} | {row['cpu']:,.0f} | {ours / row['wall']:.2f} | {row['peak']:,.0f} |", flush=True)

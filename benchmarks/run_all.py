@@ -16,7 +16,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SHORT = {"quantification": ["--samples", "20"], "aggregate_objects": ["--rows", "5000000", "--rounds", "3", "--scale", "1", "3"],
-         "ingest_ecotaxa": ["--rows", "1000000"], "search_rounds": ["--settings", "3", "--resamples", "10"], "demo_coverage": ["--surveys", "6", "--members", "12"]}
+         "ingest_ecotaxa": ["--rows", "1000000"],
+         "embeddings": ["--rows", "200000", "--slow-rows", "10000"],
+         "search_rounds": ["--settings", "3", "--resamples", "10"], "demo_coverage": ["--surveys", "6", "--members", "12"]}
 LIBRARIES = ("aqqua-dist", "numpy", "pandas", "xarray", "scikit-learn")
 
 

@@ -66,6 +66,10 @@ def test_arrays_are_mapped_in_batches_and_doubles_are_rounded(tmp_path):
     batches = list(read_embeddings(tmp_path / "e.npy", memory=100 * D * 4))
     assert [len(batch.values) for batch in batches] == [100] * 7 and batches[3].columns is None
     np.testing.assert_array_equal(np.concatenate([batch.values for batch in batches]), values())
+    np.save(tmp_path / "f.npy", np.asfortranarray(values()).astype(">f4"))
+    found = [batch.values for batch in read_embeddings(tmp_path / "f.npy", memory=100 * D * 4)]
+    np.testing.assert_array_equal(np.concatenate(found), values())
+    assert len(found) == 7 and found[0].dtype == np.float32 and found[0].dtype.isnative
     write_list(tmp_path / "d.parquet", values("float64"), "list")
     found = np.concatenate([batch.values for batch in read_embeddings(tmp_path / "d.parquet")])
     np.testing.assert_array_equal(found, values("float64").astype("float32"))

@@ -73,3 +73,14 @@ def test_huge_numbers_are_compared_in_double_precision():
     labels, found = find(values, centroids)
     assert labels.tolist() == [0, 1, 0]
     np.testing.assert_allclose(found, [2e30, np.sqrt(2) * 1e30, 1e30], rtol=1e-5)
+
+
+def test_centroids_nearer_to_each_other_than_single_precision_sees():
+    random = np.random.default_rng(8)
+    values, one = random.standard_normal((600, 200)).astype("float32"), random.standard_normal(200)
+    centroids = np.array([one, one + 1e-6 * random.standard_normal(200), -one], "float32")
+    double = centroids.astype("longdouble")
+    exact = ((double**2).sum(axis=1) - 2 * values.astype("longdouble") @ double.T).argmin(axis=1)
+    simple = ((centroids**2).sum(axis=1) - 2 * values @ centroids.T).argmin(axis=1)
+    assert 0.02 < np.mean(simple != exact) < 0.5
+    np.testing.assert_array_equal(find(values, centroids)[0], exact)
