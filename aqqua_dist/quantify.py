@@ -2,26 +2,31 @@
 
 Counting labels (or adding up probabilities) takes the classifier's mistakes
 for animals, and the mistakes depend on the mix of classes. The corrections
-here use a labelled validation table: the adjusted counts of labels (ACC) and
-of probabilities (PACC), and expectation-maximisation on calibrated
-probabilities (Saerens, Latinne & Decaestecker). Members draw the confusion
-and the counts, so that their error goes on into every total.
+here use a labelled validation table. Objects are visited once, in `summed`;
+all methods work on the sums of the samples, but `em`, which needs the
+probabilities of the objects, or a histogram of them. What a human has counted
+is never corrected (`who_counts`, `counting.combined`). Members draw the counts and,
+one for all samples, the confusion (`counting.draw_counts`, `draw_shares`),
+and hand both to `adjusted`.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.optimize import nnls
 
 from aqqua_dist.errors import MethodWarning, UserError
 
-TOLERANCE = 1e-3
-"""Largest distance of a row of probabilities from a sum of 1, as half precision leaves it."""
-ILL = 1e6
+METHODS = {"validated": None, "top1": "top", "thresholded": "kept", "probabilistic": "prob", "acc": "top", "pacc": "prob"}
+ADJUSTED = {"acc": "labels", "pacc": "probabilities"}
+"""Ways to count the model's objects with the sums that each needs, and the kind of confusion that corrects some of them."""
+DUBIOUS = {"predicted": 1, "validated": 0, "unclassified": 2}
+"""What can become of objects whose label a human doubts, see `who_counts`."""
+TOLERANCE, REPAIR = 1e-3, 1e-6
+"""Distance of a row of probabilities from a sum of 1 that half precision leaves, and from which scaling it is recorded."""
+ILL = 1e4
 """Condition number of a confusion matrix above which a correction says nothing."""
-PRIOR = 0.5
-"""Pseudo-counts of the Dirichlet distribution of each row of a confusion matrix (Jeffreys)."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +39,51 @@ class Confusion:
         Classes, true and predicted.
     counts : numpy.ndarray
         Shape (n_classes, n_classes): images of each true class (rows) by the
-        predicted one; whole numbers from labels, sums of probabilities
-        otherwise.
-    n : numpy.ndarray
-        Images per true class, shape (n_classes,).
+        predicted one, or sums of their probabilities.
+    kind : str
+        ``labels`` or ``probabilities``.
     """
 
     classes: tuple
     counts: np.ndarray
-    n: np.ndarray
+    kind: str
 
     @property
     def rates(self):
         """Share of each true class that is predicted as each class, shape (n_classes, n_classes); rows add up to 1."""
-        return self.counts / self.n[:, None]
+        return self.counts / self.counts.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a model says about samples: shape (n_samples, n_classes) each; sums of parts are added with ``+``.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Classes of the model.
+    top, kept : numpy.ndarray
+        int64: objects by top class, and those that pass its threshold.
+    prob : numpy.ndarray
+        Sums of probabilities.
+    repaired, largest : int, float
+        Record: rows that were scaled to a sum of 1, largest distance from it.
+    """
+
+    classes: tuple
+    top: np.ndarray
+    kept: np.ndarray
+    prob: np.ndarray
+    repaired: int = 0
+    largest: float = 0.0
+
+    def __add__(self, other):
+        if (self.classes, self.top.shape) != (other.classes, other.top.shape):
+            raise UserError(
+                f"sums of samples and classes {self.top.shape}, {list(self.classes)[:8]}, and {other.top.shape}, {list(other.classes)[:8]}; "
+                "needed are the same, in the same order.")
+        added = [getattr(self, entry.name) + getattr(other, entry.name) for entry in fields(self)[1:-1]]
+        return Sums(self.classes, *added, max(self.largest, other.largest))
 
 
 def confusion(true, predicted, classes):
@@ -58,10 +94,9 @@ def confusion(true, predicted, classes):
     true : array_like of str
         True classes, shape (n,).
     predicted : array_like
-        Predicted classes, text of shape (n,), or probabilities of shape
-        (n, n_classes) in the order of `classes`.
+        Predicted classes, shape (n,), or probabilities, (n, n_classes).
     classes : sequence of str
-        All classes.
+        All classes, in the order of the probabilities.
 
     Returns
     -------
@@ -71,313 +106,295 @@ def confusion(true, predicted, classes):
     Raises
     ------
     UserError
-        A label outside the classes, a class without any labelled image, or
-        probabilities that are none.
+        A label outside the classes, or a class without a labelled image.
     """
-    classes = tuple(classes)
-    rows = _codes(true, classes, "true")
-    n = np.bincount(rows, minlength=len(classes))
-    if (n == 0).any():
-        raise UserError(f"class {classes[int(np.argmin(n))]!r} has 0 labelled images in the validation table, at least 1 is needed; {int((n == 0).sum())} such classes.")
+    classes, predicted = tuple(classes), np.asarray(predicted)
+    rows = _codes(true, classes, "true class")
+    if len(predicted) != len(rows):
+        raise UserError(f"{len(predicted)} predictions for {len(rows)} true classes of the validation table, needed is one each.")
+    empty = np.bincount(rows, minlength=len(classes)) == 0
+    if empty.any():
+        raise UserError(f"class {classes[int(np.argmax(empty))]!r} has 0 labelled images in the validation table, at least 1 is needed; {empty.sum()} such classes.")
+    soft = predicted.ndim == 2
+    votes = check_probabilities(predicted, classes)[0] if soft else np.eye(len(classes))[_codes(predicted, classes, "predicted class")]
     table = np.zeros((len(classes), len(classes)))
-    predicted = np.asarray(predicted)
-    if predicted.ndim == 2:
-        np.add.at(table, rows, check_probabilities(predicted, classes))
-    else:
-        np.add.at(table, (rows, _codes(predicted, classes, "predicted")), 1)
-    return Confusion(classes, table, n)
+    np.add.at(table, rows, votes)
+    return Confusion(classes, table, "probabilities" if soft else "labels")
 
 
-def _codes(labels, classes, what):
-    labels = np.asarray(labels).astype(object)
-    known = {name: place for place, name in enumerate(classes)}
-    if len(known) != len(classes):
-        raise UserError(f"classes {list(classes)[:8]} hold a name twice, allowed is once.")
-    codes = np.array([known.get(label, -1) for label in labels], dtype=np.int64)
-    if (codes < 0).any():
-        row = int(np.flatnonzero(codes < 0)[0])
-        raise UserError(f"row {row + 1}: {what} class {labels[row]!r} is none of the {len(classes)} classes {list(classes)[:8]}.")
-    return codes
-
-
-def check_probabilities(prob, classes, place="probabilities"):
+def check_probabilities(prob, classes, columns=None):
     """Probabilities whose rows add up to 1.
+
+    Parameters
+    ----------
+    prob : array_like
+        Shape (n, n_classes), any floating type.
+    classes : sequence of str
+        Classes, in the order of the columns.
+    columns : sequence of str, optional
+        Classes that the file names; they must be `classes` in their order.
+
+    Returns
+    -------
+    prob : numpy.ndarray
+        float64; rows within `TOLERANCE` of 1 are scaled to 1.
+    record : dict
+        ``rows`` that were off by more than `REPAIR`, ``largest`` distance.
+
+    Raises
+    ------
+    UserError
+        Other columns, a value outside [0, 1], a row that is not 1 in sum.
+    """
+    prob = np.asarray(prob, dtype=np.float64)
+    if prob.ndim != 2 or prob.shape[1] != len(classes):
+        raise UserError(f"probabilities of shape {prob.shape} for {len(classes)} classes {list(classes)[:8]}; needed is one column per class.")
+    if columns is not None and tuple(columns) != tuple(classes):
+        raise UserError(f"probabilities: the columns are of the classes {list(columns)[:8]}, needed is the order of {list(classes)[:8]}.")
+    bad = ~((prob >= 0) & (prob <= 1 + TOLERANCE))
+    if bad.any():
+        row, column = map(int, np.argwhere(bad)[0])
+        raise UserError(f"probabilities, row {row + 1}, class {classes[column]!r}: {prob[row, column]} is outside [0, 1]; {bad.sum()} such values.")
+    total = prob.sum(axis=1)
+    off = np.abs(total - 1)
+    if (off > TOLERANCE).any():
+        row = int(np.argmax(off > TOLERANCE))
+        raise UserError(f"probabilities, row {row + 1}: they add up to {total[row]:.6g}, needed is 1; {(off > TOLERANCE).sum()} such rows.")
+    return prob / total[:, None], {"rows": int((off > REPAIR).sum()), "largest": float(off.max(initial=0.0))}
+
+
+def who_counts(status, dubious="predicted"):
+    """Whether a human or the model counts each object, so that none is counted twice.
+
+    Parameters
+    ----------
+    status : array_like of str
+        ``validated``, ``predicted``, ``unclassified`` or ``dubious``.
+    dubious : str
+        What becomes of dubious objects: ``predicted`` (the model counts
+        them), ``validated`` (their label counts) or ``unclassified``.
+
+    Returns
+    -------
+    numpy.ndarray
+        0 the human, 1 the model, 2 nobody: the remainder of `counting.combined`.
+
+    Raises
+    ------
+    UserError
+        An unknown status or option.
+    """
+    if dubious not in DUBIOUS:
+        raise UserError(f"dubious objects as {dubious!r}: allowed are {list(DUBIOUS)}.")
+    return np.array([0, 1, 1, DUBIOUS[dubious]])[_codes(status, ("validated", "predicted", "unclassified", "dubious"), "status")]
+
+
+def summed(prob, classes, sample, size, thresholds=0.0):
+    """Sums by sample of objects that the model counts.
 
     Parameters
     ----------
     prob : array_like
         Shape (n, n_classes), in the order of `classes`.
     classes : sequence of str
-        Classes.
-    place : str
-        For messages.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64; rows within `TOLERANCE` of 1 are scaled to 1.
-
-    Raises
-    ------
-    UserError
-        Another number of columns, a value outside [0, 1] or none, or a row
-        that does not add up to 1.
-    """
-    prob = np.asarray(prob, dtype=np.float64)
-    if prob.ndim != 2 or prob.shape[1] != len(classes):
-        raise UserError(f"{place}: shape {prob.shape} for {len(classes)} classes {list(classes)[:8]}; needed is one column per class.")
-    bad = ~((prob >= 0) & (prob <= 1 + TOLERANCE))
-    if bad.any():
-        row, column = map(int, np.argwhere(bad)[0])
-        raise UserError(f"{place}, row {row + 1}, class {classes[column]!r}: {prob[row, column]} is outside [0, 1]; {int(bad.sum())} such values.")
-    total = prob.sum(axis=1)
-    off = np.abs(total - 1) > TOLERANCE
-    if off.any():
-        row = int(np.flatnonzero(off)[0])
-        raise UserError(f"{place}, row {row + 1}: the probabilities add up to {total[row]:.6g}, needed is 1; {int(off.sum())} such rows.")
-    return prob / total[:, None]
-
-
-def counted(labels, classes):
-    """Number of images by label (validated ones, or the top class of a model).
-
-    Parameters
-    ----------
-    labels : array_like of str
-        Shape (n,).
-    classes : sequence of str
-        Classes.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64, shape (n_classes,).
-
-    Raises
-    ------
-    UserError
-        A label outside the classes.
-    """
-    return np.bincount(_codes(labels, tuple(classes), "counted"), minlength=len(classes))
-
-
-def thresholded(prob, classes, thresholds):
-    """Number of images whose top class passes its threshold, and the rest.
-
-    Parameters
-    ----------
-    prob : array_like
-        Shape (n, n_classes).
-    classes : sequence of str
-        Classes.
+        Classes of the model.
+    sample : array_like of int
+        Number of the sample of each object, shape (n,), from 0 to size - 1.
+    size : int
+        Samples in all.
     thresholds : float or dict of str to float
-        Least probability of the top class, for all or by class.
+        Least probability of the top class, for all or by class (others 0).
+
+    Returns
+    -------
+    Sums
+        Every object once.
+
+    Raises
+    ------
+    UserError
+        Probabilities, numbers of samples or thresholds that are none.
+    """
+    (prob, record), classes, sample = check_probabilities(prob, classes), tuple(classes), np.asarray(sample)
+    if sample.shape != (len(prob),) or len(sample) and not (sample.dtype.kind in "iu" and 0 <= sample.min() <= sample.max() < size):
+        raise UserError(f"numbers of samples {sample.ravel()[:4].tolist()} of shape {sample.shape} for {len(prob)} objects; allowed are whole numbers from 0 to {size - 1}, one each.")
+    limits = dict.fromkeys(classes, thresholds) if not isinstance(thresholds, dict) else {name: 0.0 for name in classes} | thresholds
+    if set(limits) != set(classes) or not all(0 <= limit <= 1 for limit in limits.values()):
+        raise UserError(f"thresholds {limits}: allowed are numbers within [0, 1] of the classes {list(classes)[:8]}.")
+    best = prob.argmax(axis=1)
+    passed = prob[np.arange(len(prob)), best] >= np.array([limits[name] for name in classes])[best]
+    cell = sample.astype(np.int64) * len(classes) + best
+    top, kept = (np.bincount(cell[rows], minlength=size * len(classes)).reshape(size, -1) for rows in (slice(None), passed))
+    added = np.column_stack([np.bincount(sample.astype(np.int64), column, size) for column in prob.T])
+    return Sums(classes, top, kept, added, record["rows"], record["largest"])
+
+
+def estimate(sums, method, table=None):
+    """Counts of the model's objects in every sample.
+
+    Parameters
+    ----------
+    sums : Sums
+        From `summed`.
+    method : str
+        ``validated`` (all of them are left), ``top1``, ``thresholded``,
+        ``probabilistic`` (PCC; keeps the bias of a mix that is not that of
+        the training), ``acc`` or ``pacc``.
+    table : Confusion, optional
+        For ``acc`` (from labels) and ``pacc`` (from probabilities).
 
     Returns
     -------
     counts : numpy.ndarray
-        int64, shape (n_classes,).
-    unclassified : int
-        Images that pass no threshold; they stay in the table.
+        Shape (n_samples, n_classes).
+    left : numpy.ndarray
+        Unclassified remainder, (n_samples,): with `counts` all objects.
 
     Raises
     ------
     UserError
-        A threshold of an unknown class, or outside [0, 1].
+        An unknown method; a confusion of other classes or the other kind.
     """
-    prob = check_probabilities(prob, classes)
-    limits = dict.fromkeys(classes, thresholds) if not isinstance(thresholds, dict) else {name: 0.0 for name in classes} | thresholds
-    unknown = [name for name in limits if name not in classes]
-    if unknown or not all(0 <= limit <= 1 for limit in limits.values()):
-        raise UserError(f"thresholds {limits}: allowed are numbers within [0, 1] of the classes {list(classes)[:8]}.")
-    best = prob.argmax(axis=1)
-    passed = prob[np.arange(len(prob)), best] >= np.array([limits[name] for name in classes])[best]
-    return np.bincount(best[passed], minlength=len(classes)), int((~passed).sum())
+    if method not in METHODS:
+        raise UserError(f"method {method!r} of counting is unknown, allowed are {list(METHODS)}.")
+    if method in ADJUSTED and (table is None or (table.classes, table.kind) != (sums.classes, ADJUSTED[method])):
+        given = None if table is None else f"one from {table.kind} of {list(table.classes)[:8]}"
+        raise UserError(f"method {method!r} needs a confusion from {ADJUSTED[method]} of the classes {list(sums.classes)[:8]}, given is {given}.")
+    counts = np.zeros(sums.top.shape) if method == "validated" else getattr(sums, METHODS[method]).astype(float)
+    classified = {"validated": counts, "thresholded": counts}.get(method, sums.top).sum(axis=1)
+    left = sums.top.sum(axis=1) - classified.astype(np.int64)
+    return adjusted(counts, table.rates, table.classes) if method in ADJUSTED else counts, left
 
 
-def probabilistic(prob, classes):
-    """Sum of the probabilities of each class (PCC).
+def adjusted(counts, rates, classes=None):
+    """Counts corrected by a confusion matrix: ACC from labels, PACC from sums of probabilities.
 
-    Parameters
-    ----------
-    prob : array_like
-        Shape (n, n_classes).
-    classes : sequence of str
-        Classes.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n_classes,), adds up to n. It keeps the bias of a mix that
-        differs from that of the training images.
-    """
-    return check_probabilities(prob, classes).sum(axis=0)
-
-
-def adjusted(counts, rates):
-    """Counts corrected by a confusion matrix (ACC from labels, PACC from sums of probabilities).
-
-    The mix of classes p, none of them below 0 and adding up to 1, whose
-    predicted mix rates' p is nearest to the one that was seen.
+    The mix of classes p, none below 0 and adding up to 1, whose predicted
+    mix rates' p is nearest (least squares) to the one that was seen.
 
     Parameters
     ----------
     counts : array_like
-        Shape (n_classes,): labels counted, or probabilities summed.
+        Shape (n_classes,), (n_samples, n_classes) or, for members,
+        (n_members, n_samples, n_classes).
     rates : array_like
-        Shape (n_classes, n_classes), from `Confusion.rates` of the same kind.
+        Shape (n_classes, n_classes), as `Confusion.rates` of the same kind;
+        for members one each, (n_members, n_classes, n_classes).
+    classes : sequence of str, optional
+        For the warning that names the classes which the model does not tell
+        apart, where the condition number of the mean rates is above `ILL`.
 
     Returns
     -------
     numpy.ndarray
-        Shape (n_classes,), same sum as `counts`.
+        Shape of `counts`, with the same sums over the classes.
 
     Raises
     ------
     UserError
-        Counts or rates that are none, or of another number of classes.
+        Counts or rates that are none, or of shapes that do not match.
 
     References
     ----------
-    Forman 2008, doi 10.1007/s10618-008-0097-y; Bella et al. 2010,
-    doi 10.1109/ICDM.2010.75.
+    Forman 2008, doi 10.1007/s10618-008-0097-y (ACC); Bella et al. 2010,
+    doi 10.1109/ICDM.2010.75 (PACC).
     """
-    counts, rates = np.asarray(counts, dtype=float), np.asarray(rates, dtype=float)
-    if rates.shape != (len(counts), len(counts)) or not (np.isfinite(rates).all() and (rates >= 0).all()):
-        raise UserError(f"rates of shape {rates.shape} for {len(counts)} counts; needed is a square of shares of 0 or more.")
-    if not (np.isfinite(counts).all() and (counts >= 0).all()):
-        raise UserError(f"counts {counts[:8]} hold a number below 0 or none.")
-    total = counts.sum()
-    if total == 0:
-        return counts.copy()
-    condition = np.linalg.cond(rates.T)
+    seen, rates = np.asarray(counts, dtype=float), np.asarray(rates, dtype=float)
+    size = seen.shape[-1] if seen.ndim else 0
+    members = seen.shape[:1] if seen.ndim == 3 else ()
+    if rates.shape != (*members, size, size) or not ((rates >= 0).all() and np.allclose(rates.sum(axis=-1), 1)):
+        raise UserError(f"rates of shape {rates.shape} for counts of shape {seen.shape}; needed is {(*members, size, size)}, shares whose rows add up to 1.")
+    good = (np.isfinite(seen) & (seen >= 0)).all(axis=-1).ravel()
+    if not good.all():
+        row = int(np.argmin(good))
+        raise UserError(f"counts {seen.reshape(-1, size)[row, :8].tolist()} of row {row + 1} hold a number below 0 or none.")
+    mean = rates.reshape(-1, size, size).mean(axis=0)
+    condition = np.linalg.cond(mean)
     if not condition < ILL:
-        warnings.warn(
-            f"the confusion matrix has a condition number of {condition:.3g}; classes that the model does not tell apart cannot be corrected.",
-            MethodWarning, stacklevel=2)
-    heavy = 1e3  # weight of the row that makes the mix add up to 1
-    share, _ = nnls(np.vstack([rates.T, np.full(len(counts), heavy)]), np.append(counts / total, heavy))
-    return total * share / share.sum()
+        null = np.abs(np.linalg.svd(mean.T)[2][-1])  # the mix that the model does not see
+        mixed = [str(k if classes is None else classes[k]) for k in np.flatnonzero(null > null.max() / 3)]
+        warnings.warn(f"the confusion matrix has a condition number of {condition:.3g}, above {ILL:g}: the model does not tell {mixed} apart, so that "
+                      "the corrected count of each of them means nothing.", MethodWarning, stacklevel=2)
+    if members:
+        return np.array([_unmixed(one, each) for one, each in zip(seen, rates, strict=True)]).reshape(seen.shape)
+    return _unmixed(np.atleast_2d(seen), rates).reshape(seen.shape)
 
 
-def em(prob, classes, prior, *, tolerance=1e-6, rounds=1000):
-    """Counts by expectation-maximisation of the mix of classes.
+def _unmixed(seen, rates):
+    # exact where no class falls below 0, as the rows of rates add up to 1
+    result = np.linalg.solve(rates.T, seen.T).T if np.linalg.cond(rates) < ILL else np.full(seen.shape, -1.0)
+    total, heavy = seen.sum(axis=1), 1e3  # weight of the row that makes the mix add up to 1
+    system = np.vstack([rates.T, np.full(len(rates), heavy)])
+    for row in np.flatnonzero((result < 0).any(axis=1) & (total > 0)):
+        share, _ = nnls(system, np.append(seen[row] / total[row], heavy), maxiter=30 * len(rates))
+        result[row] = total[row] * share / share.sum()
+    return np.where(total[:, None] > 0, result, 0.0)
+
+
+def em(prob, classes, prior, weight=None, *, tolerance=1e-6, rounds=2000):
+    """Counts by expectation-maximisation of the mix of classes (Saerens, Latinne & Decaestecker; SLD, EMQ).
 
     Parameters
     ----------
-    prob : array_like
-        Calibrated probabilities, shape (n, n_classes).
+    prob : array_like or list of array_like
+        Calibrated probabilities, shape (n, n_classes), or chunks of them.
     classes : sequence of str
         Classes.
     prior : array_like
         Mix of classes that the probabilities were calibrated on, shape
         (n_classes,), above 0.
+    weight : array_like, optional
+        How many objects each row stands for, shape (n,), or (n_sets, n):
+        samples on the rows of one histogram, or members, whose weights are
+        drawn (``rng.standard_gamma(weight)``). None: 1.
     tolerance : float
         Largest change of a share at which the iteration ends.
     rounds : int
-        Iterations at most.
+        Iterations at most; a warning says where they did not suffice.
 
     Returns
     -------
-    numpy.ndarray
-        Shape (n_classes,), adds up to n.
+    counts : numpy.ndarray
+        Shape (n_classes,) or (n_sets, n_classes), adds up to the weights.
+    record : dict
+        ``rounds``, and ``change`` in the last, largest of all sets.
 
     Raises
     ------
     UserError
-        A prior that is not above 0.
+        A prior that is not above 0, or weights below 0 or of another shape.
 
     References
     ----------
     Saerens, Latinne & Decaestecker 2002, doi 10.1162/089976602753284446.
     """
-    prob, prior = check_probabilities(prob, classes), np.asarray(prior, dtype=float)
-    if prior.shape != (len(classes),) or not (prior > 0).all() or not np.isfinite(prior).all():
-        raise UserError(f"prior {prior} of {len(classes)} classes must hold one number above 0 per class.")
-    prior = prior / prior.sum()
-    share = prior.copy()
-    for _ in range(rounds):
-        weighted = prob * (share / prior)
-        new = (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0) if len(prob) else share
-        change, share = np.abs(new - share).max(), new
-        if change < tolerance:
-            break
-    else:
-        warnings.warn(f"the mix of classes still changed by {change:.2g} after {rounds} iterations, more than {tolerance:g}.", MethodWarning, stacklevel=2)
-    return share * len(prob)
+    chunks = [check_probabilities(part, classes)[0] for part in (prob if isinstance(prob, list) else [prob])]
+    edges, prior = np.cumsum([0, *map(len, chunks)]), np.asarray(prior, dtype=float)
+    if prior.shape != (len(classes),) or not (np.isfinite(prior) & (prior > 0)).all():
+        raise UserError(f"prior {prior.ravel()[:8].tolist()} of {len(classes)} classes must hold one number above 0 per class.")
+    weight = np.ones(edges[-1]) if weight is None else np.asarray(weight, dtype=float)
+    if weight.ndim not in (1, 2) or weight.shape[-1] != edges[-1] or not (np.isfinite(weight) & (weight >= 0)).all():
+        raise UserError(f"weights of shape {weight.shape} for {edges[-1]} rows of probabilities; needed is a number of 0 or more for each.")
+    sets = np.atleast_2d(weight)
+    total, prior = sets.sum(axis=1, keepdims=True), prior / prior.sum()
+    share, change, done = np.tile(prior, (len(sets), 1)), np.inf, 0
+    while change > tolerance and done < rounds:
+        ratio, new = share / prior, np.zeros(share.shape)
+        for part, low, high in zip(chunks, edges[:-1], edges[1:], strict=True):
+            new += sets[:, low:high] / (ratio @ part.T) @ part
+        new = np.where(total > 0, ratio * new / np.where(total > 0, total, 1), prior)
+        change, share, done = float(np.abs(new - share).max(initial=0)), new, done + 1
+    if change > tolerance:
+        warnings.warn(f"the mix of classes still changed by {change:.2g} after {done} iterations, more than {tolerance:g}.", MethodWarning, stacklevel=2)
+    return (share * total).reshape(*weight.shape[:-1], len(classes)), {"rounds": done, "change": change}
 
 
-def draw_rates(table, rng, size=1):
-    """Draws of a confusion matrix.
-
-    Parameters
-    ----------
-    table : Confusion
-        From labels.
-    rng : numpy.random.Generator
-        Source of the draws.
-    size : int
-        Draws.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (size, n_classes, n_classes); each row is drawn from a
-        Dirichlet distribution with the row's counts and `PRIOR` each.
-    """
-    gamma = rng.gamma(table.counts + PRIOR, 1.0, (size, *table.counts.shape))
-    return gamma / gamma.sum(axis=2, keepdims=True)
-
-
-def draw_adjusted(counts, table, rng, size=1):
-    """Draws of adjusted counts, for members.
-
-    Parameters
-    ----------
-    counts : array_like of int
-        Labels counted, shape (n_classes,).
-    table : Confusion
-        From labels.
-    rng : numpy.random.Generator
-        Source of the draws.
-    size : int
-        Draws.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (size, n_classes): each draw takes its own confusion and its
-        own means of the counts, Gamma(n + 1/2, 1).
-    """
-    counts = np.asarray(counts, dtype=float)
-    seen = rng.gamma(counts + PRIOR, 1.0, (size, len(counts)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MethodWarning)  # said once for the matrix itself
-        return np.array([adjusted(one, rates) for one, rates in zip(seen, draw_rates(table, rng, size), strict=True)])
-
-
-def combined(validated, predicted):
-    """Counts of a sample that was validated in part.
-
-    Parameters
-    ----------
-    validated : array_like
-        Images counted by a human, shape (n_classes,); they are what they are.
-    predicted : array_like
-        Counts of the other images only, by any of the methods here.
-
-    Returns
-    -------
-    numpy.ndarray
-        Their sum. The share that was validated must not be taken for the
-        mix of the rest: humans look at some classes first.
-
-    Raises
-    ------
-    UserError
-        Different numbers of classes.
-    """
-    validated, predicted = np.asarray(validated, dtype=float), np.asarray(predicted, dtype=float)
-    if validated.shape != predicted.shape:
-        raise UserError(f"validated counts of {validated.shape} classes and predicted ones of {predicted.shape}; needed are the same classes.")
-    return validated + predicted
+def _codes(labels, classes, what):
+    known = {name: place for place, name in enumerate(classes)}
+    if len(known) != len(classes):
+        raise UserError(f"classes {list(classes)[:8]} hold a name twice, allowed is once.")
+    codes = np.array([known.get(label, -1) for label in np.asarray(labels, dtype=object)], dtype=np.int64)
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0))
+        raise UserError(f"row {row + 1}: {what} {labels[row]!r} is none of {list(classes)[:8]} ({len(classes)} in all).")
+    return codes

@@ -1,7 +1,9 @@
 """Counts as the mix of classes shifts: bias, error and coverage of each way to count, agreement with QuaPy.
 
-Real out-of-fold probabilities of 1250 labelled UVP6 images (10 classes) are cut into a validation half and a test half; test
-samples are drawn from the second half in mixes that move from that of the validation half (shift 0) to a random one (shift 1).
+Real out-of-fold probabilities of 1250 labelled rows (10 classes; 100 UVP6 images stand there twice, with two labels) are cut by
+image into a validation half and a test half. Samples of a Poisson number of images are drawn from the test half in mixes that move
+from that of the validation half (shift 0) to a random one (shift 1, uniform on the simplex: the artificial prevalence protocol).
+Members draw the counts and the confusion; those of EM draw the counts only, as its calibration has no posterior here.
 """
 
 import argparse
@@ -9,111 +11,149 @@ import json
 import os
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context, rcParamsDefault
 from matplotlib.figure import Figure
+from quapy import functional
+from quapy.method.aggregative import ACC, EMQ, PACC
+from sklearn.linear_model import LogisticRegression
 
-from aqqua_dist import quantify
+from aqqua_dist import counting, quantify
 from aqqua_dist.errors import MethodWarning
 
 DATA = Path(os.environ.get("AQQUA_DIST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-METHODS = ("labels (CC)", "probabilities (PCC)", "adjusted labels (ACC)", "adjusted probabilities (PACC)", "expectation-maximisation")
-COLOURS = ("#4d4d4d", "#999999", "#0072b2", "#d55e00", "#009e73")
+METHODS = {"CC": "labels (CC)", "PCC": "probabilities (PCC)", "ACC": "adjusted labels (ACC)", "PACC": "adjusted probabilities (PACC)",
+           "EM": "EM, raw scores", "EM calibrated": "EM, calibrated scores"}
+STYLES = {"CC": ("#000000", "o"), "PCC": ("#999999", "s"), "ACC": ("#0072b2", "D"), "PACC": ("#56b4e9", "^"), "EM": ("#e69f00", "v"), "EM calibrated": ("#d55e00", "P")}
 
 
 def read():
+    """Classes, probabilities, true classes by number, and which image each row is."""
     path = DATA / "predictions" / "uvp6_features_cv_probabilities.csv.gz"
     if not path.is_file():
         sys.exit(f"no data at {path}: set AQQUA_DIST_DATA to the folder that holds predictions/")
     table = pd.read_csv(path)
     columns = [name for name in table if name.startswith("p_")]
-    prob = table[columns].to_numpy()
-    return tuple(name.removeprefix("p_") for name in columns), prob / prob.sum(axis=1, keepdims=True), table["taxon"].to_numpy()
+    classes = tuple(name.removeprefix("p_") for name in columns)
+    prob, _ = quantify.check_probabilities(table[columns], classes, columns=[name.removeprefix("p_") for name in columns])
+    return classes, prob, table["taxon"].map({name: place for place, name in enumerate(classes)}).to_numpy(), pd.factorize(table["objid"])[0]
 
 
-def estimates(prob, labels, classes, learned):
-    """Counts of one sample by every method."""
-    counts, sums = quantify.counted(labels, classes), quantify.probabilistic(prob, classes)
-    return {
-        METHODS[0]: counts.astype(float), METHODS[1]: sums, METHODS[2]: quantify.adjusted(counts, learned["labels"].rates),
-        METHODS[3]: quantify.adjusted(sums, learned["probabilities"].rates), METHODS[4]: quantify.em(prob, classes, learned["prior"])}
+def learn(prob, true, classes):
+    """What the validation half tells: confusions, the mix, and a calibration (logistic regression on log-probabilities)."""
+    names = np.array(classes, dtype=object)
+    calibration = LogisticRegression(C=1.0, max_iter=300).fit(np.log(prob + 1e-6), true)
+    return {"ACC": quantify.confusion(names[true], names[prob.argmax(axis=1)], classes), "PACC": quantify.confusion(names[true], prob, classes),
+            "prior": np.bincount(true, minlength=len(classes)) / len(true), "calibration": calibration}
 
 
-def with_quapy(prob, labels, classes, learned):
-    from quapy.method.aggregative import ACC, EMQ
+def estimates(prob, classes, learned):
+    """Counts of one sample by every method, and their sums."""
+    sums = quantify.summed(prob, classes, np.zeros(len(prob), dtype=int), 1)
+    found = {"CC": quantify.estimate(sums, "top1"), "PCC": quantify.estimate(sums, "probabilistic"),
+             "ACC": quantify.estimate(sums, "acc", learned["ACC"]), "PACC": quantify.estimate(sums, "pacc", learned["PACC"])}
+    scores = {"EM": prob, "EM calibrated": learned["calibration"].predict_proba(np.log(prob + 1e-6))}
+    em = {name: quantify.em(each, classes, learned["prior"])[0] for name, each in scores.items()}
+    return {name: counts[0] for name, (counts, _) in found.items()} | em, sums, scores
 
-    counts, sums = quantify.counted(labels, classes) / len(labels), quantify.probabilistic(prob, classes) / len(labels)
+
+def bounds(sums, scores, classes, learned, rng, members):
+    """95 % intervals of every method from its members."""
+    draws = {"CC": counting.draw_counts(sums.top[0], rng, members), "PCC": counting.draw_counts(sums.prob[0], rng, members)}
+    for name, table in (("ACC", sums.top), ("PACC", sums.prob)):
+        rates = counting.draw_shares(learned[name].counts, rng, members)
+        draws[name] = quantify.adjusted(counting.draw_counts(table, rng, members), rates)[:, 0]
+    for name, prob in scores.items():
+        weight = rng.standard_gamma(1.0, (members, len(prob)))
+        draws[name] = quantify.em(prob, classes, learned["prior"], weight, tolerance=1e-4)[0] + rng.standard_gamma(0.5, (members, len(classes)))
+    return {name: np.quantile(each, [0.025, 0.975], axis=0) for name, each in draws.items()}
+
+
+def with_quapy(prob, classes, validation, learned):
+    """Shares by QuaPy from the same rows, from its own confusions."""
+    (val_prob, val_true), places = validation, list(range(len(classes)))
+    labels, sums = functional.prevalence_from_labels(prob.argmax(axis=1), classes=places), functional.prevalence_from_probabilities(prob)
     solve = {"method": "inversion", "solver": "minimize"}
     return {
-        METHODS[2]: ACC.solve_adjustment(learned["labels"].rates.T, counts, **solve), METHODS[3]: ACC.solve_adjustment(learned["probabilities"].rates.T, sums, **solve),
-        METHODS[4]: EMQ.EM(learned["prior"], prob, epsilon=1e-6)[0]}
+        "CC": labels, "PCC": sums, "ACC": ACC.solve_adjustment(ACC.getPteCondEstim(places, val_true, val_prob.argmax(axis=1)), labels, **solve),
+        "PACC": ACC.solve_adjustment(PACC.getPteCondEstim(places, val_true, val_prob), sums, **solve), "EM": EMQ.EM(learned["prior"], prob, epsilon=1e-7)[0]}
+
+
+def excess(share, seen, rates):
+    """How far a mix is from what was seen, through the confusion."""
+    return float(np.linalg.norm(rates.T @ share - seen))
+
+
+def run(given):
+    classes, prob, true, image = read()
+    rng, rows = np.random.default_rng(11), []
+    apart, nearer = dict.fromkeys(("CC", "PCC", "ACC", "PACC", "EM"), 0.0), {"ACC": -np.inf, "PACC": -np.inf}
+    for shift in SHIFTS:
+        for sample in range(given.samples):
+            half = rng.permutation(image.max() + 1) < (image.max() + 1) // 2
+            val, test = np.flatnonzero(half[image]), np.flatnonzero(~half[image])
+            learned = learn(prob[val], true[val], classes)
+            mix = (1 - shift) * learned["prior"] + shift * rng.dirichlet(np.ones(len(classes)))
+            weight = (mix / np.bincount(true[test], minlength=len(classes)))[true[test]]
+            pick = rng.choice(test, rng.poisson(given.images), p=weight / weight.sum())
+            expected = given.images * mix
+            got, sums, scores = estimates(prob[pick], classes, learned)
+            limits = bounds(sums, scores, classes, learned, rng, given.members)
+            for name, value in got.items():
+                low, high = limits[name]
+                most = int(np.argmax(mix))
+                rows.append((shift, name, value[most] / expected[most] - 1, np.sqrt(((value - expected) ** 2).mean()),
+                             ((low <= expected) & (expected <= high)).mean(), (high - low).mean()))
+            if sample < 10:
+                for name, share in with_quapy(prob[pick], classes, (prob[val], true[val]), learned).items():
+                    apart[name] = max(apart[name], float(np.abs(share - got[name] / len(pick)).max()))
+                    if name in nearer:
+                        seen = (sums.top if name == "ACC" else sums.prob)[0] / len(pick)
+                        gain = excess(got[name] / len(pick), seen, learned[name].rates) - excess(share, seen, learned[name].rates)
+                        nearer[name] = max(nearer[name], gain)
+    columns = ["shift", "method", "bias", "rmse", "coverage", "width"]
+    return pd.DataFrame(rows, columns=columns).groupby(["shift", "method"], sort=False).mean().reset_index(), apart, nearer
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=200, help="per shift")
-    parser.add_argument("--images", type=int, default=400, help="per sample")
+    parser.add_argument("--images", type=int, default=400, help="per sample, in the mean")
     parser.add_argument("--members", type=int, default=200)
     parser.add_argument("--out", type=Path, help="JSON report; the figure lies beside it")
     given = parser.parse_args()
-    classes, prob, true = read()
-    top, place = np.array(classes, dtype=object)[prob.argmax(axis=1)], np.array([classes.index(name) for name in true])
-    rng = np.random.default_rng(11)
-    rows, apart = [], {name: 0.0 for name in METHODS[2:]}
-    for shift in SHIFTS:
-        for sample in range(given.samples):
-            order = rng.permutation(len(true))
-            val, test = order[: len(order) // 2], order[len(order) // 2 :]
-            learned = {"labels": quantify.confusion(true[val], top[val], classes), "probabilities": quantify.confusion(true[val], prob[val], classes),
-                       "prior": np.bincount(place[val], minlength=len(classes)) / len(val)}
-            mix = (1 - shift) * learned["prior"] + shift * rng.dirichlet(np.full(len(classes), 0.5))
-            weight = (mix / np.bincount(place[test], minlength=len(classes)))[place[test]]
-            pick = rng.choice(test, given.images, p=weight / weight.sum())
-            expected = given.images * mix
-            got = estimates(prob[pick], top[pick], classes, learned)
-            draws = quantify.draw_adjusted(quantify.counted(top[pick], classes), learned["labels"], rng, given.members)
-            low, high = np.quantile(draws, [0.025, 0.975], axis=0)
-            plain = rng.gamma(got[METHODS[0]] + 0.5, 1.0, (given.members, len(classes)))
-            bounds = {METHODS[0]: np.quantile(plain, [0.025, 0.975], axis=0), METHODS[2]: (low, high)}
-            for name, value in got.items():
-                inside = ((bounds[name][0] <= expected) & (expected <= bounds[name][1])).mean() if name in bounds else np.nan
-                largest = int(np.argmax(mix))
-                rows.append((shift, name, (value[largest] - expected[largest]) / expected[largest], np.sqrt(((value - expected) ** 2).mean()), inside))
-            if sample < 20:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    for name, share in with_quapy(prob[pick], top[pick], classes, learned).items():
-                        apart[name] = max(apart[name], float(np.abs(share - got[name] / given.images).max()))
-    table = pd.DataFrame(rows, columns=["shift", "method", "bias", "rmse", "coverage"]).groupby(["shift", "method"], sort=False).mean().reset_index()
-    print(f"{given.samples} samples of {given.images} images per shift, {len(classes)} classes; bias of the commonest class, error over all classes\n")
-    print("| shift | method | bias (%) | RMSE (images) | coverage of 95 % intervals (%) |\n|--:|---|--:|--:|--:|")
+    table, apart, nearer = run(given)
+    print(f"{given.samples} samples of {given.images} images per shift, {given.members} members; bias of the commonest class, all else over all classes\n")
+    print("| shift | method | bias (%) | RMSE (images) | coverage of 95 % intervals (%) | width (images) |\n|--:|---|--:|--:|--:|--:|")
     for row in table.itertuples():
-        shown = "" if np.isnan(row.coverage) else f"{100 * row.coverage:.0f}"
-        print(f"| {row.shift:g} | {row.method} | {100 * row.bias:+.1f} | {row.rmse:.1f} | {shown} |")
-    print("\nlargest difference from QuaPy in the share of a class: " + ", ".join(f"{name} {value:.1e}" for name, value in apart.items()))
+        print(f"| {row.shift:g} | {METHODS[row.method]} | {100 * row.bias:+.1f} | {row.rmse:.1f} | {100 * row.coverage:.0f} | {row.width:.0f} |")
+    print(f"\nlargest difference from QuaPy {version('quapy')} in the share of a class: " + ", ".join(f"{name} {value:.1e}" for name, value in apart.items()))
+    print("distance from the mix that was seen, ours less QuaPy's, at most: " + ", ".join(f"{name} {value:+.1e}" for name, value in nearer.items()))
     if given.out:
-        given.out.write_text(json.dumps({"table": table.replace({np.nan: None}).to_dict("records"), "quapy": apart}, indent=1))
+        report = {"table": table.to_dict("records"), "quapy": version("quapy"), "difference": apart, "distance": nearer}
+        given.out.write_text(json.dumps(report, indent=1))
         with rc_context(rcParamsDefault | {"font.size": 9}):  # quapy changes the sizes of all texts
             draw(table).savefig(given.out.with_suffix(".png"), dpi=150)
 
 
 def draw(table):
-    figure = Figure(figsize=(8.5, 3.6), layout="constrained")
+    figure = Figure(figsize=(8.5, 3.8), layout="constrained")
     axes = figure.subplots(1, 3)
     panels = (("bias", 100, "Bias of the commonest class (%)"), ("rmse", 1, "RMSE over all classes (images)"), ("coverage", 100, "Coverage of 95 % intervals (%)"))
     for axis, (column, scale, label) in zip(axes, panels, strict=True):
-        for method, colour, mark in zip(METHODS, COLOURS, "osD^v", strict=True):
-            rows = table[(table["method"] == method) & table[column].notna()]
-            if len(rows):
-                axis.plot(rows["shift"], scale * rows[column], color=colour, marker=mark, ms=4, lw=1.5, label=method)
+        for method, (colour, mark) in STYLES.items():
+            rows = table[table["method"] == method]
+            axis.plot(rows["shift"], scale * rows[column], color=colour, marker=mark, ms=4, lw=1.5, label=METHODS[method])
         axis.set_xlabel("Shift of the mix of classes")
         axis.set_ylabel(label)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].axhline(0, color="black", lw=0.6)
+    axes[1].set_ylim(bottom=0)
     axes[2].axhline(95, color="black", lw=0.6, ls="--")
     axes[2].set_ylim(0, 100)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
