@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -143,21 +144,44 @@ def look(source):
         first, second = _cells(stream.read(HEADER_BYTES))
     type_row = bool(second) and all(_TYPE.fullmatch(cell) for cell in second if cell) and any(second)
     _check_names(source, first)
-    plain, tabs, lines, zeros, last = True, 0, 0, 0, b"\n"
-    with opened(source) as stream:
-        while piece := stream.read(HEADER_BYTES):
-            plain = plain and piece.isascii()
-            cells = np.frombuffer(piece, np.uint8)
-            tabs += int(np.count_nonzero(cells == 9))
-            lines += int(np.count_nonzero(cells == 10))
-            zeros += int(np.count_nonzero(cells == 0))
-            last = piece[-1:]
+    plain, tabs, lines, zeros, last = _through(source)
     encoding = "utf-8" if plain else _encoding(source)
     if zeros and encoding != "utf-16":
         raise UserError(f"{source}: the file holds {zeros} zero bytes, allowed is text; it is damaged.")
     lines += last != b"\n"
     even = encoding != "utf-16" and tabs == lines * (len(first) - 1)
     return Layout(source, encoding, tuple(first), type_row, even, lines - 1)
+
+
+def _through(source):
+    """Whether all is ASCII, the number of tabs, of lines and of zero bytes, and the last byte; files on disk by two threads, half each."""
+    if source.member or source.name.lower().endswith(".gz"):
+        with opened(source) as stream:
+            return _counted(stream, None)
+    with source.open() as stream:
+        half = stream.seek(0, 2) // 2
+
+    def part(start, size):
+        with source.open() as stream:
+            stream.seek(start)
+            return _counted(stream, size)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(part, (0, half), (half, None))
+    return one[0] and two[0], one[1] + two[1], one[2] + two[2], one[3] + two[3], two[4]
+
+
+def _counted(stream, left):
+    plain, tabs, lines, zeros, last = True, 0, 0, 0, b"\n"
+    while piece := stream.read(HEADER_BYTES if left is None else min(HEADER_BYTES, left)):
+        left = None if left is None else left - len(piece)
+        plain = plain and piece.isascii()
+        cells = np.frombuffer(piece, np.uint8)
+        tabs += int(np.count_nonzero(cells == 9))
+        lines += int(np.count_nonzero(cells == 10))
+        zeros += piece.count(b"\0") if b"\0" in piece else 0
+        last = piece[-1:]
+    return plain, tabs, lines, zeros, last
 
 
 def _encoding(source):

@@ -95,7 +95,7 @@ class Samples:
         wanted = [name for name in self.wanted if name in frame.columns]
         if not wanted:
             return [{"_row": int(rows[0])}], pl.zeros(len(frame), pl.UInt32, eager=True)
-        changed = frame.select(pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift(1)) for name in wanted])).to_series()
+        changed = _changes(frame, wanted)
         starts = changed.arg_true()
         runs = frame.select(wanted)[starts].with_columns(_row=pl.Series(rows[starts.to_numpy()]))
         kinds = runs.unique(subset=wanted, keep="first", maintain_order=True)
@@ -145,7 +145,7 @@ class Samples:
         top, bottom = _ordered(*depths.select(
             top=pl.coalesce("object_depth_min", "object_depth_max"), bottom=pl.coalesce("object_depth_max", "object_depth_min")), rows, notes)
         texts = known.select(which.alias("which"), *POSITION[:4])
-        changed = texts.select(pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift(1)) for name in texts.columns])).to_series()
+        changed = _changes(texts, texts.columns)
         few = texts.filter(changed)
         lines = rows[changed.to_numpy()]
         place = few.select("which").with_columns(
@@ -205,6 +205,12 @@ class Samples:
             "depth_top": samples["top"], "depth_bottom": samples["bottom"], "source": first["_file"]}, index=first.index)
         table["instrument"] = table["instrument"].where(table["instrument"] != "", pd.NA)
         return typed(table, SAMPLES), acquisitions.drop(columns=["_file", "_instrument"])
+
+
+def _changes(frame, names):
+    """Rows in which any column differs from the row above; the first one does."""
+    mixed = pl.reduce(lambda one, two: one ^ two, [pl.col(name).hash(seed) for seed, name in enumerate(names)])  # 64 bits, so quick
+    return frame.select((mixed != mixed.shift(1)).fill_null(True)).to_series()
 
 
 def _instrument(kind):
