@@ -84,21 +84,50 @@ def taxon_counts(counts, lines, taxa, *, leave_out=LEFT_OUT, words=None):
     UserError
         A name of `taxa` stands in no label's hierarchy.
     """
+    goal = goals(counts["taxon"].dropna().unique(), lines, taxa, leave_out=leave_out, words=words)
+    kept = counts.assign(taxon=counts["taxon"].map(goal)).dropna(subset="taxon")
+    numbers = [name for name in ("n", "biovolume", "carbon") if name in counts]
+    keys = [name for name in counts.columns if name not in numbers]
+    grouped = kept.assign(**{f"_{name}": kept[name].isna() for name in numbers}).groupby(keys, sort=False, dropna=False)
+    found = grouped.agg({name: "sum" for name in numbers} | {f"_{name}": "any" for name in numbers}).reset_index()
+    for name in numbers:
+        found[name] = found[name].mask(found[f"_{name}"])  # a sum of which a part is unknown is unknown
+    return typed(found, COUNTS | ({"carbon": "float64"} if "carbon" in counts else {}))
+
+
+def goals(labels, lines, taxa, *, leave_out=LEFT_OUT, words=None):
+    """Taxon that each label goes to.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Labels.
+    lines, taxa, leave_out, words
+        As for `taxon_counts`.
+
+    Returns
+    -------
+    dict of str to str or None
+        None for a label below none of the taxa; labels that are left out have
+        no entry.
+
+    Raises
+    ------
+    UserError
+        A name of `taxa` stands in no label's hierarchy.
+    """
     words = words or read_words()
     goal, seen = {}, set()
-    for label in counts["taxon"].dropna().unique():
+    for label in labels:
         names = _names(label, lines.get(label, ""))
         seen.update(names)
         parsed = parse_label(label, lines.get(label) or None, words)
         if parsed.qualifier not in leave_out and (parsed.living is not False or names[0] in taxa):
             goal[label] = next((name for name in names if name in taxa), None)
     unknown = [name for name in taxa if name not in seen]
-    if unknown and len(counts):
-        raise UserError(f"taxon {unknown[0]!r} stands in none of the {counts['taxon'].nunique()} labels or their parents; known are {sorted(seen)[:30]}.")
-    kept = counts.assign(taxon=counts["taxon"].map(goal)).dropna(subset="taxon")
-    numbers = ["n", "biovolume"]
-    keys = [name for name in counts.columns if name not in numbers]
-    return typed(kept.groupby(keys, sort=False, dropna=False)[numbers].sum(min_count=1).reset_index(), COUNTS)
+    if unknown and len(labels):
+        raise UserError(f"taxon {unknown[0]!r} stands in none of the {len(labels)} labels or their parents; known are {sorted(seen)[:30]}.")
+    return goal
 
 
 def _names(label, line):

@@ -7,20 +7,46 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from aqqua_dist import aggregate, aggregation, artefact, cluster, counting, profiles, tallies
-from aqqua_dist.links import links_of
+from aqqua_dist import aggregate, aggregation, artefact, cluster, count_tables, counting, model_counts, model_tallies, profiles, tallies
 from aqqua_dist.errors import UserError
+from aqqua_dist.links import links_of
+from aqqua_dist.predicted_objects import join_predictions
 from aqqua_dist.provenance import Provenance, created_now, software_versions
-from aqqua_dist.readers.ingested import COUNTS
+from aqqua_dist.readers.ingested import SAMPLES, typed
 
-UNITS = {"esd_low": "um", "esd_high": "um", "biovolume": "mm3", "volume": "m3", "number_concentration": "m-3", "biovolume_concentration": "mm3 m-3",
-         "concentration_low": "m-3", "concentration_high": "m-3", "number_integral": "m-2"}
-ROWS = 2**20
-SCHEMA = pa.schema([
-    ("sample_id", pa.string()), ("taxon", pa.string()), ("esd_low", pa.float64()), ("esd_high", pa.float64()), ("n", pa.int64()),
-    ("n_low", pa.float64()), ("n_high", pa.float64()), ("biovolume", pa.float64()), ("weight", pa.float64()), ("method", pa.string())])
+UNITS = count_tables.UNITS | {
+    "volume": "m3", "number_concentration": "m-3", "biovolume_concentration": "mm3 m-3", "carbon_biomass": "mg m-3", "concentration_low": "m-3",
+    "concentration_high": "m-3", "number_integral": "m-2", "depth_top": "m", "depth_bottom": "m"}
+REFERENCES = {
+    "acc": "https://doi.org/10.1007/s10618-008-0097-y", "pacc": "https://doi.org/10.1109/ICDM.2010.75", "em": "https://doi.org/10.1162/089976602753284446"}
+
+
+@dataclass(frozen=True)
+class Products:
+    """What is made of the sums.
+
+    Attributes
+    ----------
+    taxa : tuple of str
+        Taxa that labels are summed to in the concentrations; each label by
+        itself where there is none.
+    zones : tuple of tuple
+        Name, top and bottom (m): concentrations per profile and zone too.
+    coverage : float
+        Share of a zone that a profile must cover.
+    carbon : dict of str to str
+        Conversion (`aqqua_dist.conversions`) by taxon.
+    validation : str or None
+        Labelled validation table of the model
+        (`aqqua_dist.model_counts.read_validation`).
+    """
+
+    taxa: tuple = ()
+    zones: tuple = ()
+    coverage: float = profiles.COVERAGE
+    carbon: dict | None = None
+    validation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,24 +70,37 @@ class Aggregated:
     rows: int
 
 
-def aggregate_objects(source, out, options=None, *, samples=None, taxa=(), scheduler=None):
+@dataclass(frozen=True)
+class _Made:
+    """Everything that the sums were made from."""
+
+    paths: list
+    folder: Path
+    samples: pd.DataFrame
+    known: count_tables.Known
+    options: aggregation.Options
+    validated: model_counts.Validated | None
+    lines: dict
+
+
+def aggregate_objects(source, out, options=None, *, samples=None, products=None, scheduler=None):
     """Counts per sample, label and size class of objects of any number.
 
     Parameters
     ----------
     source : str or os.PathLike
         Folder of an ingest, a Parquet file of objects, or a folder of such
-        files (partitions): columns ``sample_id, label`` and, where known,
-        ``status, esd`` (µm), ``depth`` (m), ``score``.
+        files (partitions): columns ``sample_id``, ``label`` or ``prob`` (list
+        of probabilities of the ``classes`` in the file's metadata) and, where
+        known, ``status, esd`` (µm), ``depth`` (m), ``score``.
     out : str or os.PathLike
         Folder to write to.
     options : aqqua_dist.aggregation.Options, optional
         What is counted.
     samples : str or os.PathLike, optional
         Table of samples; that of the ingest unless given.
-    taxa : sequence of str
-        Taxa that labels are summed to in the concentrations; each label by
-        itself where there is none.
+    products : Products, optional
+        What is made of the sums.
     scheduler : str, optional
         As for `aqqua_dist.cluster.submitter`; here unless given.
 
@@ -69,9 +108,10 @@ def aggregate_objects(source, out, options=None, *, samples=None, taxa=(), sched
     -------
     Aggregated
         ``counts.parquet``: non-zero rows of sample, label and size class with
-        Garwood intervals (95 %) of n and biovolume (mm3, NaN where the size
-        of an object is unknown). ``concentrations.parquet``: every sample
-        with a volume and every taxon, zeros included.
+        Garwood intervals (95 %) of n, biovolume (mm3, NaN where the size
+        of an object is unknown) and carbon (mg). ``concentrations.parquet``:
+        every sample with a volume and every taxon, zeros included;
+        ``zone_concentrations.parquet`` the same per profile and zone.
 
     Raises
     ------
@@ -79,26 +119,72 @@ def aggregate_objects(source, out, options=None, *, samples=None, taxa=(), sched
         Nothing to read, an object without its sample, or a file that is
         damaged.
     """
-    options, out = options or aggregation.Options(), Path(out)
+    options, products, out = options or aggregation.Options(), products or Products(), Path(out)
     paths, folder = _paths(Path(source))
     table = _samples(Path(samples) if samples is not None else folder / "samples.parquet")
     out.mkdir(parents=True, exist_ok=True)
+    joined = out / ".objects.parquet"
+    if options.scoring.method not in ("labels", "validated") and join_predictions(folder, joined):
+        paths = [joined]
     groups = aggregation.groups_of(paths)
-    units, weights = _units(table, folder)
+    units = _units(table, folder)
     links = links_of(table, units)
-    axes = tallies.Axes(tuple(links.keys), aggregation.labels_of(groups), tallies.CLASSES + 1 if options.sizes else 1)
+    labels = aggregation.labels_of(groups)
+    scoring, validated = _scoring(options.scoring, paths, labels, products.validation)
+    options, lines = replace(options, scoring=scoring), _lines(folder)
+    axes = tallies.Axes((*links.keys, *scoring.extra_rows), labels, tallies.CLASSES + 1 if options.sizes else 1, scoring.columns)
+    relations = count_tables.relations_of([*labels, *scoring.classes], lines, products.carbon)
+    made = _Made(paths, folder, table, count_tables.known_of(axes, table, units, options, relations), options, validated, lines)
     state = out / ".sums.npz"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
         sums = aggregation.run_groups(groups, axes, links, options, state=state, submit=submit)
-    origin = _origin(paths, table, options)
-    rows = _write_counts(sums, axes, (table, units, weights), options, out / "counts.parquet", origin)
-    counts = _by_label(sums, axes, (table, units, weights), options)
-    report = {"objects": sum(group.rows for group in groups), "counted": int(sums.n.sum()), "samples": len(table), "labels": len(axes.labels),
-              "samples_without_volume": int((~(table["volume"] > 0)).sum()), "samples_without_objects": int(len(table) - counts["sample_id"].nunique())}
-    _write_concentrations(counts, table, taxa, folder, out, origin)
-    artefact.write_json(report, out / "report.json", origin)
+    rows = _write(sums, made, products, out, sum(group.rows for group in groups))
     state.unlink(missing_ok=True)
-    return Aggregated(out, report["objects"], report["counted"], rows)
+    joined.unlink(missing_ok=True)
+    return rows
+
+
+def _scoring(scoring, paths, labels, validation):
+    """Classes of the model: those of the probabilities, of the validation table, or all labels."""
+    if not scoring.columns and scoring.method in ("labels", "validated"):
+        return scoring, None
+    classes = model_tallies.classes_of(paths)
+    soft = classes is not None
+    if not soft and scoring.method in model_tallies.WITH_PROB:
+        raise UserError(f"{paths[0]}: there is no column 'prob', which method {scoring.method!r} needs; 'top1', 'thresholded' and 'acc' do with labels.")
+    validated = model_counts.read_validation(validation, classes) if validation is not None else None
+    if validated is None and scoring.method in ("acc", "pacc", "em"):
+        raise UserError(f"method {scoring.method!r} needs a labelled validation table of the model; give one.")
+    if not soft:
+        classes = validated.classes if validated is not None else labels
+    scoring = replace(scoring, classes=tuple(classes), soft=soft)
+    if scoring.method == "thresholded":
+        scoring.limits  # noqa: B018  (refuses thresholds of unknown classes before anything is counted)
+    if validated is not None:
+        validated.of(scoring.method)
+    return scoring, validated
+
+
+def _write(sums, made, products, out, objects):
+    known, scoring, table = made.known, made.options.scoring, made.samples
+    origin = _origin(made, products)
+    model = count_tables.model_rows(sums, known, made.validated) if scoring.columns else None
+    labels, plain = count_tables.by_label(sums, known.axes), known
+    if scoring.columns:
+        width = known.axes.width * known.axes.sizes
+        row, rest = np.divmod(labels.cells, width)
+        plain = count_tables.smaller(known)
+        labels = replace(labels, cells=row * plain.axes.width * plain.axes.sizes + rest)
+    rows = count_tables.write_counts(labels, plain, out / "counts.parquet", origin, model)
+    counts = count_tables.whole_counts(labels, plain, model)
+    counted = int(labels.n.sum()) + (int(round(model_counts.raw_counts(sums, known.axes, scoring)["n"].sum())) if model is not None else 0)
+    report = {
+        "objects": objects, "counted": counted, "samples": len(table), "labels": len(known.axes.labels), "method": scoring.method,
+        "samples_without_volume": int((~(table["volume"] > 0)).sum()), "samples_without_objects": int(len(table) - counts["sample_id"].nunique()),
+        "probabilities_scaled_to_1": model_counts.repaired_rows(sums, known.axes, scoring)}
+    _write_concentrations(counts, made, products, out, origin)
+    artefact.write_json(report, out / "report.json", origin)
+    return Aggregated(out, objects, counted, rows)
 
 
 def _paths(source):
@@ -131,87 +217,59 @@ def _units(table, folder):
     """Parts of samples whose objects have a weight of their own: (sample, acquisition) and its weight."""
     path = folder / "acquisitions.parquet"
     if not path.is_file():
-        return (), {}
+        return {}
     parts = pd.DataFrame(artefact.read_parquet(path))
     if "weight" not in parts or not (parts["weight"].fillna(1.0) != 1.0).any():
-        return (), {}
+        return {}
     odd = parts[parts["sample_id"].isin(parts.loc[parts["weight"].fillna(1.0) != 1.0, "sample_id"])]
     keys = list(zip(odd["sample_id"].astype(str), odd["acquisition_id"].fillna("").astype(str), strict=True))
-    return tuple(keys), dict(zip(keys, odd["weight"].fillna(1.0), strict=True))
+    return dict(zip(keys, odd["weight"].fillna(1.0), strict=True))
 
 
-def _origin(paths, table, options):
-    stats = {str(path): f"{path.stat().st_size} bytes" for path in paths}
+def _lines(folder):
+    """Hierarchy of each label, as an ingest keeps it."""
+    path = folder / "taxa.parquet"
+    if not path.is_file():
+        return {}
+    known = artefact.read_parquet(path)
+    return dict(zip(known["label" if "label" in known else "taxon"], known["hierarchy"].fillna(""), strict=True))
+
+
+def _origin(made, products):
+    stats = {str(path): f"{path.stat().st_size} bytes" for path in made.paths}
+    references = ["https://doi.org/10.1093/biomet/28.3-4.437", *(REFERENCES[name] for name in [made.options.scoring.method] if name in REFERENCES)]
     return Provenance(
-        study="aggregate", stage="aggregate", key="", recipe_text=repr(replace(options, memory=0)), recipe_sha256="", inputs=stats, seeds={},
-        software=software_versions(), references=["https://doi.org/10.1093/biomet/28.3-4.437"], created=created_now())
+        study="aggregate", stage="aggregate", key="", recipe_text=repr((replace(made.options, memory=0), products)), recipe_sha256="", inputs=stats, seeds={},
+        software=software_versions(), references=references, created=created_now())
 
 
-def _frame(sums, axes, known, options, part):
-    """Rows of a slice of the sums."""
-    table, units, weights = known
-    cells = sums.cells[part]
-    sample, rest = np.divmod(cells, len(axes.labels) * axes.sizes)
-    label, size = np.divmod(rest, axes.sizes)
-    edges = np.append(tallies.class_edges(), np.nan)
-    keys = np.array([*table["sample_id"].astype(str), *(sample_id for sample_id, _ in units)], dtype=object)
-    factor = np.array([*np.ones(len(table)), *(weights[key] for key in units)])
-    low, high = (edges[:-2], edges[1:-1]) if axes.sizes > 1 else ([np.nan], [np.nan])
-    low, high = np.append(low, np.nan), np.append(high, np.nan)
-    n = sums.n[part]
-    return pd.DataFrame({
-        "sample_id": keys[sample], "taxon": np.array(axes.labels, dtype=object)[label], "esd_low": low[size], "esd_high": high[size], "n": n,
-        "biovolume": np.where(sums.unknown[part] > 0, np.nan, sums.volume[part] * tallies.VOLUME_UNIT), "weight": factor[sample],
-        "method": _method(options)})
-
-
-def _method(options):
-    words = "+".join(options.statuses) or "all"
-    return f"{words}, score >= {options.min_score:g}" if options.min_score else words
-
-
-def _write_counts(sums, axes, known, options, path, origin):
-    intervals = {}
-    with artefact.parquet_parts(path, SCHEMA, units=UNITS, repeating=["sample_id", "taxon", "esd_low", "esd_high", "weight", "method", "n"]) as parts:
-        for start in range(0, len(sums.cells), ROWS):
-            frame = _frame(sums, axes, known, options, slice(start, start + ROWS))
-            values, place = np.unique(frame["n"].to_numpy(), return_inverse=True)
-            new = [int(value) for value in values if int(value) not in intervals]
-            if new:
-                low, high = counting.garwood(np.array(new))
-                intervals |= dict(zip(new, zip(low, high, strict=True), strict=True))
-            bounds = np.array([intervals[int(value)] for value in values])[place]
-            parts.write(pa.Table.from_pandas(frame.assign(n_low=bounds[:, 0], n_high=bounds[:, 1]), preserve_index=False))
-        parts.provenance = origin
-    return parts.rows
-
-
-def _by_label(sums, axes, known, options):
-    """Counts without their size classes, as `aqqua_dist.readers.ingested.COUNTS`."""
-    cell = sums.cells // axes.sizes
-    starts = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]]) if len(cell) else np.zeros(0, np.int64)
-    add = (lambda values: np.add.reduceat(values, starts)) if len(starts) else (lambda values: values)
-    flat = tallies.Tally(cell[starts], add(sums.n), add(sums.volume), add(sums.unknown))
-    table = _frame(flat, replace(axes, sizes=1), known, options, slice(None))
-    return table[list(COUNTS)]
-
-
-def _write_concentrations(counts, table, taxa, folder, out, origin):
+def _write_concentrations(counts, made, products, out, origin):
+    taxa, table = products.taxa, made.samples
     if taxa:
-        path = folder / "taxa.parquet"
-        lines = {}
-        if path.is_file():
-            known = artefact.read_parquet(path)
-            lines = dict(zip(known["label" if "label" in known else "taxon"], known["hierarchy"].fillna(""), strict=True))
-        counts = aggregate.taxon_counts(counts, lines, list(taxa))
+        counts = aggregate.taxon_counts(counts, made.lines, list(taxa))
+    for name in ("depth_top", "depth_bottom"):
+        table = table if name in table else table.assign(**{name: np.nan})
     whole = table[table["volume"] > 0]
-    counts = counts[counts["sample_id"].isin(whole["sample_id"])]
-    names = [name for name in ("depth_top", "depth_bottom") if name in whole]
-    for name in {"depth_top", "depth_bottom"} - set(names):
-        whole = whole.assign(**{name: np.nan})
-    found = profiles.concentrations(whole, counts, list(taxa) or None)
+    mine = counts[counts["sample_id"].isin(whole["sample_id"])]
+    artefact.write_parquet(_concentrations(whole, mine, taxa, made.options), out / "concentrations.parquet", origin, UNITS)
+    if not products.zones:
+        return
+    pooled, members, dropped = profiles.zone_samples(typed(table, SAMPLES), products.zones, coverage=products.coverage)
+    if pooled.empty:
+        raise UserError(f"none of {len(table)} samples covers {products.coverage:.0%} of a zone among {', '.join(name for name, _, _ in products.zones)}.")
+    found = _concentrations(pooled, profiles.pooled_counts(mine[mine["sample_id"].isin(members["sample_id"])], members), taxa, made.options)
+    place = pooled.set_index("sample_id")[["profile", "zone", "cruise", "time", "lat", "lon", "depth_top", "depth_bottom", "coverage"]]
+    artefact.write_parquet(found.join(place, on="sample_id"), out / "zone_concentrations.parquet", origin, UNITS)
+    artefact.write_parquet(dropped, out / "zones_dropped.parquet", origin)
+
+
+def _concentrations(samples, counts, taxa, options):
+    """Concentrations with the interval of their counts; a correction by probabilities or a confusion has its own, from draws."""
+    found = profiles.concentrations(samples, counts, list(taxa) or None)
+    if options.scoring.method in ("probabilistic", "acc", "pacc", "em"):
+        return found
     low, high = counting.concentration_interval(counts, found)
-    artefact.write_parquet(found.assign(concentration_low=low, concentration_high=high), out / "concentrations.parquet", origin, UNITS)
+    return found.assign(concentration_low=low, concentration_high=high)
 
 
 def parse_memory(text):

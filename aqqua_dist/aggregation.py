@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from aqqua_dist import tallies
+from aqqua_dist import model_tallies, quantify, tallies
 from aqqua_dist.errors import UserError
 from aqqua_dist.links import codes_of, sample_places
 from aqqua_dist.readers.ingested import STATUSES
@@ -50,12 +50,17 @@ class Options:
         Bytes that the sums may take.
     min_score : float
         Objects with a lower score go to the label ``unclassified``.
+    scoring : aqqua_dist.model_tallies.Scoring
+        How the objects of a model are counted; with any method but
+        ``labels`` the statuses tell who counts an object, and
+        `statuses` and `min_score` say nothing.
     """
 
     statuses: tuple = ("validated",)
     sizes: bool = True
     memory: int = MEMORY
     min_score: float = 0.0
+    scoring: model_tallies.Scoring = model_tallies.Scoring()
 
     def __post_init__(self):
         unknown = sorted(set(self.statuses) - set(STATUSES))
@@ -120,9 +125,10 @@ def _metadata(path):
         meta, names = pq.read_metadata(path), set(pq.read_schema(path).names)
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{path}: the objects cannot be read ({str(error).splitlines()[0]}).") from None
-    missing = [name for name in ("sample_id", "label") if name not in names]
+    missing = [] if "sample_id" in names else ["sample_id"]
+    missing += [] if names & {"label", "prob"} else ["label"]
     if missing:
-        raise UserError(f"{path}: column {missing[0]!r} is missing, objects need 'sample_id' and 'label'; the file has {sorted(names)[:20]}.")
+        raise UserError(f"{path}: column {missing[0]!r} is missing, objects need 'sample_id' and 'label' or 'prob'; the file has {sorted(names)[:20]}.")
     return meta
 
 
@@ -140,9 +146,14 @@ def labels_of(groups):
         Sorted; objects without a label go to ``unclassified``, which is
         always the last.
     """
-    found = set()
+    found, without = set(), set()
+    for path in {path for group in groups for path, _ in group.parts}:
+        if "label" not in pq.read_schema(path).names:
+            without.add(path)
     for group in groups:
         for path, number in group.parts:
+            if path in without:
+                continue
             column = _read(path, number, ["label"])["label"]
             found.update(value for value in pc.unique(column).to_pylist() if value is not None)
     return (*sorted(found - {"unclassified"}), "unclassified")
@@ -184,37 +195,74 @@ def tally_group(group, axes, links, options, into=None):
         depth of an object, an impossible size, or a damaged file.
     """
     held = tallies.Accumulator(axes.cells, options.memory) if into is None else into
-    labels = pd.Index(axes.labels)
-    names = set(pq.read_schema(group.parts[0][0]).names)
-    asked = [*COLUMNS, *(["score"] if options.min_score else []), *(["acquisition_id"] if links.units else [])]
-    wanted = [name for name in asked if name in names]
-    if options.statuses and "status" not in names:
-        raise UserError(f"{group.parts[0][0]}: there is no column 'status' to choose {options.statuses} by; ask for all statuses.")
+    by_label = options.scoring.method == "labels"
+    wanted = _wanted(group, links, options)
     for path, number in group.parts:
         place = f"{path}, row group {number}"
         table = _read(path, number, wanted)
-        if options.statuses:
+        if by_label and options.statuses:
             table = table.filter(pc.is_in(table["status"].cast(pa.string()), pa.array(options.statuses)))
         if not table.num_rows:
             continue
-        cells = sample_places(table, links, place) * len(axes.labels)
-        cells += _labels(table, labels, options, place)
+        sample = sample_places(table, links, place)
         esd = table["esd"].to_numpy() if "esd" in wanted else np.full(table.num_rows, np.nan)
         volume, unknown = tallies.whole_volume(np.pi / 6e9 * esd**3, place)
-        if axes.sizes > 1:
-            cells *= axes.sizes
-            cells += tallies.size_class(esd)
-        held.add(cells, volume, unknown)
+        if by_label:
+            cells = sample * axes.width
+            cells += _labels(table, axes, options, place)
+            if axes.sizes > 1:
+                cells *= axes.sizes
+                cells += tallies.size_class(esd)
+            held.add(cells, volume, unknown)
+        else:
+            size = tallies.size_class(esd) if axes.sizes > 1 else np.zeros(table.num_rows, np.int16)
+            _add_scored(held, table, (sample, size, volume, unknown), axes, options, place)
     return held.result() if into is None else None
 
 
-def _labels(table, labels, options, place):
+def _wanted(group, links, options):
+    """Columns that are read."""
+    names, by_label = set(pq.read_schema(group.parts[0][0]).names), options.scoring.method == "labels"
+    asked = [*COLUMNS, *(["score"] if options.min_score or not by_label else []), *(["acquisition_id"] if links.units else [])]
+    asked += ["prob"] if options.scoring.soft and options.scoring.columns else []
+    if by_label and options.statuses and "status" not in names:
+        raise UserError(f"{group.parts[0][0]}: there is no column 'status' to choose {options.statuses} by; ask for all statuses.")
+    return [name for name in asked if name in names]
+
+
+def _add_scored(held, table, places, axes, options, place):
+    """Objects of humans by their label, those of the model by what it says, and those of nobody as unclassified."""
+    sample, size, volume, unknown = places
+    who = np.ones(table.num_rows, dtype=np.int64)
+    if "status" in table.column_names:
+        status = table["status"].combine_chunks().cast(pa.string()).fill_null("unclassified").dictionary_encode()
+        try:
+            who = quantify.who_counts(status.dictionary.to_pylist(), options.scoring.dubious)[status.indices.to_numpy()]
+        except UserError as error:
+            raise UserError(f"{place}: {error}") from None
+    mine = who == 1 if options.scoring.columns else np.zeros(len(who), dtype=bool)
+    human = who == 0
+    label = np.full(len(who), len(axes.labels) - 1, np.int64)
+    if human.any():
+        label[human] = _labels(table.filter(pa.array(human)), axes, options, place)
+    others = ~mine
+    held.add(((sample * axes.width + label) * axes.sizes + size)[others], volume[others], unknown[others])
+    if mine.any():
+        rows = table.filter(pa.array(mine))
+        for tally in model_tallies.tally_model(rows, [part[mine] for part in places], axes, options.scoring, place):
+            held.add_tally(tally)
+
+
+def _labels(table, axes, options, place):
+    if "label" not in table.column_names:
+        raise UserError(f"{place}: there is no column 'label' to count by; count what the model says, as with method 'top1'.")
+    labels = pd.Index(axes.labels)
     codes, column = codes_of(table["label"], labels)
     if (codes == -1).any():
         strange = column[int(np.flatnonzero(codes == -1)[0])].as_py()
         raise UserError(f"{place}: label {strange!r} is not among the {len(labels)} labels; {int((codes == -1).sum())} such objects.")
     codes[codes == -2] = len(labels) - 1
-    if options.min_score:
+    if options.min_score and options.scoring.method == "labels":
         if "score" not in table.column_names:
             raise UserError(f"{place}: there is no column 'score' to compare with {options.min_score:g}.")
         score = table["score"].to_numpy()
@@ -241,7 +289,7 @@ def key_of(groups, axes, options):
     """
     paths = sorted({path for group in groups for path, _ in group.parts})
     stats = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
-    digest = hashlib.sha256(repr((stats, groups, axes.labels, axes.sizes, options.statuses, options.min_score)).encode())
+    digest = hashlib.sha256(repr((stats, groups, axes.labels, axes.sizes, options.statuses, options.min_score, options.scoring)).encode())
     digest.update("\n".join(map(str, axes.samples)).encode())
     return digest.hexdigest()[:16]
 

@@ -136,16 +136,28 @@ def ingest(sources, out, mapping, effort, **pooling):
 @click.option("--samples", help="Table of samples with their volume; that of the ingest unless given.")
 @click.option("--status", "statuses", multiple=True, default=["validated"], show_default=True, help="Status of the objects that count; 'all' for every one.")
 @click.option("--min-score", default=0.0, show_default=True, help="Objects with a lower score go to 'unclassified'.")
+@click.option("--method", default="labels", show_default=True, help="How objects that no human has labelled are counted: labels, validated, top1, "
+              "thresholded, probabilistic, acc, pacc or em.")
+@click.option("--threshold", default=0.0, show_default=True, help="Least probability of the best class, for thresholded.")
+@click.option("--dubious", default="predicted", show_default=True, help="What becomes of dubious objects: predicted, validated or unclassified.")
+@click.option("--validation", help="Labelled validation table of the model (CSV or Parquet), for acc, pacc and em.")
 @click.option("--taxon", "taxa", multiple=True, help="Sum labels to this taxon in the concentrations; may be given several times.")
+@click.option("--carbon", multiple=True, help="TAXON=CONVERSION for the carbon of a taxon; may be given several times.")
+@click.option("--zone", "zones", multiple=True, help="Pool casts over a zone in m, as 0-200; may be given several times.")
+@click.option("--coverage", default=0.8, show_default=True, help="Share of a zone that a cast must cover.")
 @click.option("--sizes/--no-sizes", default=True, show_default=True, help="Keep fine size classes in the counts.")
 @click.option("--memory", default="2GiB", show_default=True, help="What the sums may take.")
 @click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
-def aggregate(source, out, memory, **given):
+def aggregate(source, out, samples, scheduler, **given):
     """Count objects (an ingested folder, or Parquet partitions) per sample, taxon and size class."""
     module, options = import_module("aqqua_dist.aggregating"), import_module("aqqua_dist.aggregation").Options
+    tables, zone = import_module("aqqua_dist.count_tables"), import_module("aqqua_dist.zonal").parse_zone
+    scoring = import_module("aqqua_dist.model_tallies").Scoring(given["method"], (), given["threshold"], given["dubious"])
     statuses = () if "all" in given["statuses"] else tuple(given["statuses"])
-    chosen = options(statuses, given["sizes"], module.parse_memory(memory), given["min_score"])
-    found = module.aggregate_objects(source, out, chosen, **{name: given[name] for name in ("samples", "taxa", "scheduler")})
+    chosen = options(statuses, given["sizes"], module.parse_memory(given["memory"]), given["min_score"], scoring)
+    products = module.Products(
+        given["taxa"], tuple(map(zone, given["zones"])), given["coverage"], dict(map(tables.parse_relation, given["carbon"])), given["validation"])
+    found = module.aggregate_objects(source, out, chosen, samples=samples, products=products, scheduler=scheduler)
     click.echo(f"{found.counted} of {found.objects} objects counted in {found.rows} rows; see {out}/counts.parquet and concentrations.parquet")
 
 

@@ -108,8 +108,8 @@ def pooled_counts(counts, members):
     Parameters
     ----------
     counts : pandas.DataFrame
-        ``sample_id`` with ``n`` and, where known, ``biovolume`` (mm3), and
-        keys such as ``taxon, method, weight`` or ``esd_low, esd_high``.
+        ``sample_id`` with ``n`` and, where known, ``biovolume`` (mm3) and
+        ``carbon`` (mg), and keys such as ``taxon, method, weight`` or ``esd_low, esd_high``.
     members : pandas.DataFrame
         From `zone_samples`.
 
@@ -119,12 +119,16 @@ def pooled_counts(counts, members):
         Same columns, ``sample_id`` that of the pooled sample; counts of
         samples outside the zones are left out.
     """
-    numbers = [name for name in ("n", "biovolume") if name in counts]
+    numbers = [name for name in ("n", "biovolume", "carbon") if name in counts]
     keys = ["sample_id", *(name for name in counts if name not in ("sample_id", *numbers))]
     joined = counts.merge(members, on="sample_id").drop(columns="sample_id").rename(columns={"pooled_id": "sample_id"})
     if joined.empty:
         return counts.iloc[:0].copy()
-    return joined.groupby(keys, sort=False, dropna=False)[numbers].sum(min_count=1).reset_index()[list(counts.columns)]
+    grouped = joined.assign(**{f"_{name}": joined[name].isna() for name in numbers}).groupby(keys, sort=False, dropna=False)
+    found = grouped.agg({name: "sum" for name in numbers} | {f"_{name}": "any" for name in numbers}).reset_index()
+    for name in numbers:
+        found[name] = found[name].mask(found[f"_{name}"])  # a sum of which a part is unknown is unknown
+    return found[list(counts.columns)]
 
 
 def concentrations(samples, counts, taxa=None):
@@ -135,8 +139,8 @@ def concentrations(samples, counts, taxa=None):
     samples : pandas.DataFrame
         ``sample_id, volume`` (m3), ``depth_top, depth_bottom`` (m).
     counts : pandas.DataFrame
-        ``sample_id, taxon, n`` and, where known, ``biovolume`` (mm3) and
-        ``weight``.
+        ``sample_id, taxon, n`` and, where known, ``biovolume`` (mm3),
+        ``carbon`` (mg) and ``weight``.
     taxa : list of str, optional
         Taxa that were searched for in these samples; those of `counts`
         unless given.
@@ -146,8 +150,9 @@ def concentrations(samples, counts, taxa=None):
     pandas.DataFrame
         ``sample_id, taxon, n`` (objects seen), ``volume`` (m3),
         ``number_concentration`` (m-3), ``biovolume_concentration``
-        (mm3 m-3, NaN where biovolumes are unknown) and ``number_integral``
-        (m-2, over the depth range of the sample).
+        (mm3 m-3, NaN where biovolumes are unknown), ``carbon_biomass`` (mg
+        m-3, where the counts have carbon) and ``number_integral`` (m-2, over
+        the depth range of the sample).
 
     Raises
     ------
@@ -160,9 +165,13 @@ def concentrations(samples, counts, taxa=None):
     if strange.any():
         raise UserError(f"sample {counts.loc[strange, 'sample_id'].iloc[0]!r} has counts and no volume above 0 m3; {int(strange.sum())} such counts.")
     weight = counts["weight"].fillna(1.0) if "weight" in counts else 1.0
-    known = counts["biovolume"] if "biovolume" in counts else np.nan
-    table = counts.assign(_n=counts["n"] * weight, _volume=known * weight)
-    sums = table.groupby(["sample_id", "taxon"])[["n", "_n", "_volume"]].sum(min_count=1)
+    masses = [name for name in ("biovolume", "carbon") if name in counts]
+    table = counts.assign(_n=counts["n"] * weight, **{f"_{name}": counts[name] * weight for name in masses})
+    table = table.assign(**{f"_no_{name}": counts[name].isna() for name in masses})
+    sums = table.groupby(["sample_id", "taxon"]).agg(
+        {"n": "sum", "_n": "sum"} | {f"_{name}": "sum" for name in masses} | {f"_no_{name}": "any" for name in masses})
+    for name in masses:
+        sums[f"_{name}"] = sums[f"_{name}"].mask(sums.pop(f"_no_{name}"))
     index = pd.MultiIndex.from_product([volume.index[volume > 0], taxa], names=["sample_id", "taxon"])
     whole = sums.reindex(index)
     absent = ~index.isin(sums.index)
@@ -171,9 +180,11 @@ def concentrations(samples, counts, taxa=None):
     own = samples.set_index("sample_id").loc[whole["sample_id"]]
     whole["volume"] = own["volume"].to_numpy()
     whole["number_concentration"] = whole["_n"] / whole["volume"]
-    whole["biovolume_concentration"] = whole["_volume"] / whole["volume"]
+    whole["biovolume_concentration"] = whole["_biovolume"] / whole["volume"] if "biovolume" in counts else np.nan
+    if "carbon" in counts:
+        whole["carbon_biomass"] = whole["_carbon"] / whole["volume"]
     whole["number_integral"] = whole["number_concentration"] * (own["depth_bottom"] - own["depth_top"]).to_numpy()
-    return whole.drop(columns=["_n", "_volume"])
+    return whole.drop(columns=["_n", *(f"_{name}" for name in masses)])
 
 
 def spectra(samples, particles):

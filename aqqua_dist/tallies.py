@@ -36,16 +36,26 @@ class Axes:
     sizes : int
         Number of size classes: 1, or `CLASSES` and one more for objects of
         unknown size.
+    columns : tuple
+        What the objects of a model are summed by, after the labels that
+        humans gave (`aqqua_dist.model_tallies`); empty where labels alone
+        count.
     """
 
     samples: tuple
     labels: tuple
     sizes: int = CLASSES + 1
+    columns: tuple = ()
+
+    @property
+    def width(self):
+        """Number of labels and columns (int)."""
+        return len(self.labels) + len(self.columns)
 
     @property
     def cells(self):
         """Number of cells (int)."""
-        return len(self.samples) * len(self.labels) * self.sizes
+        return len(self.samples) * self.width * self.sizes
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class Tally:
     Attributes
     ----------
     cells : numpy.ndarray
-        int64, ascending: (sample · labels + label) · sizes + size.
+        int64, ascending: (sample · width + label) · sizes + size.
     n : numpy.ndarray
         int64, objects, or probability in units of `SHARE_UNIT`.
     volume : numpy.ndarray
