@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aqqua_dist import aggregate, aggregation, artefact, cluster, count_tables, counting, model_counts, model_tallies, profiles, tallies
+from aqqua_dist import (
+    aggregate, aggregation, artefact, cluster, count_tables, counting, drawn_tables, member_counts, model_counts, model_tallies, profiles, tallies,
+)
 from aqqua_dist.errors import UserError
 from aqqua_dist.links import links_of
 from aqqua_dist.predicted_objects import join_predictions
@@ -18,6 +20,8 @@ from aqqua_dist.readers.ingested import SAMPLES, typed
 UNITS = count_tables.UNITS | {
     "volume": "m3", "number_concentration": "m-3", "biovolume_concentration": "mm3 m-3", "carbon_biomass": "mg m-3", "concentration_low": "m-3",
     "concentration_high": "m-3", "number_integral": "m-2", "depth_top": "m", "depth_bottom": "m"}
+DRAWN = ("probabilistic", "acc", "pacc", "em")
+"""Methods whose intervals come from draws."""
 REFERENCES = {
     "acc": "https://doi.org/10.1007/s10618-008-0097-y", "pacc": "https://doi.org/10.1109/ICDM.2010.75", "em": "https://doi.org/10.1162/089976602753284446"}
 
@@ -40,6 +44,11 @@ class Products:
     validation : str or None
         Labelled validation table of the model
         (`aqqua_dist.model_counts.read_validation`).
+    members : int
+        Members whose concentrations are drawn and written; the intervals of
+        ``probabilistic, acc, pacc`` and ``em`` are theirs.
+    seed : int
+        Of the draws.
     """
 
     taxa: tuple = ()
@@ -47,6 +56,8 @@ class Products:
     coverage: float = profiles.COVERAGE
     carbon: dict | None = None
     validation: str | None = None
+    members: int = 0
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -182,7 +193,11 @@ def _write(sums, made, products, out, objects):
         "objects": objects, "counted": counted, "samples": len(table), "labels": len(known.axes.labels), "method": scoring.method,
         "samples_without_volume": int((~(table["volume"] > 0)).sum()), "samples_without_objects": int(len(table) - counts["sample_id"].nunique()),
         "probabilities_scaled_to_1": model_counts.repaired_rows(sums, known.axes, scoring)}
-    _write_concentrations(counts, made, products, out, origin)
+    bounds = _members(sums, counts, made, products, out, origin) if products.members else None
+    _write_concentrations(counts, made, products, (out, bounds), origin)
+    (artefact.write_geoparquet if {"lat", "lon"} <= set(table) else artefact.write_parquet)(table, out / "samples.parquet", origin)
+    if made.lines:
+        artefact.write_parquet(pd.DataFrame(made.lines.items(), columns=["label", "hierarchy"]), out / "taxa.parquet", origin)
     artefact.write_json(report, out / "report.json", origin)
     return Aggregated(out, objects, counted, rows)
 
@@ -243,15 +258,34 @@ def _origin(made, products):
         software=software_versions(), references=references, created=created_now())
 
 
-def _write_concentrations(counts, made, products, out, origin):
-    taxa, table = products.taxa, made.samples
+def _members(sums, counts, made, products, out, origin):
+    """Draw and write the members; gives the intervals back that come from draws."""
+    scoring, table = made.options.scoring, made.samples
+    raw = count_tables.raw_rows(sums, made.known) if scoring.method in ("acc", "pacc") else None
+    every = counts if raw is None else pd.concat([counts, raw], ignore_index=True)
+    labels = count_tables.relations_of(sorted(set(every["taxon"])), made.lines, products.carbon)
+    plan = member_counts.Sources(n_members=products.members, seed=products.seed, conversion=labels)
+    parts = drawn_tables.parts_of(counts, raw, scoring.method, made.validated)
+    goal = drawn_tables.goal_of(every, made.lines, products.taxa)
+    whole = table[table["volume"] > 0]
+    parts = [(part[part["sample_id"].isin(whole["sample_id"])], confusion) for part, confusion in parts]
+    drawn_tables.write_members(parts, whole, goal, plan, (out / "members.parquet", origin))
+    return drawn_tables.intervals(parts, whole, goal, plan) if scoring.method in DRAWN else None
+
+
+def _write_concentrations(counts, made, products, place, origin):
+    (out, bounds), taxa, table = place, products.taxa, made.samples
     if taxa:
         counts = aggregate.taxon_counts(counts, made.lines, list(taxa))
     for name in ("depth_top", "depth_bottom"):
         table = table if name in table else table.assign(**{name: np.nan})
     whole = table[table["volume"] > 0]
     mine = counts[counts["sample_id"].isin(whole["sample_id"])]
-    artefact.write_parquet(_concentrations(whole, mine, taxa, made.options), out / "concentrations.parquet", origin, UNITS)
+    found = _concentrations(whole, mine, taxa, made.options)
+    if bounds is not None and "concentration_low" not in found:
+        found = found.merge(bounds, on=["sample_id", "taxon"], how="left")
+        found["concentration_low"] = found["concentration_low"].mask(found["n"] == 0, 0.0)
+    artefact.write_parquet(found, out / "concentrations.parquet", origin, UNITS)
     if not products.zones:
         return
     pooled, members, dropped = profiles.zone_samples(typed(table, SAMPLES), products.zones, coverage=products.coverage)
@@ -264,9 +298,9 @@ def _write_concentrations(counts, made, products, out, origin):
 
 
 def _concentrations(samples, counts, taxa, options):
-    """Concentrations with the interval of their counts; a correction by probabilities or a confusion has its own, from draws."""
+    """Concentrations with the interval of their counts; a correction by probabilities or a confusion has that of its members."""
     found = profiles.concentrations(samples, counts, list(taxa) or None)
-    if options.scoring.method in ("probabilistic", "acc", "pacc", "em"):
+    if options.scoring.method in DRAWN:
         return found
     low, high = counting.concentration_interval(counts, found)
     return found.assign(concentration_low=low, concentration_high=high)

@@ -15,8 +15,11 @@ STOCKS = {
     "carbon_biomass": (1e-18, "Pg C"),
     "number_concentration": (1.0, "1"),
     "biovolume_concentration": (1e-18, "km3"),
+    "embedding_component": (1.0, "m3"),
 }
-"""Factor and unit that turn quantity times m3 into a stock."""
+"""Factor and unit that turn quantity times m3 into a stock; of a component, the total over the volume is its mean."""
+SIGNED = ("embedding_component",)
+"""Quantities that may be negative."""
 
 
 def stock_unit(quantity):
@@ -115,8 +118,9 @@ def summarise(totals, *, widening=1.0):
 
     Where a full fit exists it is the estimate and the interval is log-normal
     around it with the members' standard deviation of the logarithm, because
-    percentiles of few resampled members are too narrow; otherwise the
-    estimate is the mean of the members and the interval their percentiles.
+    percentiles of few resampled members are too narrow (normal for `SIGNED`
+    quantities); otherwise the estimate is the mean of the
+    members and the interval their percentiles.
 
     Parameters
     ----------
@@ -139,13 +143,14 @@ def summarise(totals, *, widening=1.0):
     for key, group in totals.groupby(keys, sort=False):
         members = group.loc[group["member"] >= 0, "total"].to_numpy()
         full = group.loc[group["member"] == -1, "total"].to_numpy()
-        row = dict(zip(keys, key, strict=True)) | summarise_members(members, full[0] if full.size else None, widening=widening)
+        row = dict(zip(keys, key, strict=True)) | summarise_members(
+            members, full[0] if full.size else None, widening=widening, signed=key[0] in SIGNED)
         row |= {name: group[name].iloc[0] for name in ("sum_cell_sd", "area", "volume", "units")}
         rows.append(row | {"members": len(members)})
     return pd.DataFrame(rows)
 
 
-def summarise_members(members, full=None, *, widening=1.0):
+def summarise_members(members, full=None, *, widening=1.0, signed=False):
     """Summary of one total.
 
     Parameters
@@ -156,6 +161,8 @@ def summarise_members(members, full=None, *, widening=1.0):
         Total of the full fit.
     widening : float
         Factor on the standard deviation of the log-normal interval.
+    signed : bool
+        Whether the quantity may be negative: then the interval is normal.
 
     Returns
     -------
@@ -171,8 +178,11 @@ def summarise_members(members, full=None, *, widening=1.0):
     }
     if full is not None:
         found["estimate"] = float(full)
-        if full > 0 and (members > 0).all() and len(members) > 1:
+        if not signed and full > 0 and (members > 0).all() and len(members) > 1:
             width = 1.959964 * widening * np.log(members).std(ddof=1)
             kind = "lognormal" if widening == 1 else f"lognormal, sd x {widening:g}"
             found |= {"low": float(full * np.exp(-width)), "high": float(full * np.exp(width)), "interval": kind}
+        elif signed and len(members) > 1:
+            width = 1.959964 * widening * found["sd"]
+            found |= {"low": float(full - width), "high": float(full + width), "interval": "normal" if widening == 1 else f"normal, sd x {widening:g}"}
     return found

@@ -145,6 +145,9 @@ def ingest(sources, out, mapping, effort, **pooling):
 @click.option("--carbon", multiple=True, help="TAXON=CONVERSION for the carbon of a taxon; may be given several times.")
 @click.option("--zone", "zones", multiple=True, help="Pool casts over a zone in m, as 0-200; may be given several times.")
 @click.option("--coverage", default=0.8, show_default=True, help="Share of a zone that a cast must cover.")
+@click.option("--members", default=0, show_default=True, help="Draw and write this many members of every concentration; the intervals of probabilistic, "
+              "acc, pacc and em come from them.")
+@click.option("--seed", default=0, show_default=True, help="Of the members.")
 @click.option("--sizes/--no-sizes", default=True, show_default=True, help="Keep fine size classes in the counts.")
 @click.option("--memory", default="2GiB", show_default=True, help="What the sums may take.")
 @click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
@@ -156,7 +159,8 @@ def aggregate(source, out, samples, scheduler, **given):
     statuses = () if "all" in given["statuses"] else tuple(given["statuses"])
     chosen = options(statuses, given["sizes"], module.parse_memory(given["memory"]), given["min_score"], scoring)
     products = module.Products(
-        given["taxa"], tuple(map(zone, given["zones"])), given["coverage"], dict(map(tables.parse_relation, given["carbon"])), given["validation"])
+        given["taxa"], tuple(map(zone, given["zones"])), given["coverage"], dict(map(tables.parse_relation, given["carbon"])), given["validation"],
+        given["members"], given["seed"])
     found = module.aggregate_objects(source, out, chosen, samples=samples, products=products, scheduler=scheduler)
     click.echo(f"{found.counted} of {found.objects} objects counted in {found.rows} rows; see {out}/counts.parquet and concentrations.parquet")
 

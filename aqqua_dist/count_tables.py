@@ -169,6 +169,24 @@ def model_rows(sums, known, validated=None, prior=None):
     return table.assign(method=scoring.method)
 
 
+def raw_rows(sums, known):
+    """Counts of the model by predicted class, before any correction.
+
+    Parameters
+    ----------
+    sums, known
+        As for `model_rows`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of `SCHEMA` without the interval.
+    """
+    raw = model_counts.raw_counts(sums, known.axes, known.options.scoring)
+    taxon = np.array(known.options.scoring.classes, dtype=object)[raw["column"].to_numpy()]
+    return _complete(raw.drop(columns="column").assign(taxon=taxon), known).assign(method=known.options.scoring.method)
+
+
 def _complete(table, known):
     edges = tallies.class_edges()
     low, high = (edges[:-1], edges[1:]) if known.axes.sizes > 1 else ([], [])

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from aqqua_dist.boosting import (
     BoostedTrees,
+    check_labels,
     fit_booster,
     gain_shares,
     predictor_array,
@@ -283,6 +284,9 @@ class MemberPlan:
     scale : float
         Labels are ``scale`` times the physical quantity; predictions are
         divided by it.
+    labels : numpy.ndarray, optional
+        Labels of each member, shape (n_members, n_rows), where members draw
+        them; the centre is fitted to the undrawn ones.
     """
 
     members: list
@@ -290,6 +294,7 @@ class MemberPlan:
     seed: int = 0
     centre: bool = False
     scale: float = 1.0
+    labels: np.ndarray | None = None
 
 
 def fit_members(X, y, plan, *, weights=None, jobs=1, progress=True):
@@ -328,22 +333,34 @@ def fit_members(X, y, plan, *, weights=None, jobs=1, progress=True):
     settings = tree_settings(plan.settings)
     rows, labels, weights = training_arrays(X, y, weights, settings.objective)
     tasks = [_member_rows(k, member, len(labels)) for k, member in enumerate(plan.members)]
+    own = _own_labels(plan, labels, settings.objective)
     seeds = member_seeds(plan.seed, len(tasks))
     if plan.centre:
         tasks.append((np.arange(len(labels)), None))
         seeds += member_seeds([plan.seed, 1], 1)
 
-    def fit_one(task, seed):
+    def fit_one(task, seed, mine):
         chosen, copies = task
         total = copies if weights is None else weights[chosen] * (1.0 if copies is None else copies)
-        return fit_booster(settings, rows[chosen], labels[chosen], weights=total, seed=seed)
+        return fit_booster(settings, rows[chosen], mine[chosen], weights=total, seed=seed)
 
     with ThreadPoolExecutor(jobs) as pool:
-        fits = pool.map(fit_one, tasks, seeds)
+        fits = pool.map(fit_one, tasks, seeds, [*own, *([labels] if plan.centre else [])])
         boosters = list(tqdm(fits, total=len(tasks), desc="members", unit="fit", disable=None if progress else True))
     centre = boosters.pop() if plan.centre else None
     names = X.columns if isinstance(X, pd.DataFrame) else [f"x{k}" for k in range(rows.shape[1])]
     return MemberEnsemble(boosters, names, centre=centre, scale=plan.scale, settings=dict(plan.settings, seed=plan.seed))
+
+
+def _own_labels(plan, labels, objective):
+    """Labels of each member: its own draw, or those of all."""
+    if plan.labels is None:
+        return [labels] * len(plan.members)
+    own = np.asarray(plan.labels, dtype=np.float64)
+    if own.shape != (len(plan.members), len(labels)):
+        raise UserError(f"members: drawn labels of shape {own.shape}; needed is {(len(plan.members), len(labels))}, one row per member.")
+    check_labels(own.ravel(), objective)
+    return list(own)
 
 
 def _member_rows(member, rows, n_rows):

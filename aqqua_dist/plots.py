@@ -11,10 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from aqqua_dist.errors import UserError
+from aqqua_dist.plot_numbers import agreement, decades, straight, two_digits
 from aqqua_dist.units import convert
 from aqqua_dist.vocabulary import quantities
 from aqqua_dist.worldmap import (
-    BLACK, BLUE, LETTERS, NORMAL, ORANGE, SMALL, axis_text, degree_text, new_figure, number_text, panel_title, plain_axes,
+    BLACK, BLUE, LETTERS, NORMAL, ORANGE, SMALL, axis_text, degree_text, new_figure, panel_title, plain_axes,
 )
 
 SCHEMES = {"random": "random folds", "spatial_block": "spatial blocks", "test": "test rows"}
@@ -53,8 +54,8 @@ def interval_text(budget):
     kinds, members = set(budget["interval"]), "–".join(str(n) for n in sorted({budget["members"].min(), budget["members"].max()}))
     if kinds == {"percentiles"}:
         return "2.5–97.5 % of the members", f"Interval: 2.5 and 97.5 percentiles of {members} members."
-    widened = sorted(kind.rpartition(" ")[2] for kind in kinds if "sd x" in kind)
-    text = f"95 % interval: log-normal about the estimate, with the spread of {members} members"
+    widened = sorted({kind.rpartition(" ")[2] for kind in kinds if "sd x" in kind})
+    text = f"95 % interval: {'normal' if all(k.startswith('normal') for k in kinds) else 'log-normal'} about the estimate, with the spread of {members} members"
     text += f", standard deviation × {', '.join(widened)}" if widened else ""
     return "95 % interval", text + ("; percentiles where a member is zero." if "percentiles" in kinds else ".")
 
@@ -123,33 +124,36 @@ def observed_predicted(table, *, label, title="", caption=""):
     Returns
     -------
     matplotlib.figure.Figure
-        Axes are logarithmic above, and linear below, the lowest decade.
+        Axes are logarithmic above, and linear below, the lowest decade;
+        linear where a value is negative.
 
     Raises
     ------
     UserError
-        No row, or no value above zero.
+        No row, or nothing but zeros.
     """
     _need(table, ("scheme", "observed", "predicted"), "observed and predicted")
     schemes = [s for s in SCHEMES if s in set(table["scheme"])] + sorted(set(table["scheme"]) - set(SCHEMES))
     both = table[["observed", "predicted"]].to_numpy(dtype=float).ravel()
-    if not (both > 0).any():
-        raise UserError(f"observed and predicted: all {both.size} values are zero, at least 1 must be positive.")
-    ticks = _decades(both, table["observed"].to_numpy(dtype=float))
+    if not (both != 0).any():
+        raise UserError(f"observed and predicted: all {both.size} values are zero, at least 1 must not be.")
+    signed = both.min() < 0
+    ticks = [*straight(both)] if signed else decades(both, table["observed"].to_numpy(dtype=float))
     figure = new_figure(86 if len(schemes) > 2 else 116, title, caption)
     panels = figure.subplots(1, max(len(schemes), 2), squeeze=False, sharex=True, sharey=True)[0]
     for axes in panels[len(schemes):]:
         axes.set_visible(False)
     for letter, axes, scheme in zip(LETTERS, panels, schemes, strict=False):
         rows = table[table["scheme"] == scheme]
-        axes.plot([0, ticks[-1]], [0, ticks[-1]], color=BLACK, linewidth=0.8, linestyle=DASHED, zorder=1)
+        axes.plot([ticks[0], ticks[-1]], [ticks[0], ticks[-1]], color=BLACK, linewidth=0.8, linestyle=DASHED, zorder=1)
         axes.scatter(rows["observed"], rows["predicted"], s=7, color=BLUE, alpha=0.35, linewidths=0, zorder=2)
         for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
-            scale("symlog", linthresh=ticks[1], linscale=0.6)
+            scale(**{"value": "linear"} if signed else {"value": "symlog", "linthresh": ticks[1], "linscale": 0.6})
             axis.set_major_locator(ticker.FixedLocator(ticks))
             axis.set_minor_locator(ticker.NullLocator())
-        axes.set(xlim=(-0.15 * ticks[1], ticks[-1]), ylim=(-0.15 * ticks[1], ticks[-1]), aspect="equal")
-        numbers = _agreement(rows["observed"].to_numpy(float), rows["predicted"].to_numpy(float))
+        first = ticks[0] if signed else -0.15 * ticks[1]
+        axes.set(xlim=(first, ticks[-1]), ylim=(first, ticks[-1]), aspect="equal")
+        numbers = agreement(rows["observed"].to_numpy(float), rows["predicted"].to_numpy(float))
         axes.set_title(f"{letter}   {SCHEMES.get(scheme, name_text(scheme))}", loc="left", fontsize=NORMAL, pad=22)
         axes.annotate(numbers, (0, 1), xytext=(0, 3), xycoords="axes fraction", textcoords="offset points", fontsize=SMALL, va="bottom")
         plain_axes(axes, f"observed {label}", f"predicted {label}" if axes is panels[0] else "")
@@ -194,7 +198,8 @@ def response_curves(table, *, label, rug=None, title="", caption=""):
         text = axis_text(known[name].long_name, known[name].units) if name in known else name_text(name)
         panel_title(axes, LETTERS[place])
         plain_axes(axes, text if len(text) < 28 else text.replace(" (", "\n("), "")
-    panels[0].set_ylim(0, 1.05 * table[["mean", "q975"]].to_numpy().max() or 1)
+    if table["q025"].min() >= 0:
+        panels[0].set_ylim(0, 1.05 * table[["mean", "q975"]].to_numpy().max() or 1)
     figure.supylabel(label, fontsize=NORMAL)
     return figure
 
@@ -237,7 +242,8 @@ def latitude_curve(budget, *, label, axes=None):
     plain_axes(axes, "latitude", label)
     axes.set(xlim=(-90, 90), xticks=[-60, -30, 0, 30, 60])
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: degree_text(value, "SN")))
-    axes.set_ylim(bottom=0)
+    if table["low"].min() >= 0:
+        axes.set_ylim(bottom=0)
     return axes
 
 
@@ -309,8 +315,9 @@ def stock_intervals(budget, published=None, *, label, title="", caption=""):
     figure = new_figure(38 + 6.2 * tallest, title, caption)
     panels = figure.subplots(1, len(zones), squeeze=False, sharex=True)[0]
     positive = budget.loc[budget["estimate"] > 0, "estimate"]
-    log = len(positive) > 1 and positive.max() > 30 * positive.min()
-    left = positive.min() / 3 if log else 0.0
+    signed = budget["low"].min() < 0
+    log = not signed and len(positive) > 1 and positive.max() > 30 * positive.min()
+    left = -np.inf if signed else positive.min() / 3 if log else 0.0
     for place, (axes, zone) in enumerate(zip(panels, zones, strict=True)):
         rows = budget[budget["zone"] == zone].sort_values("estimate").reset_index(drop=True)
         if log:
@@ -320,7 +327,7 @@ def stock_intervals(budget, published=None, *, label, title="", caption=""):
             for value in [] if published is None else _same_target(published, row):
                 axes.plot(value, line, "D", markerfacecolor="none", color=ORANGE, markersize=5.5, markeredgewidth=1.1, zorder=4)
         axes.set_yticks(range(len(rows)), [name_text(taxon) for taxon in rows["taxon"]])
-        axes.set(xlim=(left, None), ylim=(len(rows) - tallest - 0.7, len(rows) - 0.3))
+        axes.set(xlim=(None if signed else left, None), ylim=(len(rows) - tallest - 0.7, len(rows) - 0.3))
         axes.grid(axis="x", color="#dddddd", linewidth=0.5, zorder=0)
         panel_title(axes, f"{LETTERS[place]}   {name_text(zone)}")
         plain_axes(axes, label, "", y_numbers=False)
@@ -338,11 +345,11 @@ def _stock_rows(axes, rows, left):
     for line, row in enumerate(rows.itertuples()):
         if row.high > left:
             axes.plot([max(row.low, left), row.high], [line, line], color=BLUE, linewidth=1.4, solid_capstyle="butt")
-        if left and row.low < left:
+        if left > 0 and row.low < left:
             axes.plot(left, line, "<", color=BLUE, markersize=4, clip_on=False)
         if row.estimate >= left:
             axes.plot(row.estimate, line, "o", color=BLUE, markersize=3.5, zorder=3)
-        text = f"{_two_digits(row.estimate)} ({_two_digits(row.low)}–{_two_digits(row.high)})"
+        text = f"{two_digits(row.estimate)} ({two_digits(row.low)}{' to ' if row.low < 0 else '–'}{two_digits(row.high)})"
         axes.text(1.02, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
 
 
@@ -357,11 +364,6 @@ def _legend_below_title(figure, handles):
     figure.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(0, bottom + height), ncols=len(handles), fontsize=SMALL, frameon=False,
         borderaxespad=0.2)
-
-
-def _two_digits(value):
-    """Two significant digits, zeros kept: 0.10, not 0.1."""
-    return f"{value:#.2g}".rstrip(".") if 1e-3 <= value < 99.5 else number_text(value, 2)
 
 
 def _need(table, columns, what):
@@ -379,20 +381,3 @@ def _panels(count, columns, height_mm, title, caption, *, sharey=True):
     for axes in panels[count:]:
         axes.remove()
     return figure, panels[:count]
-
-
-def _decades(both, observed):
-    """Zero and the powers of ten that a figure spans, at most 6 decades."""
-    top = int(np.ceil(np.log10(both.max() * 1.05)))
-    seen = observed[observed > 0] if (observed > 0).any() else both[both > 0]
-    floor = int(np.clip(np.floor(np.log10(np.quantile(seen, 0.05))), top - 5, top - 1))
-    return [0.0, *(float(f"1e{power}") for power in range(floor, top + 1))]
-
-
-def _agreement(observed, predicted):
-    total, first = ((observed - observed.mean()) ** 2).sum(), f"n = {observed.size} ({(observed == 0).sum()} zeros)"
-    if total == 0 or np.ptp(predicted) == 0:
-        return first
-    score = f"{round(1 - ((observed - predicted) ** 2).sum() / total, 2) + 0.0:.2f}".replace("-", "−")
-    square, of_log = (np.corrcoef(f(observed), f(predicted))[0, 1] ** 2 for f in (np.asarray, np.log1p))
-    return f"{first}, R² = {score}\nr² = {square:.2f}, r² of log(1 + x) = {of_log:.2f}"

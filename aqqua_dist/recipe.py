@@ -15,6 +15,7 @@ from aqqua_dist.sections import (
     Budget,
     Columns,
     Creator,
+    AggregatedObservations,
     ExportObservations,
     Grid,
     LayerPredictors,
@@ -51,7 +52,7 @@ class Recipe(Section):
     reproduces: Literal["drago2022"] | None = None
     zones: Annotated[list[Zone], Field(min_length=1)]
     grid: Grid = Grid()
-    observations: Annotated[Union[TableObservations, ExportObservations, VirtualObservations], Field(discriminator="kind")]
+    observations: Annotated[Union[TableObservations, ExportObservations, AggregatedObservations, VirtualObservations], Field(discriminator="kind")]
     predictors: Annotated[Union[TablePredictors, LayerPredictors], Field(discriminator="kind")]
     taxa: Union[Literal["all"], Annotated[list[Name], Field(min_length=1)]] = "all"
     model: Model = Model()
@@ -100,7 +101,7 @@ def _zone_faults(parts):
         if isinstance(path, dict) and sorted(path) != sorted(zones):
             faults.append(f"{place}.path: zones {sorted(path)} differ from the recipe's zones {sorted(zones)}")
     section = getattr(parts, "observations", None)
-    if isinstance(getattr(section, "path", None), str) and len(zones) > 1 and section.columns.zone is None:
+    if isinstance(getattr(section, "path", None), str) and len(zones) > 1 and section.kind == "table" and section.columns.zone is None:
         faults.append(f"observations.path: one file for {len(zones)} zones needs columns.zone, or give one file per zone")
     lists = (("model.published", getattr(getattr(parts, "model", None), "published", [])),
              ("published", getattr(parts, "published", [])), ("published_maps", getattr(parts, "published_maps", [])))
@@ -115,7 +116,7 @@ def _source_faults(parts):
     observations, predictors, faults = parts.observations, parts.predictors, []
     placed = observations.kind != "table"
     if placed and predictors.kind != "layers":
-        what = "a virtual survey needs" if observations.kind == "virtual" else "exports need"
+        what = {"virtual": "a virtual survey needs", "exports": "exports need"}.get(observations.kind, "aggregated tables need")
         faults.append(f"predictors.kind: {what} 'layers', not 'table'")
     if getattr(observations, "rows", None) == "samples" and predictors.kind == "table":
         faults.append("observations.rows: 'samples' needs predictors.kind 'layers'; with 'table' use 'cells'")
@@ -128,6 +129,18 @@ def _effort_faults(parts):
     if parts.model.effort_weight and parts.observations.kind == "table" and parts.observations.columns.effort is None:
         return ["observations.columns.effort: model.effort_weight needs the column of sampled volume"]
     return []
+
+
+def _signed_faults(parts):
+    """Components have no zero: no counts, no logarithms."""
+    if getattr(parts.observations, "quantity", None) != "embedding_component":
+        return []
+    model, faults = parts.model, []
+    if model.objective != "reg:squarederror":
+        faults.append(f"model.objective: components of embeddings may be negative and need 'reg:squarederror', not {model.objective!r}")
+    if model.search != "none":
+        faults.append(f"model.search: components of embeddings need 'none', not {model.search!r}")
+    return faults + (["observations.draw: components of embeddings have no draws, leave it out"] if parts.observations.draw else [])
 
 
 def _search_faults(parts):
@@ -159,6 +172,7 @@ _CROSS = (
     (("predictors",), _predictor_faults),
     (("observations", "predictors"), _source_faults),
     (("observations", "model"), _effort_faults),
+    (("observations", "model"), _signed_faults),
     (("model", "members"), _search_faults),
     (("observations", "taxa", "zones"), _split_faults),
 )
@@ -304,7 +318,7 @@ def _yaml_fault(error):
     return f"not valid YAML{where}: {problem}"
 
 
-_BRANCH = re.compile(r"table|virtual|layers|str|(literal|list|dict)\[.*")
+_BRANCH = re.compile(r"table|virtual|exports|aggregated|layers|str|(literal|list|dict)\[.*")
 """Parts of a location that name the branch of a choice, not a key."""
 _WANTED = {"bool_type": "write true or false", "model_type": "give its keys, or leave the section out"}
 """What is allowed, where pydantic says it in words of Python."""
@@ -336,7 +350,7 @@ def _suggestion(location):
 
 _BRANCHES = {
     ("observations", "table"): TableObservations, ("observations", "virtual"): VirtualObservations,
-    ("observations", "exports"): ExportObservations,
+    ("observations", "exports"): ExportObservations, ("observations", "aggregated"): AggregatedObservations,
     ("observations", "table", "columns"): Columns, ("observations", "table", "split_files"): SplitFiles,
     ("predictors", "table"): TablePredictors, ("predictors", "layers"): LayerPredictors,
     ("zones",): Zone, ("grid",): Grid, ("model",): Model, ("model", "grid"): SearchGrid,

@@ -100,6 +100,20 @@ class ExportObservations(Section):
     mapping: str | None = None
 
 
+class AggregatedObservations(Section):
+    """Observations in a folder that ``aggregate`` or ``embeddings`` wrote: pooled over the zones, one row per profile and target.
+
+    Targets are taxa, morphotypes, or components of the mean embeddings;
+    `draw` names what each member draws of its own.
+    """
+
+    kind: Literal["aggregated"]
+    path: str
+    quantity: Literal["number_concentration", "biovolume_concentration", "carbon_biomass", "embedding_component"]
+    coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
+    draw: list[Literal["counting", "volume"]] = []
+
+
 class VirtualObservations(Section):
     """A simulated survey of taxa whose true stock is known."""
 

@@ -173,9 +173,8 @@ def panel_title(axes, text):
 def global_map(field, *, label, axes=None, log=False, cmap="viridis", limits=None):
     """Map of the world, equal area, with land, graticule and colour bar.
 
-    The field is looked up at every pixel, so cells keep their exact outline
-    and the dateline leaves no seam. Values outside the colour range are shown
-    by arrows on the colour bar.
+    The field is looked up at every pixel: cells keep their outline, the dateline
+    leaves no seam. Values outside the colours are shown by arrows on the bar.
 
     Parameters
     ----------
@@ -238,9 +237,9 @@ def map_panel(fields, *, label, sites=None, title="", caption=""):
     Parameters
     ----------
     fields : xarray.Dataset
-        Dims (lat, lon): ``estimate``, ``cv`` (%), ``dissimilarity_index``
-        and ``outside``, the share of months outside the area of
-        applicability (0 or 1 in an annual study).
+        Dims (lat, lon): ``estimate``, ``cv`` (%; or ``sd`` of an estimate
+        that may be negative), ``dissimilarity_index`` and ``outside``, the
+        share of months outside the area of applicability (0 or 1 if annual).
     label : str
         Quantity with its unit.
     sites : pandas.DataFrame, optional
@@ -264,9 +263,11 @@ def map_panel(fields, *, label, sites=None, title="", caption=""):
     grid = figure.add_gridspec(2, 2, height_ratios=[1.75, 1])
     places = (grid[0, :], grid[1, 0], grid[1, 1])
     panels = [figure.add_subplot(place, projection=PROJECTION) for place in places]
-    global_map(fields["estimate"], label=label, axes=panels[0], log=bool((fields["estimate"] > 0).any()))
+    most, signed = _limits(np.abs(_finite(fields["estimate"])), False)[1], "sd" in fields
+    look = {"cmap": "PuOr_r", "limits": (-most, most)} if signed else {"log": bool((fields["estimate"] > 0).any())}
+    global_map(fields["estimate"], label=label, axes=panels[0], **look)
     for axes, name, text, colours in (
-            (panels[1], "cv", "coefficient of variation (%)", "magma_r"),
+            (panels[1], *(("sd", f"standard deviation, {label}") if signed else ("cv", "coefficient of variation (%)")), "magma_r"),
             (panels[2], "dissimilarity_index", "dissimilarity index (dimensionless)", "cividis_r")):
         global_map(fields[name], label=text, axes=axes, cmap=colours, limits=(0, _limits(_finite(fields[name]), False)[1]))
     texts = ("best estimate", "spread of the members", "where the model extrapolates")

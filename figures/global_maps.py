@@ -16,18 +16,19 @@ def panel_fields(dataset):
     flat = dataset.reset_coords("dissimilarity_index").isel(taxon=0, zone=0)
     estimate, spread = flat[shown], flat[f"{shown}_sd"]
     inside = flat["applicability"].where(flat["dissimilarity_index"].notnull())
+    signed = name == "embedding_component"  # may be negative: no percent of it
     fields = xr.Dataset({
-        "estimate": estimate, "cv": 100 * (spread / estimate.where(estimate > 0)),
+        "estimate": estimate, **({"sd": spread} if signed else {"cv": 100 * (spread / estimate.where(estimate > 0))}),
         "dissimilarity_index": flat["dissimilarity_index"], "outside": 1 - inside})
     return name, fields.mean("month", skipna=True) if "month" in fields.dims else fields
 
 
 def caption_of(dataset):
     """What estimate, spread and hatching are."""
-    about, monthly = dataset.attrs, "month" in dataset.sizes
+    about, monthly, signed = dataset.attrs, "month" in dataset.sizes, "embedding_component" in dataset
     return (
         f"a, estimate: {about.get('estimate', 'not recorded')}{', mean of the months' if monthly else ''}. "
-        f"b, standard deviation of the members divided by a; members: {about.get('member_scheme', 'not recorded')}. "
+        f"b, standard deviation of the members{'' if signed else ' divided by a'}; members: {about.get('member_scheme', 'not recorded')}. "
         f"c, dissimilarity of the predictors to those of the training rows{', mean of the months' if monthly else ''}. "
         f"Hatched: outside the area of applicability{' in more than half of the months' if monthly else ''}. Equal-area projection.")
 

@@ -9,7 +9,8 @@ from aqqua_dist.vocabulary import quantity
 
 CAPTION = (
     "Each point is a row of observations that the model had not seen. Dashed line: equality. R² is the coefficient of determination, "
-    "r² the squared correlation, over all rows of a panel. Axes are linear between zero and the lowest power of ten.")
+    "r² the squared correlation, over all rows of a panel.")
+NEAR_ZERO = " Axes are linear between zero and the lowest power of ten."
 
 
 def quantity_of(run):
@@ -36,7 +37,9 @@ def draw(run):
     for path in paths:
         table = artefact.read_parquet(path)
         title = f"{plots.name_text(table['taxon'].iloc[0])}, {plots.name_text(table['zone'].iloc[0])}: observed against predicted"
-        figure = plots.observed_predicted(table, label=plots.axis_text(about.long_name, about.units), title=title, caption=CAPTION)
+        figure = plots.observed_predicted(
+            table, label=plots.axis_text(about.long_name, about.units), title=title,
+            caption=CAPTION + ("" if table[["observed", "predicted"]].to_numpy().min() < 0 else NEAR_ZERO))
         figures.append((f"observed_predicted_{path.parent.name}", figure))
     return figures
 

@@ -8,11 +8,14 @@ import pandas as pd
 from aqqua_dist import artefact, plots
 from aqqua_dist.errors import UserError
 
-STOCKS = {"carbon_biomass": "stock", "number_concentration": "number of individuals", "biovolume_concentration": "biovolume"}
+STOCKS = {"carbon_biomass": "stock", "number_concentration": "number of individuals", "biovolume_concentration": "biovolume",
+          "embedding_component": "mean over the volume"}
 
 
 def readable(budget):
-    """Carbon stocks in Tg instead of Pg where most are below 0.01 Pg."""
+    """Carbon stocks in Tg instead of Pg where most are below 0.01 Pg; of components their mean."""
+    if set(budget["quantity"]) == {"embedding_component"}:
+        return budget.assign(units="1", **{name: budget[name] / budget["volume"] for name in ("estimate", "low", "high")})
     if set(budget["units"]) != {"Pg C"} or budget["estimate"].median() >= 0.01:
         return budget
     return budget.assign(units="Tg C", **{name: 1e3 * budget[name] for name in ("estimate", "low", "high")})
@@ -59,7 +62,7 @@ def draw(run):
     rows = readable(budget[budget["region_set"] == "global"])
     name = STOCKS.get(rows["quantity"].iloc[0], "stock")
     figure = plots.stock_intervals(
-        rows, published_stocks(run), label=plots.axis_text(name, rows["units"].iloc[0]), title="Global stock of each taxon and zone",
+        rows, published_stocks(run), label=plots.axis_text(name, rows["units"].iloc[0]), title="Global mean of each component and zone" if name == "mean over the volume" else "Global stock of each taxon and zone",
         caption=f"Numbers: estimate and interval. {plots.interval_text(rows)[1]}{members_text(run)}")
     return [("stocks", figure)]
 

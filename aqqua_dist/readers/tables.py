@@ -233,7 +233,8 @@ def average_rows(table, keys):
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows; ``effort`` (m3), where present, weights ``y`` and is summed.
+        Rows; ``effort`` (m3), where present, weights ``y`` (and its draws,
+        columns that begin with ``draw_``) and is summed.
     keys : list of str
         Grouping columns.
 
@@ -252,6 +253,8 @@ def average_rows(table, keys):
     merged["n_samples"] = grouped_by["n_samples"].sum()
     if "effort" in frame:
         total = grouped_by["effort"].sum()
-        merged["y"] = (frame["y"] * frame["effort"]).groupby([frame[k] for k in keys], dropna=False).sum() / total
+        values = ["y", *(c for c in numbers if c.startswith("draw_"))]
+        sums = frame[values].mul(frame["effort"], axis=0).groupby([frame[k] for k in keys], dropna=False, sort=True).sum()
+        merged[values] = sums.div(total, axis=0)
         merged["effort"] = total
     return merged.reset_index()[list(frame.columns)]

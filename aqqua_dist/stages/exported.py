@@ -65,37 +65,92 @@ def training_rows(context, cube):
         tuple((zone.name, zone.top, zone.bottom) for zone in recipe.zones), section.coverage, tuple(section.statuses),
         () if recipe.taxa == "all" else tuple(recipe.taxa), tuple(section.leave_out))
     outcome = ingest(paths, context.out / "match" / "ingest", pooling=pooling, progress=context.progress, **files)
-    rows, repairs = _rows(outcome.zonal, section.quantity)
-    names = list(recipe.predictors.names)
-    keys = ["taxon", "zone", "lat", "lon", "cruise"] + (["month"] if "month" in cube.dims else [])
-    rows = bridge.snap_to_cells(rows, cube["lat"], cube["lon"], "exports")
-    rows = tables.average_rows(rows if "month" in keys else rows.drop(columns="month"), keys)
-    rows[names] = bridge.extract(cube, rows, names)
-    on_land = rows[names].isna().all(axis=1)
-    if on_land.any():
-        repairs.append(f"{int(on_land.sum())} rows whose cell has no predictor at all (land, or above the zone) dropped")
-    rows = rows[~on_land].reset_index(drop=True)
-    if rows.empty:
-        raise UserError(f"exports: 0 of {len(on_land)} rows lie in a cell of the {recipe.grid.resolution:g} degree grid that has predictors.")
+    rows, repairs = rows_of(outcome.zonal.concentrations, section.quantity, "exports")
     told = outcome.tables.findings["severity"].value_counts()
     repairs += [f"ingest: {count} findings {severity}, see match/ingest/quality.md" for severity, count in told.items()]
     if len(outcome.zonal.dropped):
         repairs.append(f"{len(outcome.zonal.dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}")
+    return on_cells(context, cube, rows, repairs, "exports")
+
+
+def on_cells(context, cube, rows, repairs, what):
+    """Rows averaged over the cells of the study grid, with their predictors.
+
+    Parameters
+    ----------
+    context : Context
+        The run.
+    cube : xarray.Dataset
+        Predictors on the study grid.
+    rows : pandas.DataFrame
+        From `rows_of`.
+    repairs : list of str
+        What was repaired so far.
+    what : str
+        For messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As from `training_rows`.
+
+    Raises
+    ------
+    UserError
+        No row lies in a cell with predictors.
+    """
+    recipe, names = context.recipe, list(context.recipe.predictors.names)
+    keys = ["taxon", "zone", "lat", "lon", "cruise"] + (["month"] if "month" in cube.dims else [])
+    rows = bridge.snap_to_cells(rows, cube["lat"], cube["lon"], what)
+    rows = tables.average_rows(rows if "month" in keys else rows.drop(columns="month"), keys)
+    rows[names] = bridge.extract(cube, rows, names)
+    on_land = rows[names].isna().all(axis=1)
+    if on_land.any():
+        repairs = [*repairs, f"{int(on_land.sum())} rows whose cell has no predictor at all (land, or above the zone) dropped"]
+    rows = rows[~on_land].reset_index(drop=True)
+    if rows.empty:
+        raise UserError(f"{what}: 0 of {len(on_land)} rows lie in a cell of the {recipe.grid.resolution:g} degree grid that has predictors.")
     rows.attrs["repairs"] = repairs
     return rows
 
 
-def _rows(pooled, quantity):
-    table = pooled.concentrations.rename(columns={quantity: "y", "volume": "effort"})
-    repairs = []
+def rows_of(table, quantity, what):
+    """Rows with a position, a time and a value.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per profile, zone and taxon: `quantity`, ``profile, zone,
+        cruise, time, lat, lon, volume``, and draws of the quantity in columns
+        that begin with ``draw_``.
+    quantity : str
+        Column of the response.
+    what : str
+        For messages.
+
+    Returns
+    -------
+    rows : pandas.DataFrame
+        ``taxon, zone, lat, lon, month, y, effort, cruise, n_samples`` and the
+        draws.
+    repairs : list of str
+        What was dropped, and why.
+
+    Raises
+    ------
+    UserError
+        Nothing is left.
+    """
+    repairs, given = [], len(table)
+    table = table.rename(columns={quantity: "y", "volume": "effort"})
     for missing, why in ((table["lat"].isna() | table["lon"].isna(), "a position"), (table["time"].isna(), "a time"), (table["y"].isna(), f"a {quantity}")):
         if missing.any():
             repairs.append(f"{int(missing.sum())} rows without {why} dropped")
     table = table.dropna(subset=["lat", "lon", "time", "y"])
     if table.empty:
-        raise UserError(f"exports: none of {len(pooled.concentrations)} rows has position, time and {quantity}; {'; '.join(repairs) or 'no taxa were counted'}.")
+        raise UserError(f"{what}: none of {given} rows has position, time and {quantity}; {'; '.join(repairs) or 'no taxa were counted'}.")
     cruise = table["cruise"].astype("string").fillna(table["profile"])
     rows = pd.DataFrame({
         "taxon": table["taxon"], "zone": table["zone"], "lat": table["lat"], "lon": table["lon"], "month": table["time"].dt.month.astype("int16"),
-        "y": table["y"], "effort": table["effort"], "cruise": cruise, "n_samples": 1})
+        "y": table["y"], "effort": table["effort"], "cruise": cruise, "n_samples": 1} | {c: table[c] for c in table if c.startswith("draw_")})
     return rows.reset_index(drop=True), repairs

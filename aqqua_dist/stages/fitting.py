@@ -1,7 +1,5 @@
 """Stage fit: training rows of one target to members, scores and responses."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -11,43 +9,14 @@ from aqqua_dist.applicability import Applicability
 from aqqua_dist.boosting import BoostedTrees, TreeSettings
 from aqqua_dist.errors import UserError
 from aqqua_dist.estimators import MemberPlan, fit_members
-from aqqua_dist.search import SearchPlan, count_scale, count_strata, grid_search, stratified_folds, stratified_split
+from aqqua_dist.search import SearchPlan, grid_search, stratified_folds
 from aqqua_dist.stages.context import mark_done, provenance, stage_key
+from aqqua_dist.stages.preparing import drawn_labels, prepare, strata
 from aqqua_dist.validation import cross_validate, make_folds, scores
 
 SECTIONS = ("model", "members", "validation")
-MIN_ROWS = 20
 RESPONSE_ROWS = 200
 RESPONSE_POINTS = 30
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Training rows of one target, ready to be fitted.
-
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        Rows as the match stage wrote them.
-    X : pandas.DataFrame
-        Predictors, shape (n_rows, n_predictors).
-    scale : float
-        Labels are ``scale`` times the response.
-    labels : numpy.ndarray
-        What the trees are fitted to, shape (n_rows,).
-    weights : numpy.ndarray or None
-        Effort over its mean, shape (n_rows,).
-    train, test : numpy.ndarray
-        Row numbers.
-    """
-
-    table: pd.DataFrame
-    X: pd.DataFrame
-    scale: float
-    labels: np.ndarray
-    weights: np.ndarray | None
-    train: np.ndarray
-    test: np.ndarray
 
 
 def key(context, match_key, target):
@@ -70,57 +39,6 @@ def key(context, match_key, target):
     return stage_key(context, "fit", SECTIONS, [match_key, target.taxon, target.zone])
 
 
-def prepare(context, table, names):
-    """Scale, weight and split the rows of one target.
-
-    Parameters
-    ----------
-    context : Context
-        The run.
-    table : pandas.DataFrame
-        Training rows of the target.
-    names : list of str
-        Predictors.
-
-    Returns
-    -------
-    Rows
-        Ready to be fitted.
-
-    Raises
-    ------
-    UserError
-        Too few rows, or no positive one.
-    """
-    model, y = context.recipe.model, table["y"].to_numpy()
-    if len(y) < MIN_ROWS:
-        raise UserError(f"{len(y)} training rows, at least {MIN_ROWS} are needed to fit and validate a model.")
-    if not (y > 0).any():
-        raise UserError(f"all {len(y)} training rows are zero, at least 1 must be positive.")
-    if model.response_scale == "drago2022":
-        scale = count_scale(y)
-        labels = np.round(y * scale)
-    else:
-        scale = 1.0 / float(y.mean())
-        labels = y * scale
-    weights = None
-    if model.effort_weight:
-        weights = (table["effort"] / table["effort"].mean()).to_numpy()
-    train, test = _split(context, table, labels)
-    return Rows(table, table[names], scale, labels, weights, train, test)
-
-
-def _split(context, table, labels):
-    everything = np.arange(len(table))
-    if "split" in table and table["split"].notna().all():
-        is_test = (table["split"] == "test").to_numpy()
-        return everything[~is_test], everything[is_test]
-    share = context.recipe.members.test_fraction
-    if share == 0:
-        return everything, everything[:0]
-    return stratified_split(count_strata(labels), share, context.recipe.seed)
-
-
 def run(context, target, table, names, content):
     """Fit one target and write its files.
 
@@ -141,7 +59,8 @@ def run(context, target, table, names, content):
     settings, members, search = choose(context, target, rows)
     weights = rows.weights
     plan = MemberPlan(
-        members, settings, seed=context.recipe.seed, centre=context.recipe.members.scheme == "cruise_bootstrap", scale=rows.scale)
+        members, settings, seed=context.recipe.seed, centre=context.recipe.members.scheme == "cruise_bootstrap", scale=rows.scale,
+        labels=drawn_labels(context, rows))
     ensemble = fit_members(rows.X, rows.labels, plan, weights=weights, jobs=context.jobs, progress=context.progress)
     origin = provenance(context, "fit", content, {"match": "training.parquet"})
     ensemble.provenance = {"json": origin.to_json(), "taxon": target.taxon, "zone": target.zone}
@@ -185,8 +104,7 @@ def choose(context, target, rows):
         base_score=model.base_score)
     folds = None
     if recipe.members.scheme == "folds":
-        strata = count_strata(rows.labels)[rows.train]
-        pairs = stratified_folds(strata, recipe.members.folds, recipe.members.repeats, recipe.seed)
+        pairs = stratified_folds(strata(rows.labels)[rows.train], recipe.members.folds, recipe.members.repeats, recipe.seed)
         folds = [(rows.train[a], rows.train[b]) for a, b in pairs]
     members = [a for a, _ in folds] if folds else bootstrap(rows, recipe.members.n, recipe.seed)
     if model.search == "grid":
@@ -240,7 +158,7 @@ def bootstrap(rows, n, seed):
     members = []
     while len(members) < n:
         drawn = np.concatenate([groups[k] for k in random.integers(len(groups), size=len(groups))])
-        if (rows.labels[drawn] > 0).any():
+        if (rows.labels[drawn] != 0).any():
             members.append(drawn)
     return members
 
@@ -265,7 +183,7 @@ def validate(context, rows, settings, ensemble):
         ``scores`` (scheme, fold, metric, value) and ``predictions``.
     """
     validation, seed = context.recipe.validation, context.recipe.seed
-    folds = {"random": make_folds("random", len(rows.table), strata=count_strata(rows.labels), n_folds=validation.folds, seed=seed)}
+    folds = {"random": make_folds("random", len(rows.table), strata=strata(rows.labels), n_folds=validation.folds, seed=seed)}
     if rows.table["block"].nunique() >= validation.folds:
         folds["spatial_block"] = make_folds(
             "spatial_block", len(rows.table), groups=rows.table["block"], n_folds=validation.folds, seed=seed)
@@ -273,7 +191,7 @@ def validate(context, rows, settings, ensemble):
 
     def fit_predict(X, y, weights, X_test):
         labels = np.round(y * rows.scale) if context.recipe.model.response_scale == "drago2022" else y * rows.scale
-        if not (labels > 0).any():
+        if not (labels != 0).any():
             return np.zeros(len(X_test))
         return estimator.fit(X, labels, sample_weight=weights).predict(X_test) / rows.scale
 

@@ -5,7 +5,7 @@ import numpy as np
 from aqqua_dist import artefact, bridge, budget, cf, taxonomy
 from aqqua_dist.errors import UserError
 from aqqua_dist.estimators import MemberEnsemble
-from aqqua_dist.stages import fitting
+from aqqua_dist.stages import fitting, preparing
 from aqqua_dist.stages.context import mark_done, provenance, stage_key
 
 SECTIONS = ("title", "summary", "references", "licence", "creator")
@@ -54,7 +54,7 @@ def run(context, target, inputs, content):
         raise UserError(f"zone {target.zone!r} has 0 cells in the grid's domain, at least 1 is needed.")
     regions, masks = budget.region_masks(
         cube, where.cells, latitude_band=recipe.budget.latitude_band, basins=recipe.budget.basins)
-    rows = fitting.prepare(context, table.reset_index(drop=True), names)
+    rows = preparing.prepare(context, table.reset_index(drop=True), names)
     index, inside = _applicability(rows, ensemble, where, context)
     factor, units = budget.stock_unit(recipe.observations.quantity)
     static = (masks * where.volume * factor).T

@@ -12,7 +12,7 @@ from aqqua_dist.errors import MethodWarning, UserError
 from aqqua_dist.paths import find_input
 from aqqua_dist.provenance import sha256_file
 from aqqua_dist.readers import tables
-from aqqua_dist.stages import exported
+from aqqua_dist.stages import aggregated, exported
 from aqqua_dist.stages.context import mark_done, provenance, stage_key
 from aqqua_dist.units import convert
 
@@ -35,7 +35,9 @@ def inputs(context):
     recipe, found = context.recipe, {}
     if recipe.observations.kind == "exports":
         found |= exported.inputs(context)
-    for section in (recipe.observations, recipe.predictors):
+    if recipe.observations.kind == "aggregated":
+        found |= aggregated.inputs(context)
+    for section in (recipe.predictors,) if recipe.observations.kind == "aggregated" else (recipe.observations, recipe.predictors):
         path = getattr(section, "path", None)
         for one in path.values() if isinstance(path, dict) else [path] if path else []:
             found[one] = find_input(one, context.folder)
@@ -61,7 +63,8 @@ def key(context):
     hashes = {name: sha256_file(path) for name, path in inputs(context).items()}
     if context.recipe.observations.kind == "virtual":
         hashes["latitude_band"] = context.recipe.budget.latitude_band  # of the true stocks
-    return stage_key(context, "match", SECTIONS, hashes)
+    drawn = getattr(context.recipe.observations, "draw", [])
+    return stage_key(context, "match", SECTIONS, hashes | ({"members": context.recipe.members.count} if drawn else {}))
 
 
 def run(context, content):
@@ -87,6 +90,9 @@ def run(context, content):
     elif context.recipe.observations.kind == "exports":
         cube = layer_cube(context)
         training, extra = exported.training_rows(context, cube), {}
+    elif context.recipe.observations.kind == "aggregated":
+        cube = layer_cube(context)
+        training, extra = aggregated.training_rows(context, cube), {}
     else:
         cube = table_cube(context) if context.recipe.predictors.kind == "table" else layer_cube(context)
         training, extra = _observed(context, cube), {}
