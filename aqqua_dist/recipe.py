@@ -133,6 +133,9 @@ def _effort_faults(parts):
 
 def _signed_faults(parts):
     """Components have no zero: no counts, no logarithms."""
+    draw = getattr(parts.observations, "draw", [])
+    if "members" in draw and len(draw) > 1:
+        return [f"observations.draw: 'members' hold all draws, leave out {[name for name in draw if name != 'members']}"]
     if getattr(parts.observations, "quantity", None) != "embedding_component":
         return []
     model, faults = parts.model, []

@@ -104,14 +104,16 @@ class AggregatedObservations(Section):
     """Observations in a folder that ``aggregate`` or ``embeddings`` wrote: pooled over the zones, one row per profile and target.
 
     Targets are taxa, morphotypes, or components of the mean embeddings;
-    `draw` names what each member draws of its own.
+    `draw` names what each member draws of its own: counts and volumes, or
+    ``members`` for those that ``aggregate --members`` wrote, which hold the
+    classifier and the conversion too.
     """
 
     kind: Literal["aggregated"]
     path: str
     quantity: Literal["number_concentration", "biovolume_concentration", "carbon_biomass", "embedding_component"]
     coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
-    draw: list[Literal["counting", "volume"]] = []
+    draw: list[Literal["counting", "volume", "members"]] = []
 
 
 class VirtualObservations(Section):

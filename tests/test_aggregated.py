@@ -49,9 +49,12 @@ def collection(folder, casts=60):
     pd.DataFrame(samples).to_parquet(folder / "samples.parquet")
     pd.DataFrame(objects).to_parquet(folder / "objects.parquet")
     aggregate_objects(folder / "objects.parquet", folder / "collection", Options(), samples=folder / "samples.parquet",
-                      products=Products(carbon={"copepod": "menden_deuer2000_protists"}))
+                      products=Products(carbon={"copepod": "menden_deuer2000_protists"}, members=6))
     pd.DataFrame(components).to_parquet(folder / "collection" / "components.parquet")
     return pd.DataFrame(samples), pd.DataFrame(objects), pd.DataFrame(components)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:the error of the volume")
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,23 @@ def test_members_draw_counts_whose_mean_is_the_count(known):
     assert own["members"] == 6
 
 
+@pytest.mark.parametrize("quantity", ["number_concentration", "carbon_biomass"])
+def test_members_that_were_written_are_those_of_the_fit(known, quantity):
+    folder = known[0]
+    context = opened(folder, f"written-{quantity[:6]}", quantity, more=", draw: [members]")
+    pipeline.run(context, stop_after="match")
+    training = artefact.read_parquet(context.out / "match" / "training.parquet")
+    drawn = artefact.read_parquet(folder / "collection" / "members.parquet")
+    drawn = drawn[(drawn["taxon"] == "copepod") & (drawn["member"] == 3)].set_index("sample_id")[quantity]
+    samples = artefact.read_parquet(folder / "collection" / "samples.parquet").set_index("sample_id")
+    amount = (drawn * samples["volume"].reindex(drawn.index)).groupby(samples["profile"].reindex(drawn.index)).sum() / 4
+    place = samples.drop_duplicates("profile").set_index("profile")
+    rows = training[training["n_samples"] == 1].set_index(["lat", "lon", "cruise"])
+    found = [(rows.loc[key, "draw_0003"], amount[cast]) for cast, row in place.iterrows() if (key := (row["lat"], row["lon"], row["cruise"])) in rows.index]
+    np.testing.assert_allclose(*zip(*found, strict=True), rtol=1e-5)
+    assert len(found) > 50
+
+
 def test_components_may_be_negative_and_are_mapped(known):
     folder, samples, _, components = known
     context = opened(folder, "components", "embedding_component", "reg:squarederror", "[component_01]")
@@ -130,7 +150,7 @@ def test_components_may_be_negative_and_are_mapped(known):
 @pytest.mark.parametrize(("given", "message"), [
     ({"quantity": "embedding_component", "taxa": "[component_01]"}, "components of embeddings may be negative and need 'reg:squarederror'"),
     ({"quantity": "embedding_component", "objective": "reg:squarederror", "more": ", draw: [counting]"}, "components of embeddings have no draws"),
-    ({"quantity": "chlorophyll"}, "'chlorophyll' is not allowed"), ({"more": ", draw: [luck]"}, "'luck' is not allowed")])
+    ({"more": ", draw: [members, volume]"}, "'members' hold all draws, leave out .'volume'."), ({"quantity": "chlorophyll"}, "'chlorophyll' is not allowed"), ({"more": ", draw: [luck]"}, "'luck' is not allowed")])
 def test_recipes_that_cannot_be(known, given, message):
     with pytest.raises(RecipeError, match=message):
         opened(known[0], "bad", **given)

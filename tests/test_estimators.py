@@ -265,3 +265,19 @@ def test_published_copepod_stock(data_root):
     assert stock.std(ddof=1) == pytest.approx(0.0067, rel=0.15)
     assert members.std(axis=0, ddof=1) @ (area * 200 / 1e18) == pytest.approx(0.020368, rel=0.1)
     print(f"rmse {rmse:.0f} r2_correl {r2_correl:.4f} stock {stock.mean():.6f} sd {stock.std(ddof=1):.5f}")
+
+
+def test_members_with_labels_of_their_own_are_single_fits_to_them():
+    X, y = survey()
+    rows, own = [np.arange(0, 300, 2), np.arange(1, 300, 2)], np.random.default_rng(1).poisson(y, (2, 300)).astype(float)
+    made = fit_members(X, y, MemberPlan(rows, QUICK, seed=9, centre=True, labels=own), progress=False)
+    plain = fit_members(X, y, MemberPlan(rows, QUICK, seed=9, centre=True), progress=False)
+    block = made.columns(X)
+    for member in range(2):
+        single = fit_members(X, own[member], MemberPlan(rows, QUICK, seed=9), progress=False)
+        np.testing.assert_array_equal(made.predict_block(block)[member], single.predict_block(block)[member])
+    np.testing.assert_array_equal(made.predict_centre(block), plain.predict_centre(block))
+    with pytest.raises(UserError, match=r"drawn labels of shape \(1, 300\); needed is \(2, 300\)"):
+        fit_members(X, y, MemberPlan(rows, QUICK, labels=own[:1]), progress=False)
+    with pytest.raises(UserError, match="-1"):
+        fit_members(X, y, MemberPlan(rows, QUICK | {"objective": "count:poisson"}, labels=own * 0 - 1), progress=False)

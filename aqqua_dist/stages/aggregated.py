@@ -35,7 +35,8 @@ def inputs(context):
     section = context.recipe.observations
     folder = find_input(section.path, context.folder, folders=True)
     found = {}
-    for name in (*FILES.get(section.quantity, FILES[""]), "taxa.parquet"):
+    needed = (*FILES.get(section.quantity, FILES[""]), *(["members.parquet"] if "members" in section.draw else []))
+    for name in (*needed, "taxa.parquet"):
         if (folder / name).is_file():
             found[f"{section.path}/{name}"] = folder / name
         elif name != "taxa.parquet":
@@ -112,7 +113,27 @@ def _counts(tables, pooled, members, context):
     table = profiles.concentrations(pooled, counts, taxa)
     if not section.draw:
         return table
-    return pd.concat([table, _draws(table, counts, pooled, context)], axis=1)
+    draws = _written(tables, table, members, context) if "members" in section.draw else _draws(table, counts, pooled, context)
+    return pd.concat([table, draws], axis=1)
+
+
+def _written(tables, table, members, context):
+    """One column per member, from those that `aggregate` has drawn: pooled over the samples of each profile and zone."""
+    section, n, drawn = context.recipe.observations, context.recipe.members.count, tables["members.parquet"]
+    held = int(drawn["member"].max()) + 1 if len(drawn) else 0
+    if held < n:
+        raise UserError(f"{section.path}/members.parquet: there are {held} members, the recipe has {n}; aggregate with --members {n}.")
+    drawn = drawn[drawn["member"] < n].merge(members, on="sample_id")
+    volume = tables["samples.parquet"].set_index("sample_id")["volume"]
+    amount = drawn[section.quantity] * drawn["sample_id"].map(volume)
+    sums = amount.groupby([drawn["pooled_id"], drawn["taxon"], drawn["member"]]).sum(min_count=1).unstack("member")
+    index = pd.MultiIndex.from_frame(table[["sample_id", "taxon"]])
+    missing = ~index.isin(sums.index)
+    if missing.any():
+        raise UserError(
+            f"{section.path}/members.parquet: taxon {table['taxon'][missing].iloc[0]!r} of the recipe was not drawn; aggregate with --taxon for each of its taxa.")
+    values = sums.reindex(index).to_numpy() / table["volume"].to_numpy()[:, None]
+    return pd.DataFrame({f"draw_{member:04d}": column for member, column in enumerate(values.T)}, index=table.index)
 
 
 def _draws(table, counts, pooled, context):
