@@ -11,6 +11,7 @@ import pandas as pd
 from aqqua_dist import (
     aggregate, aggregation, artefact, cluster, count_tables, counting, drawn_tables, member_counts, model_counts, model_tallies, profiles, tallies,
 )
+from aqqua_dist.duplicates import refuse_repeated
 from aqqua_dist.errors import UserError
 from aqqua_dist.links import links_of
 from aqqua_dist.predicted_objects import join_predictions
@@ -44,6 +45,9 @@ class Products:
     validation : str or None
         Labelled validation table of the model
         (`aqqua_dist.model_counts.read_validation`).
+    check_ids : bool
+        Refuse objects whose ``object_id`` stands twice, where the files have
+        that column.
     members : int
         Members whose concentrations are drawn and written; the intervals of
         ``probabilistic, acc, pacc`` and ``em`` are theirs.
@@ -58,6 +62,7 @@ class Products:
     validation: str | None = None
     members: int = 0
     seed: int = 0
+    check_ids: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,13 +136,14 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
         damaged.
     """
     options, products, out = options or aggregation.Options(), products or Products(), Path(out)
-    paths, folder = _paths(Path(source))
-    table = _samples(Path(samples) if samples is not None else folder / "samples.parquet")
+    paths, folder = object_files(Path(source))
+    table = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
     out.mkdir(parents=True, exist_ok=True)
     joined = out / ".objects.parquet"
     if options.scoring.method not in ("labels", "validated") and join_predictions(folder, joined):
         paths = [joined]
     groups = aggregation.groups_of(paths)
+    checked = _check_ids(groups, paths, options) if products.check_ids else "not checked"
     units = _units(table, folder)
     links = links_of(table, units)
     labels = aggregation.labels_of(groups)
@@ -149,7 +155,7 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     state = out / ".sums.npz"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
         sums = aggregation.run_groups(groups, axes, links, options, state=state, submit=submit)
-    rows = _write(sums, made, products, out, sum(group.rows for group in groups))
+    rows = _write(sums, made, products, out, {"objects": sum(group.rows for group in groups), "ids": checked})
     state.unlink(missing_ok=True)
     joined.unlink(missing_ok=True)
     return rows
@@ -176,7 +182,15 @@ def _scoring(scoring, paths, labels, validation):
     return scoring, validated
 
 
-def _write(sums, made, products, out, objects):
+def _check_ids(groups, paths, options):
+    """Whether each object stands once; a file without ids says nothing."""
+    if not all("object_id" in artefact.parquet_names(path) for path in paths):
+        return "not in the files"
+    refuse_repeated(groups, memory=options.memory)
+    return "each once"
+
+
+def _write(sums, made, products, out, told):
     known, scoring, table = made.known, made.options.scoring, made.samples
     origin = _origin(made, products)
     model = count_tables.model_rows(sums, known, made.validated) if scoring.columns else None
@@ -189,8 +203,8 @@ def _write(sums, made, products, out, objects):
     rows = count_tables.write_counts(labels, plain, out / "counts.parquet", origin, model)
     counts = count_tables.whole_counts(labels, plain, model)
     counted = int(labels.n.sum()) + (int(round(model_counts.raw_counts(sums, known.axes, scoring)["n"].sum())) if model is not None else 0)
-    report = {
-        "objects": objects, "counted": counted, "samples": len(table), "labels": len(known.axes.labels), "method": scoring.method,
+    report = told | {
+        "counted": counted, "samples": len(table), "labels": len(known.axes.labels), "method": scoring.method,
         "samples_without_volume": int((~(table["volume"] > 0)).sum()), "samples_without_objects": int(len(table) - counts["sample_id"].nunique()),
         "probabilities_scaled_to_1": model_counts.repaired_rows(sums, known.axes, scoring)}
     bounds = _members(sums, counts, made, products, out, origin) if products.members else None
@@ -199,10 +213,29 @@ def _write(sums, made, products, out, objects):
     if made.lines:
         artefact.write_parquet(pd.DataFrame(made.lines.items(), columns=["label", "hierarchy"]), out / "taxa.parquet", origin)
     artefact.write_json(report, out / "report.json", origin)
-    return Aggregated(out, objects, counted, rows)
+    return Aggregated(out, told["objects"], counted, rows)
 
 
-def _paths(source):
+def object_files(source):
+    """Parquet files of objects in a place.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Folder of an ingest, a file, or a folder of partitions.
+
+    Returns
+    -------
+    paths : list of pathlib.Path
+        Partitions.
+    folder : pathlib.Path
+        Where further tables may lie.
+
+    Raises
+    ------
+    UserError
+        There are none.
+    """
     if source.is_file():
         return [source], source.parent
     if (source / "objects.parquet").is_file():
@@ -214,7 +247,23 @@ def _paths(source):
     return paths, source
 
 
-def _samples(path):
+def read_samples(path):
+    """Table of samples.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Parquet file with ``sample_id`` and ``volume`` (m3).
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    UserError
+        No such file, a missing column, or a volume that is not above 0.
+    """
     if not path.is_file():
         raise UserError(f"the table of samples {str(path)!r} does not exist; without it nobody knows the sampled volumes.")
     table = pd.DataFrame(artefact.read_parquet(path))

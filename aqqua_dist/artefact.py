@@ -191,6 +191,22 @@ def read_parquet(path):
         return pd.read_parquet(path)
 
 
+def parquet_names(path):
+    """Columns of a table.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Parquet file.
+
+    Returns
+    -------
+    list of str
+    """
+    with _reading(path, "Parquet"):
+        return pq.read_schema(path).names
+
+
 def write_geoparquet(table, path, provenance):
     """Write samples as GeoParquet (EPSG:4326).
 

@@ -149,6 +149,7 @@ def ingest(sources, out, mapping, effort, **pooling):
               "acc, pacc and em come from them.")
 @click.option("--seed", default=0, show_default=True, help="Of the members.")
 @click.option("--sizes/--no-sizes", default=True, show_default=True, help="Keep fine size classes in the counts.")
+@click.option("--check-ids/--no-check-ids", default=True, show_default=True, help="Refuse objects whose id stands twice.")
 @click.option("--memory", default="2GiB", show_default=True, help="What the sums may take.")
 @click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
 def aggregate(source, out, samples, scheduler, **given):
@@ -160,9 +161,28 @@ def aggregate(source, out, samples, scheduler, **given):
     chosen = options(statuses, given["sizes"], module.parse_memory(given["memory"]), given["min_score"], scoring)
     products = module.Products(
         given["taxa"], tuple(map(zone, given["zones"])), given["coverage"], dict(map(tables.parse_relation, given["carbon"])), given["validation"],
-        given["members"], given["seed"])
+        given["members"], given["seed"], given["check_ids"])
     found = module.aggregate_objects(source, out, chosen, samples=samples, products=products, scheduler=scheduler)
     click.echo(f"{found.counted} of {found.objects} objects counted in {found.rows} rows; see {out}/counts.parquet and concentrations.parquet")
+
+
+@main.command()
+@click.argument("source")
+@click.option("-o", "--out", required=True, help="Folder to write the tables to.")
+@click.option("--samples", help="Table of samples with their volume; that of the ingest unless given.")
+@click.option("--components", default=10, show_default=True, help="Principal components of the sample means.")
+@click.option("--morphotypes", default=50, show_default=True, help="Morphotypes to fit; 0 for none.")
+@click.option("--codebook", help="morphotypes.nc of an earlier run, to count by the same morphotypes.")
+@click.option("--training", help="novelty.nc of an earlier run, to compare with its samples.")
+@click.option("--seed", default=0, show_default=True, help="Of the codebook.")
+@click.option("--on-bad", default="raise", show_default=True, help="Embeddings that are not finite: raise or drop.")
+@click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
+def embeddings(source, out, samples, scheduler, **given):
+    """Means, components, novelty and morphotypes of samples, from the embeddings of their images."""
+    module = import_module("aqqua_dist.embedding_collection")
+    found = module.collect_embeddings(source, out, module.Options(**given), samples=samples, scheduler=scheduler)
+    learned = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    click.echo(f"{found.objects} embeddings of {found.samples} samples ({found.dropped} not finite); learned: {learned}; see {out}")
 
 
 @main.command()

@@ -45,7 +45,7 @@ def collection(folder, casts=60):
             n = int(random.poisson(4))
             objects += [{"object_id": f"{name}_{k}", "sample_id": name, "label": "copepod" if k < n else "detritus", "status": "validated", "esd": 1000.0}
                         for k in range(n + 2)]
-            components.append({"sample_id": name, "n": n + 2, "component_01": surface / 10 - 1.5, "component_02": random.normal()})
+            components.append({"sample_id": name, "n": n + 2, "embedding_pc01": surface / 10 - 1.5, "embedding_pc02": random.normal()})
     pd.DataFrame(samples).to_parquet(folder / "samples.parquet")
     pd.DataFrame(objects).to_parquet(folder / "objects.parquet")
     aggregate_objects(folder / "objects.parquet", folder / "collection", Options(), samples=folder / "samples.parquet",
@@ -131,11 +131,11 @@ def test_members_that_were_written_are_those_of_the_fit(known, quantity):
 
 def test_components_may_be_negative_and_are_mapped(known):
     folder, samples, _, components = known
-    context = opened(folder, "components", "embedding_component", "reg:squarederror", "[component_01]")
+    context = opened(folder, "components", "embedding_component", "reg:squarederror", "[embedding_pc01]")
     pipeline.run(context)
     training = artefact.read_parquet(context.out / "match" / "training.parquet")
     table = components.merge(samples, on="sample_id")
-    mean = (table["component_01"] * table["n"]).groupby(table["profile"]).sum() / table.groupby("profile")["n"].sum()
+    mean = (table["embedding_pc01"] * table["n"]).groupby(table["profile"]).sum() / table.groupby("profile")["n"].sum()
     place = table.drop_duplicates("profile").set_index("profile")
     rows = training[training["n_samples"] == 1].set_index(["lat", "lon", "cruise"])
     found = [(rows.loc[key, "y"], mean[cast]) for cast, row in place.iterrows() if (key := (row["lat"], row["lon"], row["cruise"])) in rows.index]
@@ -148,7 +148,7 @@ def test_components_may_be_negative_and_are_mapped(known):
 
 
 @pytest.mark.parametrize(("given", "message"), [
-    ({"quantity": "embedding_component", "taxa": "[component_01]"}, "components of embeddings may be negative and need 'reg:squarederror'"),
+    ({"quantity": "embedding_component", "taxa": "[embedding_pc01]"}, "components of embeddings may be negative and need 'reg:squarederror'"),
     ({"quantity": "embedding_component", "objective": "reg:squarederror", "more": ", draw: [counting]"}, "components of embeddings have no draws"),
     ({"more": ", draw: [members, volume]"}, "'members' hold all draws, leave out .'volume'."), ({"quantity": "chlorophyll"}, "'chlorophyll' is not allowed"), ({"more": ", draw: [luck]"}, "'luck' is not allowed")])
 def test_recipes_that_cannot_be(known, given, message):
@@ -158,7 +158,7 @@ def test_recipes_that_cannot_be(known, given, message):
 
 @pytest.mark.parametrize(("given", "message"), [
     ({"taxa": "[fish]"}, "taxon 'fish' stands in none of the 2 labels"),
-    ({"quantity": "embedding_component", "objective": "reg:squarederror", "taxa": "[component_09]"}, "component 'component_09' of the recipe's taxa is none of"),
+    ({"quantity": "embedding_component", "objective": "reg:squarederror", "taxa": "[embedding_pc09]"}, "component 'embedding_pc09' of the recipe's taxa is none of"),
     ({"more": ", coverage: 1.0"}, None)])
 def test_targets_that_are_not_there(known, given, message):
     context = opened(known[0], "absent", **given)

@@ -138,7 +138,7 @@ def test_measured_sizes_agree():
 
 
 def test_readme_effort_file_and_exports_are_understood(tmp_path):
-    _, effort_file, observations = blocks("README.md", "yaml")
+    _, effort_file, observations, *_ = blocks("README.md", "yaml")
     (tmp_path / "effort.yaml").write_text(effort_file)
     assert set(volumes.read_choices(tmp_path / "effort.yaml")) == {"FlowCam", "PlanktoScope"}
     section = ExportObservations(**yaml.safe_load(observations)["observations"])

@@ -38,7 +38,7 @@ def test_figures_of_components_show_both_sides_of_zero():
 def test_intervals_of_quantities_with_two_signs_are_normal():
     members = np.array([-1.0, 0.0, 1.0, 2.0])
     rows = pd.DataFrame({
-        "quantity": "embedding_component", "taxon": "component_01", "zone": "0-200", "region_set": "global", "region": "global", "member": [-1, 0, 1, 2, 3],
+        "quantity": "embedding_component", "taxon": "embedding_pc01", "zone": "0-200", "region_set": "global", "region": "global", "member": [-1, 0, 1, 2, 3],
         "total": [0.5, *members], "sum_cell_sd": 0.0, "area": 1.0, "volume": 1.0, "units": "m3"})
     found = budget.summarise(rows).iloc[0]
     assert found["interval"] == "normal"

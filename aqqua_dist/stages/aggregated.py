@@ -84,7 +84,7 @@ def training_rows(context, cube):
 
 def _components(table, members, wanted, place):
     """Mean of each component over a profile and zone; the number of images is its effort."""
-    names = [name for name in table if name.startswith("component_")]
+    names = [name for name in table if name.startswith("embedding_pc")]
     chosen = names if wanted == "all" else list(wanted)
     unknown = [name for name in chosen if name not in names]
     if unknown:
