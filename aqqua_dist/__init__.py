@@ -48,6 +48,27 @@ _MODULE_OF = {
     "cross_validate": "validation",
     # stocks
     "summarise_members": "budget",
+    # any number of images to counts and concentrations
+    "aggregate_objects": "aggregating",
+    "Products": "aggregating",
+    "refuse_repeated": "duplicates",
+    "garwood": "counting",
+    "fay_feuer": "counting",
+    # counts of a model, corrected for its confusion
+    "confusion": "quantify",
+    "adjusted": "quantify",
+    "em": "quantify",
+    "read_validation": "model_counts",
+    # draws of everything that is uncertain in a concentration
+    "Sources": "member_counts",
+    "draw_concentrations": "member_counts",
+    "variance_shares": "member_counts",
+    # embeddings
+    "collect_embeddings": "embedding_collection",
+    "embedding_moments": "embeddings",
+    "fit_components": "embedding_components",
+    "fit_morphotypes": "morphotypes",
+    "fit_novelty": "embedding_novelty",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

@@ -308,7 +308,7 @@ def _origin(made, products):
 
 
 def _members(sums, counts, made, products, out, origin):
-    """Draw and write the members; gives the intervals back that come from draws."""
+    """Draw and write the members; gives the intervals of samples back that come from draws, and what makes those of zones."""
     scoring, table = made.options.scoring, made.samples
     raw = count_tables.raw_rows(sums, made.known) if scoring.method in ("acc", "pacc") else None
     every = counts if raw is None else pd.concat([counts, raw], ignore_index=True)
@@ -319,7 +319,9 @@ def _members(sums, counts, made, products, out, origin):
     whole = table[table["volume"] > 0]
     parts = [(part[part["sample_id"].isin(whole["sample_id"])], confusion) for part, confusion in parts]
     drawn_tables.write_members(parts, whole, goal, plan, (out / "members.parquet", origin))
-    return drawn_tables.intervals(parts, whole, goal, plan) if scoring.method in DRAWN else None
+    if scoring.method not in DRAWN:
+        return None
+    return drawn_tables.intervals(parts, whole, goal, plan), lambda pooled, members: drawn_tables.zone_intervals(parts, (whole, pooled, members), goal, plan)
 
 
 def _write_concentrations(counts, made, products, place, origin):
@@ -331,8 +333,8 @@ def _write_concentrations(counts, made, products, place, origin):
     whole = table[table["volume"] > 0]
     mine = counts[counts["sample_id"].isin(whole["sample_id"])]
     found = _concentrations(whole, mine, taxa, made.options)
-    if bounds is not None and "concentration_low" not in found:
-        found = found.merge(bounds, on=["sample_id", "taxon"], how="left")
+    if bounds is not None:
+        found = found.merge(bounds[0], on=["sample_id", "taxon"], how="left")
         found["concentration_low"] = found["concentration_low"].mask(found["n"] == 0, 0.0)
     artefact.write_parquet(found, out / "concentrations.parquet", origin, UNITS)
     if not products.zones:
@@ -341,6 +343,8 @@ def _write_concentrations(counts, made, products, place, origin):
     if pooled.empty:
         raise UserError(f"none of {len(table)} samples covers {products.coverage:.0%} of a zone among {', '.join(name for name, _, _ in products.zones)}.")
     found = _concentrations(pooled, profiles.pooled_counts(mine[mine["sample_id"].isin(members["sample_id"])], members), taxa, made.options)
+    if bounds is not None:
+        found = found.merge(bounds[1](pooled, members), on=["sample_id", "taxon"], how="left")
     place = pooled.set_index("sample_id")[["profile", "zone", "cruise", "time", "lat", "lon", "depth_top", "depth_bottom", "coverage"]]
     artefact.write_parquet(found.join(place, on="sample_id"), out / "zone_concentrations.parquet", origin, UNITS)
     artefact.write_parquet(dropped, out / "zones_dropped.parquet", origin)

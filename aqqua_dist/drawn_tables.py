@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from aqqua_dist import aggregate, artefact, member_counts, quantify
+from aqqua_dist import aggregate, artefact, counting, member_counts, quantify
 
 CHUNK = 2**25
 """Numbers of members, samples and labels that are drawn together."""
@@ -143,3 +143,40 @@ def intervals(parts, samples, goal, plan):
     names = {"q025": "concentration_low", "q975": "concentration_high"}
     found = [drawn.summary()[["sample_id", "taxon", *names]] for drawn in drawn_parts(parts, samples, goal, plan)]
     return pd.concat(found, ignore_index=True).rename(columns=names) if found else pd.DataFrame(columns=["sample_id", "taxon", *names.values()])
+
+
+def zone_intervals(parts, pooling, goal, plan):
+    """Intervals of concentrations of profiles and zones: the members' sums over their samples.
+
+    Parameters
+    ----------
+    parts, goal, plan
+        As for `drawn_parts`; drawn with a prior of 0, as they are summed.
+    pooling : tuple of pandas.DataFrame
+        Samples, the zones they are pooled to, and which sample goes to which
+        (`aqqua_dist.profiles.zone_samples`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``sample_id`` (of the zone), ``taxon, concentration_low,
+        concentration_high`` (95 %); where nothing was seen the upper bound is
+        Garwood's.
+    """
+    samples, pooled, members = pooling
+    taxa, zones = goal[0], pd.Index(pooled["sample_id"])
+    used = samples[samples["sample_id"].isin(members["sample_id"])]
+    total = np.zeros((plan.n_members, len(zones), len(taxa)))
+    goes = members.set_index("sample_id")["pooled_id"]
+    volume = used.set_index("sample_id")["volume"]
+    parts = [(counts[counts["sample_id"].isin(used["sample_id"])], confusion) for counts, confusion in parts]
+    for drawn in drawn_parts(parts, used, goal, replace(plan, prior=0.0)):
+        amounts = drawn.number_concentration * volume.reindex(drawn.samples).to_numpy()[:, None]
+        for place, name in enumerate(drawn.samples):
+            for zone in zones.get_indexer(np.atleast_1d(goes[name])):
+                total[:, zone] += amounts[:, place]
+    low, high = np.quantile(total, [0.025, 0.975], axis=0)
+    high = np.where((total == 0).all(axis=0), counting.garwood(0)[1], high)
+    water = pooled["volume"].to_numpy()[:, None]
+    index = pd.MultiIndex.from_product([zones, taxa], names=["sample_id", "taxon"])
+    return pd.DataFrame({"concentration_low": (low / water).ravel(), "concentration_high": (high / water).ravel()}, index=index).reset_index()

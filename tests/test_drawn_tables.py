@@ -76,3 +76,20 @@ def test_without_members_corrected_counts_have_no_interval(folder, tmp_path):
     call(folder / "o", "-o", tmp_path, "--samples", folder / "samples.parquet", "--method", "acc", "--validation", folder / "v.csv")
     assert "concentration_low" not in artefact.read_parquet(tmp_path / "concentrations.parquet")
     assert not (tmp_path / "members.parquet").exists()
+
+
+@pytest.mark.parametrize("method", ["top1", "acc"])
+def test_zones_have_the_interval_of_their_sum(folder, tmp_path, method):
+    samples = pd.read_parquet(folder / "samples.parquet").assign(
+        profile=["a", "a", "b", "c"], depth_top=[0.0, 100, 0, 0], depth_bottom=[100.0, 200, 200, 200], lat=1.0, lon=2.0)
+    samples.to_parquet(tmp_path / "samples.parquet")
+    call(folder / "o", "-o", tmp_path / "out", "--samples", tmp_path / "samples.parquet", "--method", method, "--validation", folder / "v.csv", "--members", 300,
+         "--zone", "0-200")
+    found = artefact.read_parquet(tmp_path / "out" / "zone_concentrations.parquet").set_index(["profile", "taxon"])
+    assert (found["concentration_low"] <= found["number_concentration"]).all() and (found["number_concentration"] <= found["concentration_high"]).all()
+    assert found.loc[("c", "egg"), ["concentration_low", "concentration_high"]].tolist() == pytest.approx([0, 3.689 / 5], abs=1e-3)
+    if method == "acc":
+        drawn = artefact.read_parquet(tmp_path / "out" / "members.parquet")
+        egg = drawn[drawn["taxon"] == "egg"].pivot_table(index="member", columns="sample_id", values="number_concentration")
+        whole = (2 * egg["s0"] + 3 * egg["s1"]) / 5
+        assert found.loc[("a", "egg"), "concentration_high"] == pytest.approx(whole.quantile(0.975), rel=1e-4)
