@@ -1,6 +1,5 @@
 """`aqqua-dist aggregate`: an ingested folder, or objects and samples of any origin, to counts and concentrations."""
 
-import json
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from aqqua_dist import (
 from aqqua_dist.duplicates import refuse_repeated
 from aqqua_dist.errors import UserError
 from aqqua_dist.links import links_of
+from aqqua_dist.object_sources import hierarchies, ingested_counts, object_files, read_samples, refuse_same_folder, searched_samples, weighted_units
 from aqqua_dist.predicted_objects import join_predictions
 from aqqua_dist.provenance import Provenance, created_now, software_versions
 from aqqua_dist.readers.ingested import SAMPLES, typed
@@ -97,6 +97,7 @@ class _Made:
     options: aggregation.Options
     validated: model_counts.Validated | None
     lines: dict
+    ingested: pd.DataFrame
 
 
 def aggregate_objects(source, out, options=None, *, samples=None, products=None, scheduler=None):
@@ -105,8 +106,9 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     Parameters
     ----------
     source : str or os.PathLike
-        Folder of an ingest, a Parquet file of objects, or a folder of such
-        files (partitions): columns ``sample_id``, ``label`` or ``prob`` (list
+        Folder of an ingest (whose counts without images are kept as they
+        are), a Parquet file of objects, or a folder of such files
+        (partitions): columns ``sample_id``, ``label`` or ``prob`` (list
         of probabilities of the ``classes`` in the file's metadata) and, where
         known, ``status, esd`` (µm), ``depth`` (m), ``score``.
     out : str or os.PathLike
@@ -136,6 +138,7 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
         damaged.
     """
     options, products, out = options or aggregation.Options(), products or Products(), Path(out)
+    refuse_same_folder(Path(source), out)
     paths, folder = object_files(Path(source))
     table = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
     out.mkdir(parents=True, exist_ok=True)
@@ -144,14 +147,15 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
         paths = [joined]
     groups = aggregation.groups_of(paths)
     checked = _check_ids(groups, paths, options) if products.check_ids else "not checked"
-    units = _units(table, folder)
+    units = weighted_units(folder)
     links = links_of(table, units)
     labels = aggregation.labels_of(groups)
     scoring, validated = _scoring(options.scoring, paths, labels, products.validation)
-    options, lines = replace(options, scoring=scoring), _lines(folder)
+    options, lines = replace(options, scoring=scoring), hierarchies(folder)
     axes = tallies.Axes((*links.keys, *scoring.extra_rows), labels, tallies.CLASSES + 1 if options.sizes else 1, scoring.columns)
+    ingested = ingested_counts(Path(source))
     relations = count_tables.relations_of([*labels, *scoring.classes], lines, products.carbon)
-    made = _Made(paths, folder, table, count_tables.known_of(axes, table, units, options, relations), options, validated, lines)
+    made = _Made(paths, folder, table, count_tables.known_of(axes, table, units, options, relations), options, validated, lines, ingested)
     state = out / ".sums.npz"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
         sums = aggregation.run_groups(groups, axes, links, options, state=state, submit=submit)
@@ -194,6 +198,8 @@ def _write(sums, made, products, out, told):
     known, scoring, table = made.known, made.options.scoring, made.samples
     origin = _origin(made, products)
     model = count_tables.model_rows(sums, known, made.validated) if scoring.columns else None
+    if len(made.ingested):
+        model = made.ingested if model is None else pd.concat([made.ingested, model], ignore_index=True)
     labels, plain = count_tables.by_label(sums, known.axes), known
     if scoring.columns:
         width = known.axes.width * known.axes.sizes
@@ -202,9 +208,9 @@ def _write(sums, made, products, out, told):
         labels = replace(labels, cells=row * plain.axes.width * plain.axes.sizes + rest)
     rows = count_tables.write_counts(labels, plain, out / "counts.parquet", origin, model)
     counts = count_tables.whole_counts(labels, plain, model)
-    counted = int(labels.n.sum()) + (int(round(model_counts.raw_counts(sums, known.axes, scoring)["n"].sum())) if model is not None else 0)
+    counted = int(labels.n.sum()) + (int(round(model_counts.raw_counts(sums, known.axes, scoring)["n"].sum())) if scoring.columns else 0)
     report = told | {
-        "counted": counted, "samples": len(table), "labels": len(known.axes.labels), "method": scoring.method,
+        "counted": counted, "counts_of_the_ingest": len(made.ingested), "samples": len(table), "labels": len(known.axes.labels), "method": scoring.method,
         "samples_without_volume": int((~(table["volume"] > 0)).sum()), "samples_without_objects": int(len(table) - counts["sample_id"].nunique()),
         "probabilities_scaled_to_1": model_counts.repaired_rows(sums, known.axes, scoring)}
     bounds = _members(sums, counts, made, products, out, origin) if products.members else None
@@ -214,89 +220,6 @@ def _write(sums, made, products, out, told):
         artefact.write_parquet(pd.DataFrame(made.lines.items(), columns=["label", "hierarchy"]), out / "taxa.parquet", origin)
     artefact.write_json(report, out / "report.json", origin)
     return Aggregated(out, told["objects"], counted, rows)
-
-
-def object_files(source):
-    """Parquet files of objects in a place.
-
-    Parameters
-    ----------
-    source : pathlib.Path
-        Folder of an ingest, a file, or a folder of partitions.
-
-    Returns
-    -------
-    paths : list of pathlib.Path
-        Partitions.
-    folder : pathlib.Path
-        Where further tables may lie.
-
-    Raises
-    ------
-    UserError
-        There are none.
-    """
-    if source.is_file():
-        return [source], source.parent
-    if (source / "objects.parquet").is_file():
-        return [source / "objects.parquet"], source
-    place = source / "objects.parquet" if (source / "objects.parquet").is_dir() else source
-    paths = sorted(path for path in place.rglob("*.parquet") if path.name != "samples.parquet" and not path.name.startswith(".")) if place.is_dir() else []
-    if not paths:
-        raise UserError(f"{str(source)!r} holds no Parquet files of objects; give a file, a folder of them, or the folder of an ingest.")
-    return paths, source
-
-
-def read_samples(path):
-    """Table of samples.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Parquet file with ``sample_id`` and ``volume`` (m3).
-
-    Returns
-    -------
-    pandas.DataFrame
-
-    Raises
-    ------
-    UserError
-        No such file, a missing column, or a volume that is not above 0.
-    """
-    if not path.is_file():
-        raise UserError(f"the table of samples {str(path)!r} does not exist; without it nobody knows the sampled volumes.")
-    table = pd.DataFrame(artefact.read_parquet(path))
-    missing = [name for name in ("sample_id", "volume") if name not in table]
-    if missing:
-        raise UserError(f"{path}: column {missing[0]!r} is missing, samples need 'sample_id' and 'volume' (m3).")
-    bad = table["volume"].notna() & ~(table["volume"] > 0)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise UserError(f"{path}, row {row + 1}: volume {table['volume'].iloc[row]:g} of sample {table['sample_id'].iloc[row]!r} is not above 0 m3.")
-    return table
-
-
-def _units(table, folder):
-    """Parts of samples whose objects have a weight of their own: (sample, acquisition) and its weight."""
-    path = folder / "acquisitions.parquet"
-    if not path.is_file():
-        return {}
-    parts = pd.DataFrame(artefact.read_parquet(path))
-    if "weight" not in parts or not (parts["weight"].fillna(1.0) != 1.0).any():
-        return {}
-    odd = parts[parts["sample_id"].isin(parts.loc[parts["weight"].fillna(1.0) != 1.0, "sample_id"])]
-    keys = list(zip(odd["sample_id"].astype(str), odd["acquisition_id"].fillna("").astype(str), strict=True))
-    return dict(zip(keys, odd["weight"].fillna(1.0), strict=True))
-
-
-def _lines(folder):
-    """Hierarchy of each label, as an ingest keeps it."""
-    path = folder / "taxa.parquet"
-    if not path.is_file():
-        return {}
-    known = artefact.read_parquet(path)
-    return dict(zip(known["label" if "label" in known else "taxon"], known["hierarchy"].fillna(""), strict=True))
 
 
 def _origin(made, products):
@@ -316,7 +239,8 @@ def _members(sums, counts, made, products, out, origin):
     plan = member_counts.Sources(n_members=products.members, seed=products.seed, conversion=labels)
     parts = drawn_tables.parts_of(counts, raw, scoring.method, made.validated)
     goal = drawn_tables.goal_of(every, made.lines, products.taxa)
-    whole = table[table["volume"] > 0]
+    whole = searched_samples(table, made.folder)
+    whole = whole[whole["volume"] > 0]
     parts = [(part[part["sample_id"].isin(whole["sample_id"])], confusion) for part, confusion in parts]
     drawn_tables.write_members(parts, whole, goal, plan, (out / "members.parquet", origin))
     if scoring.method not in DRAWN:
@@ -330,6 +254,7 @@ def _write_concentrations(counts, made, products, place, origin):
         counts = aggregate.taxon_counts(counts, made.lines, list(taxa))
     for name in ("depth_top", "depth_bottom"):
         table = table if name in table else table.assign(**{name: np.nan})
+    table = searched_samples(table, made.folder)
     whole = table[table["volume"] > 0]
     mine = counts[counts["sample_id"].isin(whole["sample_id"])]
     found = _concentrations(whole, mine, taxa, made.options)
@@ -357,33 +282,3 @@ def _concentrations(samples, counts, taxa, options):
         return found
     low, high = counting.concentration_interval(counts, found)
     return found.assign(concentration_low=low, concentration_high=high)
-
-
-def parse_memory(text):
-    """Bytes of a size written by a person.
-
-    Parameters
-    ----------
-    text : str
-        Such as ``2GiB``, ``500MB`` or a number of bytes.
-
-    Returns
-    -------
-    int
-        Bytes.
-
-    Raises
-    ------
-    UserError
-        The text is nothing of the kind, or below 16 MiB.
-    """
-    units = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
-    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
-    unit = text.strip()[len(number):].strip().lower()
-    try:
-        size = int(float(json.loads(number)) * units[unit])
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"memory {text!r} is no size, as 2GiB or 500MB.") from None
-    if size < 2**24:
-        raise UserError(f"memory {text!r} is below 16 MiB.")
-    return size

@@ -158,7 +158,7 @@ def aggregate(source, out, samples, scheduler, **given):
     tables, zone = import_module("aqqua_dist.count_tables"), import_module("aqqua_dist.zonal").parse_zone
     scoring = import_module("aqqua_dist.model_tallies").Scoring(given["method"], (), given["threshold"], given["dubious"])
     statuses = () if "all" in given["statuses"] else tuple(given["statuses"])
-    chosen = options(statuses, given["sizes"], module.parse_memory(given["memory"]), given["min_score"], scoring)
+    chosen = options(statuses, given["sizes"], import_module("aqqua_dist.object_sources").parse_memory(given["memory"]), given["min_score"], scoring)
     products = module.Products(
         given["taxa"], tuple(map(zone, given["zones"])), given["coverage"], dict(map(tables.parse_relation, given["carbon"])), given["validation"],
         given["members"], given["seed"], given["check_ids"])

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist import artefact, cluster, counting, embedding_sums, profiles
-from aqqua_dist.aggregating import UNITS, object_files, read_samples
+from aqqua_dist.aggregating import UNITS
 from aqqua_dist.embedding_components import embedding_scatter, fit_components
 from aqqua_dist.embedding_novelty import SampleNovelty, fit_novelty
 from aqqua_dist.errors import MethodWarning, UserError
 from aqqua_dist.morphotypes import Morphotypes, draw_rows, fit_morphotypes
+from aqqua_dist.object_sources import object_files, read_samples, refuse_same_folder
 from aqqua_dist.provenance import Provenance, created_now, software_versions
 
 REFERENCES = ["https://doi.org/10.1145/1772690.1772862", "https://doi.org/10.1016/S0047-259X(03)00096-4", "https://doi.org/10.1214/22-AOS2244"]
@@ -110,6 +111,7 @@ def collect_embeddings(source, out, options=None, *, samples=None, scheduler=Non
         of different lengths, or a learned file of another kind.
     """
     options, out = options or Options(), Path(out)
+    refuse_same_folder(Path(source), out)
     paths, folder = _files(Path(source))
     table = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
     ids = pd.Index(table["sample_id"].astype(str))

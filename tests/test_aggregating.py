@@ -10,12 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from aqqua_dist import artefact
-from aqqua_dist.aggregating import aggregate_objects, parse_memory
+from aqqua_dist.aggregating import aggregate_objects
 from aqqua_dist.aggregation import Options
 from aqqua_dist.cli import main
 from aqqua_dist.counting import garwood
 from aqqua_dist.errors import UserError
 from aqqua_dist.ingest import ingest
+from aqqua_dist.object_sources import parse_memory
 
 
 def call(*words):
@@ -120,3 +121,27 @@ def test_nothing_to_read(tmp_path):
 
 def test_sizes_of_memory():
     assert [parse_memory(text) for text in ("2GiB", "500MB", "1.5 GiB", "33554432")] == [2**31, 500 * 10**6, 3 * 2**29, 2**25]
+
+
+def test_counts_of_exports_without_images_stay_and_missing_taxa_are_no_zeros(data_root, tmp_path):
+    ingest([data_root / "formats" / "ecopart" / "tsvagg_det_multi", data_root / "ecopart_stations" / "pap_so_uvp5_detailed.zip"], tmp_path / "in", progress=False)
+    done = call(tmp_path / "in", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    given = artefact.read_parquet(tmp_path / "in" / "counts.parquet")
+    kept = artefact.read_parquet(tmp_path / "out" / "counts.parquet")
+    assert len(given) > 100 and kept["n"].sum() == given["n"].sum()
+    found = artefact.read_parquet(tmp_path / "out" / "concentrations.parquet")
+    samples = artefact.read_parquet(tmp_path / "in" / "samples.parquet").set_index("sample_id")
+    n = (given["n"] * given["weight"].fillna(1.0)).groupby([given["sample_id"], given["taxon"]]).sum()  # floats see part of their volume
+    whole = found.set_index(["sample_id", "taxon"])["number_concentration"]
+    np.testing.assert_allclose(whole.reindex(n.index), n / samples["volume"].reindex(n.index.get_level_values(0)).to_numpy())
+    known = artefact.read_parquet(tmp_path / "in" / "searched.parquet")
+    silent = set(known.loc[~known["searched"].astype(bool), "profile"])
+    assert silent and not set(samples.loc[found["sample_id"].unique(), "profile"]) & silent
+
+
+def test_the_tables_of_an_ingest_are_not_written_over(tables):
+    before = (tables / "counts.parquet").read_bytes()
+    done = call(tables, "-o", tables)
+    assert done.exit_code == 2 and "is the one that is read" in done.output
+    assert (tables / "counts.parquet").read_bytes() == before

@@ -17,7 +17,7 @@ LEVELS = {
     "errors": 0, "paths": 0, "provenance": 0, "vocabulary": 0, "units": 0, "grid": 0, "sections": 0, "recipe": 0,
     "boosting": 0, "estimators": 0, "applicability": 0, "artefact": 0,
     "readers": 1, "readers.*": 1, "search": 1, "validation": 1, "layers": 1, "regions": 1, "bridge": 1,
-    "budget": 1, "virtual": 1, "plots": 1, "worldmap": 1, "taxonomy": 1, "labels": 1, "exports": 1, "quality": 1, "effort": 1, "acquisitions": 1, "conversions": 1, "traits": 1, "cf": 1, "volumes": 1, "aggregate": 1, "profiles": 1, "tallies": 1, "links": 1, "counting": 1, "quantify": 1, "embeddings": 1, "embedding_kernels": 1, "embedding_rows": 1, "embedding_components": 1, "embedding_files": 1, "embedding_nearest": 1, "embedding_novelty": 1, "morphotypes": 1, "versioned": 1, "cluster": 1, "model_tallies": 1, "model_counts": 1, "predicted_objects": 1, "plot_numbers": 1, "member_counts": 1, "embedding_sums": 1, "duplicates": 1,
+    "budget": 1, "virtual": 1, "plots": 1, "worldmap": 1, "taxonomy": 1, "labels": 1, "exports": 1, "quality": 1, "effort": 1, "acquisitions": 1, "conversions": 1, "traits": 1, "cf": 1, "volumes": 1, "aggregate": 1, "profiles": 1, "tallies": 1, "links": 1, "counting": 1, "quantify": 1, "embeddings": 1, "embedding_kernels": 1, "embedding_rows": 1, "embedding_components": 1, "embedding_files": 1, "embedding_nearest": 1, "embedding_novelty": 1, "morphotypes": 1, "versioned": 1, "cluster": 1, "model_tallies": 1, "model_counts": 1, "predicted_objects": 1, "plot_numbers": 1, "member_counts": 1, "embedding_sums": 1, "duplicates": 1, "object_sources": 1,
     "stages": 2, "stages.*": 2, "ingest": 2, "zonal": 2, "aggregation": 2, "aggregating": 2, "count_tables": 2, "drawn_tables": 2, "embedding_collection": 2, "pipeline": 2, "compare": 2, "report": 2,
     "cli": 3, "__main__": 3,
 }
@@ -92,7 +92,8 @@ SAME_LEVEL = {
     ("volumes", "readers.ingested"): "the tables that it completes",
     ("ingest", "zonal"): "tables by zone beside the samples",
     ("aggregating", "aggregation"): "the sums that it writes",
-    ("embedding_collection", "aggregating"): "files of objects and tables of samples",
+    ("embedding_collection", "aggregating"): "units of what is written",
+    ("object_sources", "readers.ingested"): "the tables of an ingest",
     ("embedding_sums", "embedding_files"): "files of embeddings",
     ("embedding_sums", "embeddings"): "moments per sample",
     ("embedding_sums", "morphotypes"): "objects per morphotype",
