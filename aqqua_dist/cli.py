@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 from aqqua_dist import __version__
-from aqqua_dist.errors import MethodWarning, UserError
+from aqqua_dist.core.errors import MethodWarning, UserError
 
 
 class _Group(click.Group):
@@ -45,7 +45,7 @@ def _options(function):
 
 
 def _open(recipe, runs, jobs, quiet):
-    pipeline = import_module("aqqua_dist.pipeline")
+    pipeline = import_module("aqqua_dist.stages.pipeline")
     return pipeline, pipeline.open_study(recipe, runs=runs, jobs=jobs, progress=not quiet)
 
 
@@ -64,9 +64,9 @@ def main():
 def check(recipe, runs, jobs, quiet):
     """Resolve every name of RECIPE and print the plan; compute nothing."""
     pipeline, study = _open(recipe, runs, jobs, quiet)
-    for line in pipeline.check(study):
+    for line in import_module("aqqua_dist.stages.plan").check(study):
         click.echo(line)
-    for sentence in pipeline.method_warnings(study.recipe):
+    for sentence in import_module("aqqua_dist.recipe.published").method_warnings(study.recipe):
         click.echo(f"warning: {sentence}", err=True)
 
 
@@ -77,7 +77,7 @@ def check(recipe, runs, jobs, quiet):
 def run(recipe, runs, jobs, quiet, force, stop_after):
     """Run the stages of RECIPE; finished ones are skipped."""
     pipeline, study = _open(recipe, runs, jobs, quiet)
-    pipeline.check(study)
+    import_module("aqqua_dist.stages.plan").check(study)
     pipeline.run(study, force=force, stop_after=stop_after)
     click.echo(f"results are in {study.out}")
 
@@ -87,7 +87,7 @@ def run(recipe, runs, jobs, quiet, force, stop_after):
 def compare(recipe, runs, jobs, quiet):
     """Print published numbers, or the known truth, beside those of a run."""
     _, study = _open(recipe, runs, jobs, quiet)
-    module = import_module("aqqua_dist.compare")
+    module = import_module("aqqua_dist.stages.compare")
     click.echo(module.as_text(module.compare(study)))
     click.echo(module.meaning(study.recipe))
 
@@ -115,17 +115,20 @@ def figures(recipe, runs, jobs, quiet):
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def ingest(sources, out, mapping, effort, **pooling):
     """Read exports (files, folders, zip archives) into samples, objects and counts."""
-    module, zonal, pooled = import_module("aqqua_dist.ingest"), import_module("aqqua_dist.zonal"), None
+    module, zonal, pooled = import_module("aqqua_dist.readers.ingest"), import_module("aqqua_dist.concentrations.zone_tables"), None
     quiet, project = pooling.pop("quiet"), pooling.pop("project")
     mapping = (mapping, project) if project else mapping
     if pooling["zones"]:
-        pooled = zonal.Pooling(**pooling | {"zones": tuple(map(zonal.parse_zone, pooling["zones"]))})
-    found = module.ingest(sources, out, mapping=mapping, effort=effort, pooling=pooled, progress=not quiet)
+        pooled = zonal.Pooling(**pooling | {"zones": tuple(map(import_module("aqqua_dist.concentrations.zones").parse_zone, pooling["zones"]))})
+    found = module.ingest(sources, out, mapping=mapping, effort=effort, progress=not quiet)
+    by_zone = zonal.pool(found.tables, pooled) if pooled is not None else None
+    if by_zone is not None:
+        zonal.write(by_zone, found.folder, found.origin)
     told = found.tables.findings["severity"].value_counts()
     click.echo(f"{len(found.tables.samples)} samples, {found.n_objects} objects, {len(found.tables.counts)} counts are in {out}")
-    if found.zonal is not None:
-        casts = f"{found.zonal.samples['profile'].nunique()} profiles in {len(pooled.zones)} zones"
-        click.echo(f"zones: {casts}, {len(found.zonal.dropped)} left out for coverage; see {out}/zone_concentrations.csv and zone_spectra.csv")
+    if by_zone is not None:
+        casts = f"{by_zone.samples['profile'].nunique()} profiles in {len(pooled.zones)} zones"
+        click.echo(f"zones: {casts}, {len(by_zone.dropped)} left out for coverage; see {out}/zone_concentrations.csv and zone_spectra.csv")
     listed = ", ".join(f"{count} {severity}" for severity, count in told.items()) or "nothing odd"
     click.echo(f"findings: {listed}; see {out}/quality.md")
 
@@ -154,11 +157,11 @@ def ingest(sources, out, mapping, effort, **pooling):
 @click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
 def aggregate(source, out, samples, scheduler, **given):
     """Count objects (an ingested folder, or Parquet partitions) per sample, taxon and size class."""
-    module, options = import_module("aqqua_dist.aggregating"), import_module("aqqua_dist.aggregation").Options
-    tables, zone = import_module("aqqua_dist.count_tables"), import_module("aqqua_dist.zonal").parse_zone
-    scoring = import_module("aqqua_dist.model_tallies").Scoring(given["method"], (), given["threshold"], given["dubious"])
+    module, options = import_module("aqqua_dist.concentrations.aggregate"), import_module("aqqua_dist.counts.partitions").Options
+    tables, zone = import_module("aqqua_dist.counts.counts_table"), import_module("aqqua_dist.concentrations.zones").parse_zone
+    scoring = import_module("aqqua_dist.counts.classifier_tallies").Scoring(given["method"], (), given["threshold"], given["dubious"])
     statuses = () if "all" in given["statuses"] else tuple(given["statuses"])
-    chosen = options(statuses, given["sizes"], import_module("aqqua_dist.object_sources").parse_memory(given["memory"]), given["min_score"], scoring)
+    chosen = options(statuses, given["sizes"], import_module("aqqua_dist.counts.objects").parse_memory(given["memory"]), given["min_score"], scoring)
     products = module.Products(
         given["taxa"], tuple(map(zone, given["zones"])), given["coverage"], dict(map(tables.parse_relation, given["carbon"])), given["validation"],
         given["members"], given["seed"], given["check_ids"])
@@ -179,7 +182,7 @@ def aggregate(source, out, samples, scheduler, **given):
 @click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
 def embeddings(source, out, samples, scheduler, **given):
     """Means, components, novelty and morphotypes of samples, from the embeddings of their images."""
-    module = import_module("aqqua_dist.embedding_collection")
+    module = import_module("aqqua_dist.embeddings.collection")
     found = module.collect_embeddings(source, out, module.Options(**given), samples=samples, scheduler=scheduler)
     learned = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     click.echo(f"{found.objects} embeddings of {found.samples} samples ({found.dropped} not finite); learned: {learned}; see {out}")
@@ -188,5 +191,5 @@ def embeddings(source, out, samples, scheduler, **given):
 @main.command()
 def schema():
     """Print the JSON schema of a recipe, for editors that complete YAML."""
-    recipe = import_module("aqqua_dist.recipe")
+    recipe = import_module("aqqua_dist.recipe.recipe")
     click.echo(import_module("json").dumps(recipe.json_schema(), indent=1))

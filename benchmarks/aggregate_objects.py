@@ -19,8 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aqqua_dist import aggregation, tallies
-from aqqua_dist.links import links_of
+from aqqua_dist.counts import partitions, tallies
+from aqqua_dist.counts.links import links_of
 
 SAMPLES, BINS, CLASSES, GROUP = 20_000, 22, 120, 2**20
 TOTAL = 7.5e9
@@ -54,12 +54,12 @@ def bins():
 
 
 def ours(path, memory=2**30):
-    groups = aggregation.groups_of([path])
+    groups = partitions.groups_of([path])
     links = links_of(bins())
-    axes = tallies.Axes(tuple(links.keys), aggregation.labels_of(groups), 1)
-    options = aggregation.Options(statuses=(), sizes=False, memory=memory)
+    axes = tallies.Axes(tuple(links.keys), partitions.labels_of(groups), 1)
+    options = partitions.Options(statuses=(), sizes=False, memory=memory)
     with tempfile.TemporaryDirectory() as folder:
-        sums = aggregation.run_groups(groups, axes, links, options, state=Path(folder) / "state")
+        sums = partitions.run_groups(groups, axes, links, options, state=Path(folder) / "state")
     return len(sums.cells), int(sums.n.sum()), float((sums.volume * tallies.VOLUME_UNIT).sum())
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aqqua_dist import artefact, pipeline
-from aqqua_dist.paths import find_recipe
+from aqqua_dist.core import files
+from aqqua_dist.core.paths import find_recipe
+from aqqua_dist.stages import pipeline
 
 
 def one_survey(text, seed, members, folder):
@@ -29,8 +30,8 @@ def one_survey(text, seed, members, folder):
     recipe.write_text(re.sub(r"(?m)^study: .*$", f"study: seed{seed}", changed))
     context = pipeline.open_study(recipe, runs=folder, progress=False)
     pipeline.run(context, stop_after="budget")
-    totals = pd.concat([artefact.read_parquet(path) for path in sorted((context.out / "map").glob("*_totals.parquet"))])
-    truth = artefact.read_parquet(context.out / "match" / "truth.parquet")
+    totals = pd.concat([files.read_parquet(path) for path in sorted((context.out / "map").glob("*_totals.parquet"))])
+    truth = files.read_parquet(context.out / "match" / "truth.parquet")
     truth = truth[truth["region_set"] == "global"].set_index("taxon")["total"]
     rows = []
     for taxon, group in totals[totals["region_set"] == "global"].groupby("taxon"):

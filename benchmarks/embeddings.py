@@ -28,10 +28,10 @@ import zarr
 from scipy.sparse import csr_array
 from sklearn.cluster import MiniBatchKMeans
 
-from aqqua_dist.embedding_files import read_embeddings, write_embeddings
-from aqqua_dist.embeddings import embedding_moments
-from aqqua_dist.morphotypes import Morphotypes
-from aqqua_dist.provenance import Provenance
+from aqqua_dist.core.provenance import Provenance
+from aqqua_dist.embeddings.files import read_embeddings, write_embeddings
+from aqqua_dist.embeddings.moments import embedding_moments
+from aqqua_dist.embeddings.morphotypes import Morphotypes
 
 D = 384
 READ_BYTES = 2**23

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 import xgboost as xgb
 
-from aqqua_dist.boosting import tree_settings
-from aqqua_dist.bridge import Domain, predict
-from aqqua_dist.estimators import MemberPlan, fit_members, member_seeds
-from aqqua_dist.search import stratified_folds
+from aqqua_dist.habitat_models.boosting import tree_settings
+from aqqua_dist.habitat_models.members import MemberPlan, fit_members
+from aqqua_dist.habitat_models.resampling import member_seeds, stratified_folds
+from aqqua_dist.maps.prediction import Domain, predict
 
 PREDICTORS = [f"mean.{v}" for v in ("temperature", "salinity", "silicate", "phosphate", "nitrate", "oxygen", "chla")]
 PREDICTORS += ["bathymetry", "dist"]

@@ -20,8 +20,8 @@ from statistics import median
 import numpy as np
 import polars as pl
 
-from aqqua_dist.ingest import ingest
-from aqqua_dist.readers.ecotaxa import stream_ecotaxa
+from aqqua_dist.readers.ecotaxa.export import stream_ecotaxa
+from aqqua_dist.readers.ingest import ingest
 from aqqua_dist.readers.sources import Source
 
 FEATURES = ["area", "mean", "stddev", "mode", "min", "max", "x", "y", "xm", "ym", "perim.", "bx", "by", "width", "height", "major", "minor", "angle",

@@ -22,8 +22,9 @@ from quapy import functional
 from quapy.method.aggregative import ACC, EMQ, PACC
 from sklearn.linear_model import LogisticRegression
 
-from aqqua_dist import counting, quantify
-from aqqua_dist.errors import MethodWarning
+from aqqua_dist.core.errors import MethodWarning
+from aqqua_dist.counts import correction, counting_error
+from aqqua_dist.counts.confusion import check_probabilities, confusion
 
 DATA = Path(os.environ.get("AQQUA_DIST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -40,7 +41,7 @@ def read():
     table = pd.read_csv(path)
     columns = [name for name in table if name.startswith("p_")]
     classes = tuple(name.removeprefix("p_") for name in columns)
-    prob, _ = quantify.check_probabilities(table[columns], classes, columns=[name.removeprefix("p_") for name in columns])
+    prob, _ = check_probabilities(table[columns], classes, columns=[name.removeprefix("p_") for name in columns])
     return classes, prob, table["taxon"].map({name: place for place, name in enumerate(classes)}).to_numpy(), pd.factorize(table["objid"])[0]
 
 
@@ -48,29 +49,29 @@ def learn(prob, true, classes):
     """What the validation half tells: confusions, the mix, and a calibration (logistic regression on log-probabilities)."""
     names = np.array(classes, dtype=object)
     calibration = LogisticRegression(C=1.0, max_iter=300).fit(np.log(prob + 1e-6), true)
-    return {"ACC": quantify.confusion(names[true], names[prob.argmax(axis=1)], classes), "PACC": quantify.confusion(names[true], prob, classes),
+    return {"ACC": confusion(names[true], names[prob.argmax(axis=1)], classes), "PACC": confusion(names[true], prob, classes),
             "prior": np.bincount(true, minlength=len(classes)) / len(true), "calibration": calibration}
 
 
 def estimates(prob, classes, learned):
     """Counts of one sample by every method, and their sums."""
-    sums = quantify.summed(prob, classes, np.zeros(len(prob), dtype=int), 1)
-    found = {"CC": quantify.estimate(sums, "top1"), "PCC": quantify.estimate(sums, "probabilistic"),
-             "ACC": quantify.estimate(sums, "acc", learned["ACC"]), "PACC": quantify.estimate(sums, "pacc", learned["PACC"])}
+    sums = correction.summed(prob, classes, np.zeros(len(prob), dtype=int), 1)
+    found = {"CC": correction.estimate(sums, "top1"), "PCC": correction.estimate(sums, "probabilistic"),
+             "ACC": correction.estimate(sums, "acc", learned["ACC"]), "PACC": correction.estimate(sums, "pacc", learned["PACC"])}
     scores = {"EM": prob, "EM calibrated": learned["calibration"].predict_proba(np.log(prob + 1e-6))}
-    em = {name: quantify.em(each, classes, learned["prior"])[0] for name, each in scores.items()}
+    em = {name: correction.em(each, classes, learned["prior"])[0] for name, each in scores.items()}
     return {name: counts[0] for name, (counts, _) in found.items()} | em, sums, scores
 
 
 def bounds(sums, scores, classes, learned, rng, members):
     """95 % intervals of every method from its members."""
-    draws = {"CC": counting.draw_counts(sums.top[0], rng, members), "PCC": counting.draw_counts(sums.prob[0], rng, members)}
+    draws = {"CC": counting_error.draw_counts(sums.top[0], rng, members), "PCC": counting_error.draw_counts(sums.prob[0], rng, members)}
     for name, table in (("ACC", sums.top), ("PACC", sums.prob)):
-        rates = counting.draw_shares(learned[name].counts, rng, members)
-        draws[name] = quantify.adjusted(counting.draw_counts(table, rng, members), rates)[:, 0]
+        rates = counting_error.draw_shares(learned[name].counts, rng, members)
+        draws[name] = correction.adjusted(counting_error.draw_counts(table, rng, members), rates)[:, 0]
     for name, prob in scores.items():
         weight = rng.standard_gamma(1.0, (members, len(prob)))
-        draws[name] = quantify.em(prob, classes, learned["prior"], weight, tolerance=1e-4)[0] + rng.standard_gamma(0.5, (members, len(classes)))
+        draws[name] = correction.em(prob, classes, learned["prior"], weight, tolerance=1e-4)[0] + rng.standard_gamma(0.5, (members, len(classes)))
     return {name: np.quantile(each, [0.025, 0.975], axis=0) for name, each in draws.items()}
 
 

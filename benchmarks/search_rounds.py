@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import xgboost as xgb
 
-from aqqua_dist.estimators import member_seeds
-from aqqua_dist.search import SearchPlan, grid_search, select_rounds, stratified_folds
+from aqqua_dist.habitat_models.drago2022_search import SearchPlan, grid_search, select_rounds
+from aqqua_dist.habitat_models.resampling import member_seeds, stratified_folds
 
 PREDICTORS = [f"mean.{v}" for v in ("temperature", "salinity", "silicate", "phosphate", "nitrate", "oxygen", "chla")]
 PREDICTORS += ["bathymetry", "dist"]

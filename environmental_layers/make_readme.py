@@ -5,7 +5,7 @@ Usage: ``python environmental_layers/make_readme.py``
 
 from pathlib import Path
 
-from aqqua_dist.layers import catalogue_readme
+from aqqua_dist.environment.catalogue import catalogue_readme
 
 if __name__ == "__main__":
     target = Path(__file__).resolve().parent / "README.md"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from aqqua_dist import artefact, plots, worldmap
-from aqqua_dist.errors import UserError
+from aqqua_dist.core import files
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.plots import curves, style, world_map
 
 
 def panel_fields(dataset):
@@ -50,20 +51,20 @@ def draw(run):
     if not paths:
         raise UserError(f"folder {str(run / 'map')!r} holds {len(paths)} maps, at least 1 is needed; run the stage map.")
     for path in paths:
-        dataset = artefact.read_netcdf(path)
+        dataset = files.read_netcdf(path)
         name, fields = panel_fields(dataset)
         about, rows = dataset[name].attrs, run / "fit" / path.stem / "predictions.parquet"
         depths = f"{float(dataset['zone_top'].item()):g}–{float(dataset['zone_bottom'].item()):g} m"
-        figure = worldmap.map_panel(
-            fields, label=worldmap.axis_text(about.get("long_name", name), about["units"]), caption=caption_of(dataset),
-            title=f"{plots.name_text(dataset['taxon'].item())}, {depths}: {about.get('long_name', name)}",
-            sites=artefact.read_parquet(rows) if rows.exists() else None)
+        figure = world_map.map_panel(
+            fields, label=style.axis_text(about.get("long_name", name), about["units"]), caption=caption_of(dataset),
+            title=f"{curves.name_text(dataset['taxon'].item())}, {depths}: {about.get('long_name', name)}",
+            sites=files.read_parquet(rows) if rows.exists() else None)
         figures.append((f"maps_{path.stem}", figure))
     return figures
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    origin = artefact.read_provenance(folder / "budget" / "budget.parquet")
+    origin = files.read_provenance(folder / "budget" / "budget.parquet")
     for stem, figure in draw(folder):
-        artefact.write_png(figure, folder / "figures" / f"{stem}.png", origin)
+        files.write_png(figure, folder / "figures" / f"{stem}.png", origin)

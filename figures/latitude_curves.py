@@ -4,9 +4,10 @@ import re
 import sys
 from pathlib import Path
 
-from aqqua_dist import artefact, plots
-from aqqua_dist.errors import UserError
-from aqqua_dist.vocabulary import quantity
+from aqqua_dist.core import files
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.vocabulary import quantity
+from aqqua_dist.plots import curves
 
 PAGE = 12  # panels of one figure
 KEYS = ["taxon", "zone", "region_set", "region"]
@@ -15,7 +16,7 @@ KEYS = ["taxon", "zone", "region_set", "region"]
 def members_text(run):
     """What the members of the maps are."""
     maps = sorted((run / "map").glob("*.nc"))
-    scheme = artefact.read_netcdf(maps[0]).attrs.get("member_scheme") if maps else None
+    scheme = files.read_netcdf(maps[0]).attrs.get("member_scheme") if maps else None
     return f" Members: {scheme}." if scheme else ""
 
 
@@ -33,24 +34,24 @@ def draw(run):
         ``latitude_curves_<zone>``, with ``_<page>`` where there are more than
         12 taxa, and its figure.
     """
-    budget, figures = artefact.read_parquet(run / "budget" / "budget.parquet"), []
+    budget, figures = files.read_parquet(run / "budget" / "budget.parquet"), []
     budget = budget[budget["region_set"] == "latitude"]
     if budget.empty:
         raise UserError(f"the budget of {str(run)!r} holds {len(budget)} latitude bands, at least 1 is needed.")
     truth = run / "match" / "truth.parquet"
     if truth.exists():
-        budget = budget.merge(artefact.read_parquet(truth)[[*KEYS, "total"]], on=KEYS, how="left")
+        budget = budget.merge(files.read_parquet(truth)[[*KEYS, "total"]], on=KEYS, how="left")
     about = quantity(budget["quantity"].iloc[0])
-    table = plots.concentrations(budget, about.units)
-    caption = f"Stock of each band divided by its volume. {plots.interval_text(budget)[1]}{members_text(run)}"
+    table = curves.concentrations(budget, about.units)
+    caption = f"Stock of each band divided by its volume. {curves.interval_text(budget)[1]}{members_text(run)}"
     for zone, rows in table.groupby("zone", sort=False):
         taxa = list(dict.fromkeys(rows["taxon"]))
         pages = [taxa[first:first + PAGE] for first in range(0, len(taxa), PAGE)]
         for number, page in enumerate(pages, start=1):
             place = f" (page {number} of {len(pages)})" if len(pages) > 1 else ""
-            figure = plots.latitude_curves(
-                rows[rows["taxon"].isin(page)], label=plots.axis_text(about.long_name, about.units), caption=caption,
-                title=f"{plots.name_text(zone)}: {about.long_name} against latitude{place}")
+            figure = curves.latitude_curves(
+                rows[rows["taxon"].isin(page)], label=curves.axis_text(about.long_name, about.units), caption=caption,
+                title=f"{curves.name_text(zone)}: {about.long_name} against latitude{place}")
             name = "latitude_curves_" + re.sub(r"[^A-Za-z0-9.-]+", "_", zone)
             figures.append((name + (f"_{number}" if len(pages) > 1 else ""), figure))
     return figures
@@ -58,6 +59,6 @@ def draw(run):
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    origin = artefact.read_provenance(folder / "budget" / "budget.parquet")
+    origin = files.read_provenance(folder / "budget" / "budget.parquet")
     for stem, figure in draw(folder):
-        artefact.write_png(figure, folder / "figures" / f"{stem}.png", origin)
+        files.write_png(figure, folder / "figures" / f"{stem}.png", origin)

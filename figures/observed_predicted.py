@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-from aqqua_dist import artefact, plots
-from aqqua_dist.errors import UserError
-from aqqua_dist.vocabulary import quantity
+from aqqua_dist.core import files
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.vocabulary import quantity
+from aqqua_dist.plots import curves
 
 CAPTION = (
     "Each point is a row of observations that the model had not seen. Dashed line: equality. R² is the coefficient of determination, "
@@ -15,7 +16,7 @@ NEAR_ZERO = " Axes are linear between zero and the lowest power of ten."
 
 def quantity_of(run):
     """Quantity of the run: that of its budget."""
-    return quantity(artefact.read_parquet(run / "budget" / "budget.parquet")["quantity"].iloc[0])
+    return quantity(files.read_parquet(run / "budget" / "budget.parquet")["quantity"].iloc[0])
 
 
 def draw(run):
@@ -35,10 +36,10 @@ def draw(run):
     if not paths:
         raise UserError(f"folder {str(run / 'fit')!r} holds {len(paths)} tables of predictions, at least 1 is needed; run the stage fit.")
     for path in paths:
-        table = artefact.read_parquet(path)
-        title = f"{plots.name_text(table['taxon'].iloc[0])}, {plots.name_text(table['zone'].iloc[0])}: observed against predicted"
-        figure = plots.observed_predicted(
-            table, label=plots.axis_text(about.long_name, about.units), title=title,
+        table = files.read_parquet(path)
+        title = f"{curves.name_text(table['taxon'].iloc[0])}, {curves.name_text(table['zone'].iloc[0])}: observed against predicted"
+        figure = curves.observed_predicted(
+            table, label=curves.axis_text(about.long_name, about.units), title=title,
             caption=CAPTION + ("" if table[["observed", "predicted"]].to_numpy().min() < 0 else NEAR_ZERO))
         figures.append((f"observed_predicted_{path.parent.name}", figure))
     return figures
@@ -46,6 +47,6 @@ def draw(run):
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    origin = artefact.read_provenance(folder / "budget" / "budget.parquet")
+    origin = files.read_provenance(folder / "budget" / "budget.parquet")
     for stem, figure in draw(folder):
-        artefact.write_png(figure, folder / "figures" / f"{stem}.png", origin)
+        files.write_png(figure, folder / "figures" / f"{stem}.png", origin)

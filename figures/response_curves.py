@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-from aqqua_dist import artefact, plots
-from aqqua_dist.errors import UserError
-from aqqua_dist.vocabulary import quantity
+from aqqua_dist.core import files
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.vocabulary import quantity
+from aqqua_dist.plots import curves
 
 CAPTION = (
     "Partial dependence: the prediction averaged over training rows in which one predictor is set to the value on the axis. Line: mean "
@@ -28,21 +29,21 @@ def draw(run):
     paths, figures = sorted((run / "fit").glob("*/responses.parquet")), []
     if not paths:
         raise UserError(f"folder {str(run / 'fit')!r} holds {len(paths)} tables of responses, at least 1 is needed; run the stage fit.")
-    about = quantity(artefact.read_parquet(run / "budget" / "budget.parquet")["quantity"].iloc[0])
-    training = artefact.read_parquet(run / "match" / "training.parquet")
+    about = quantity(files.read_parquet(run / "budget" / "budget.parquet")["quantity"].iloc[0])
+    training = files.read_parquet(run / "match" / "training.parquet")
     for path in paths:
-        table = artefact.read_parquet(path)
+        table = files.read_parquet(path)
         taxon, zone = table["taxon"].iloc[0], table["zone"].iloc[0]
         rows = training[(training["taxon"] == taxon) & (training["zone"] == zone)]
-        figure = plots.response_curves(
-            table, label=plots.axis_text(about.long_name, about.units), rug=rows, caption=CAPTION,
-            title=f"{plots.name_text(taxon)}, {plots.name_text(zone)}: response to each predictor")
+        figure = curves.response_curves(
+            table, label=curves.axis_text(about.long_name, about.units), rug=rows, caption=CAPTION,
+            title=f"{curves.name_text(taxon)}, {curves.name_text(zone)}: response to each predictor")
         figures.append((f"response_curves_{path.parent.name}", figure))
     return figures
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    origin = artefact.read_provenance(folder / "budget" / "budget.parquet")
+    origin = files.read_provenance(folder / "budget" / "budget.parquet")
     for stem, figure in draw(folder):
-        artefact.write_png(figure, folder / "figures" / f"{stem}.png", origin)
+        files.write_png(figure, folder / "figures" / f"{stem}.png", origin)

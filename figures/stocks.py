@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from aqqua_dist import artefact, plots
-from aqqua_dist.errors import UserError
+from aqqua_dist.core import files
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.plots import curves
 
 STOCKS = {"carbon_biomass": "stock", "number_concentration": "number of individuals", "biovolume_concentration": "biovolume",
           "embedding_component": "mean over the volume"}
@@ -28,7 +29,7 @@ def published_stocks(run):
         table = pd.read_csv(compared)
         table = table[table["statistic"] == "stock"].rename(columns={"published": "value"})
     elif truth.exists():
-        table = artefact.read_parquet(truth).rename(columns={"total": "value"})
+        table = files.read_parquet(truth).rename(columns={"total": "value"})
         table = table[table["region_set"] == "global"].assign(source="truth of the virtual survey")
     else:
         return None
@@ -38,7 +39,7 @@ def published_stocks(run):
 def members_text(run):
     """What estimate and members of the maps are."""
     maps = sorted((run / "map").glob("*.nc"))
-    about = artefact.read_netcdf(maps[0]).attrs if maps else {}
+    about = files.read_netcdf(maps[0]).attrs if maps else {}
     told = {"Estimate": about.get("estimate"), "Members": about.get("member_scheme")}
     return "".join(f" {name}: {text}." for name, text in told.items() if text)
 
@@ -56,19 +57,19 @@ def draw(run):
     list of tuple of (str, matplotlib.figure.Figure)
         ``stocks`` and its figure.
     """
-    budget = artefact.read_parquet(run / "budget" / "budget.parquet")
+    budget = files.read_parquet(run / "budget" / "budget.parquet")
     if "global" not in set(budget["region_set"]):
         raise UserError(f"the budget of {str(run)!r} holds no global stock among its {len(budget)} rows; run the stage budget.")
     rows = readable(budget[budget["region_set"] == "global"])
     name = STOCKS.get(rows["quantity"].iloc[0], "stock")
-    figure = plots.stock_intervals(
-        rows, published_stocks(run), label=plots.axis_text(name, rows["units"].iloc[0]), title="Global mean of each component and zone" if name == "mean over the volume" else "Global stock of each taxon and zone",
-        caption=f"Numbers: estimate and interval. {plots.interval_text(rows)[1]}{members_text(run)}")
+    figure = curves.stock_intervals(
+        rows, published_stocks(run), label=curves.axis_text(name, rows["units"].iloc[0]), title="Global mean of each component and zone" if name == "mean over the volume" else "Global stock of each taxon and zone",
+        caption=f"Numbers: estimate and interval. {curves.interval_text(rows)[1]}{members_text(run)}")
     return [("stocks", figure)]
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    origin = artefact.read_provenance(folder / "budget" / "budget.parquet")
+    origin = files.read_provenance(folder / "budget" / "budget.parquet")
     for stem, figure in draw(folder):
-        artefact.write_png(figure, folder / "figures" / f"{stem}.png", origin)
+        files.write_png(figure, folder / "figures" / f"{stem}.png", origin)

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from aqqua_dist import artefact
 from aqqua_dist.cli import main
+from aqqua_dist.core import files
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = """\
@@ -162,10 +162,10 @@ def test_a_killed_run_continues(finished, tmp_path):
     assert (out / "fit" / "virtual_copepod_0-200.done.json").exists()
     assert not (out / "budget" / "budget.done.json").exists()
     for path in out.rglob("*.parquet"):
-        artefact.read_parquet(path)  # whole, all of them
+        files.read_parquet(path)  # whole, all of them
     again = call(tmp_path, "run")
     assert {"match", "fit virtual copepod"} <= set(steps(again, "unchanged, skipped"))
     assert steps(again, "running")[-2:] == ["budget", "figures"]
     folder, _ = finished
     for name in ("budget/budget.parquet", "fit/scores.parquet", "match/training.parquet"):
-        pd.testing.assert_frame_equal(artefact.read_parquet(out / name), artefact.read_parquet(folder / "runs" / "small" / name))
+        pd.testing.assert_frame_equal(files.read_parquet(out / name), files.read_parquet(folder / "runs" / "small" / name))

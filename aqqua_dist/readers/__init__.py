@@ -1,1 +1,1 @@
-"""One module per source format; each returns tables in the package's own words."""
+"""Exports to samples, objects and counts; a module per format."""

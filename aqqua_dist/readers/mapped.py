@@ -9,18 +9,18 @@ import gzip
 import io
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal, Union
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aqqua_dist.errors import RecipeError, UserError
-from aqqua_dist.grid import wrap_longitude
-from aqqua_dist.readers.ingested import COUNTS, FINDINGS, OBJECTS, SAMPLES, STATUSES, Ingested, finding, typed
+from aqqua_dist.core.errors import RecipeError, UserError
+from aqqua_dist.core.grid import wrap_longitude
+from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, STATUSES, Ingested, finding, typed
+from aqqua_dist.core.units import convert
 from aqqua_dist.readers.sources import encoding_of
-from aqqua_dist.units import convert
 
 TABLES = {"samples": SAMPLES, "objects": OBJECTS, "counts": COUNTS}
 UNITS = {
@@ -43,7 +43,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     column: str | None = None
-    value: Union[str, float, int, None] = None
+    value: str | float | int | None = None
     units: str | None = None
     format: str | None = None
     values: dict[str, str] | None = None
@@ -129,7 +129,7 @@ def read_mapped(source, mapping, *, samples=None):
 
     Returns
     -------
-    aqqua_dist.readers.ingested.Ingested
+    aqqua_dist.core.tables.Ingested
         In our units; longitudes in [-180, 180). A table of samples stands
         alone, objects and counts come with `samples`.
 

@@ -3,9 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from aqqua_dist.errors import UserError
-from aqqua_dist.readers import array_outputs, ifcb, ifcb_classes, predictions
-from aqqua_dist.readers.ingested import FINDINGS, SAMPLES, Ingested, finding, typed
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import FINDINGS, SAMPLES, Ingested, finding, typed
+from aqqua_dist.readers.ifcb import bins
+from aqqua_dist.readers.ifcb.classes import read_ifcb_classes
+from aqqua_dist.readers.image_models import arrays as array_outputs
+from aqqua_dist.readers.image_models import predictions
 
 
 def read_model_outputs(sources):
@@ -14,11 +17,11 @@ def read_model_outputs(sources):
     Parameters
     ----------
     sources : list of aqqua_dist.readers.sources.Source
-        Files that `aqqua_dist.readers.predictions` reads.
+        Files that `aqqua_dist.readers.image_models.predictions` reads.
 
     Returns
     -------
-    aqqua_dist.readers.ingested.Ingested
+    aqqua_dist.core.tables.Ingested
         No samples and no objects: where an image was taken stands elsewhere.
         ``extra['predictions']``: ``object_id, label`` (the class of the
         highest probability), ``score`` (that probability), ``model_id``,
@@ -57,29 +60,29 @@ def read_ifcb_outputs(sources):
     Parameters
     ----------
     sources : list of aqqua_dist.readers.sources.Source
-        Files that `aqqua_dist.readers.ifcb_classes` reads, of one classifier.
+        Files that `aqqua_dist.readers.ifcb.classes` reads, of one classifier.
 
     Returns
     -------
-    aqqua_dist.readers.ingested.Ingested
+    aqqua_dist.core.tables.Ingested
         As from `read_model_outputs`; ``predictions`` also has
         ``n_individuals`` (cells of the image, where they were counted) and
         ``decided`` (the class above its threshold, or ``unclassified``), and
         ``samples`` and ``objects`` are those of the bins, without a volume:
-        it comes from their headers (`aqqua_dist.readers.ifcb`).
+        it comes from their headers (`aqqua_dist.readers.ifcb.bins`).
 
     Raises
     ------
     UserError
         A damaged file, or files of several classifiers.
     """
-    scores = ifcb_classes.read_ifcb_classes(sources)
+    scores = read_ifcb_classes(sources)
     objects = scores.objects
     extra = {"predictions": objects[["object_id", "label", "score", "model_id", "n_individuals"]].assign(
         prob=list(scores.prob) if scores.prob is not None else None, decided=scores.decided)}
     if scores.classes:
         extra["classes"] = pd.DataFrame({"model_id": scores.model_id, "place": np.arange(len(scores.classes)), "class": scores.classes})
-    samples = pd.DataFrame([ifcb.sample_of_name(name) for name in scores.bins["sample_id"]])
+    samples = pd.DataFrame([bins.sample_of_name(name) for name in scores.bins["sample_id"]])
     samples["source"] = scores.bins["file"].astype(str).to_numpy()
     return Ingested(typed(samples, SAMPLES), objects, findings=typed(pd.DataFrame(scores.findings), FINDINGS), extra=extra)
 
@@ -89,14 +92,14 @@ def without(ingested, known):
 
     Parameters
     ----------
-    ingested : aqqua_dist.readers.ingested.Ingested
+    ingested : aqqua_dist.core.tables.Ingested
         From a reader of model outputs.
     known : collection of str
         Samples of other sources.
 
     Returns
     -------
-    aqqua_dist.readers.ingested.Ingested
+    aqqua_dist.core.tables.Ingested
         The rest; extra tables stay whole.
     """
     samples = ingested.samples[~ingested.samples["sample_id"].isin(list(known))].reset_index(drop=True)
@@ -109,14 +112,14 @@ def outputs_of(found, names):
 
     Parameters
     ----------
-    found : list of aqqua_dist.readers.predictions.Predictions
+    found : list of aqqua_dist.readers.image_models.predictions.Predictions
         One per file.
     names : list of str
         Files, for messages and for models that have no name.
 
     Returns
     -------
-    aqqua_dist.readers.ingested.Ingested
+    aqqua_dist.core.tables.Ingested
         As from `read_model_outputs`.
 
     Raises
@@ -150,14 +153,14 @@ def labelled(ingested, outputs):
 
     Parameters
     ----------
-    ingested : aqqua_dist.readers.ingested.Ingested
+    ingested : aqqua_dist.core.tables.Ingested
         With objects.
     outputs : pandas.DataFrame
         ``object_id, label, score, model_id`` of one model.
 
     Returns
     -------
-    aqqua_dist.readers.ingested.Ingested
+    aqqua_dist.core.tables.Ingested
         Objects that have no label and stand in `outputs` are ``predicted``;
         a finding says how many there are and how many outputs found no image.
     """

@@ -15,9 +15,9 @@ import numpy as np
 import openpyxl
 import pandas as pd
 
-from aqqua_dist.effort import SENTINELS
-from aqqua_dist.errors import UserError
-from aqqua_dist.readers.ingested import SAMPLES, Ingested, finding, typed
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import SAMPLES, Ingested, finding, typed
+from aqqua_dist.effort.rules import SENTINELS
 
 QUANTITIES = ("Cruise", "Station", "Profile", "Sample", "Latitude", "Longitude", "Depth_min", "Depth_max", "Sampling_date", "Sampling_time",
               "Volume_analyzed", "Dilution", "ROI", "ESD", "Biovolume", "Area", "Minor_axis", "Major_axis", "Pixel", "Category", "Annotation",
@@ -214,14 +214,14 @@ def with_project(ingested, project):
 
     Parameters
     ----------
-    ingested : aqqua_dist.readers.ingested.Ingested
+    ingested : aqqua_dist.core.tables.Ingested
         Of the project's export, with ``acquisitions``.
     project : Project
         From `read_standardizer`.
 
     Returns
     -------
-    aqqua_dist.readers.ingested.Ingested
+    aqqua_dist.core.tables.Ingested
         ``volume`` (m3) of a sample is the largest volume/dilution of its
         acquisitions, ``weight`` what an object of each stands for in it; a
         sample with a cell that is no number has none, and a finding.

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aqqua_dist.errors import UserError
+from aqqua_dist.core.errors import UserError
 
 MAX_MEMBERS = 100_000
 MAX_RATIO = 1_000

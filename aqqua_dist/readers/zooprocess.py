@@ -9,8 +9,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from aqqua_dist.errors import UserError
-from aqqua_dist.readers.ingested import FINDINGS, SAMPLES, Ingested, finding, typed
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import FINDINGS, SAMPLES, Ingested, finding, typed
 from aqqua_dist.readers.sources import encoding_of
 
 SENTINELS = {"9999", "99999", "999999", "-999", "nan", "na", "noname", ""}
@@ -78,7 +78,7 @@ def read_zooprocess(sources):
 
     Returns
     -------
-    aqqua_dist.readers.ingested.Ingested
+    aqqua_dist.core.tables.Ingested
         One sample per net sample: ``volume`` is the filtered volume (m3) as
         ZooProcess holds it, depths from Zmin and Zmax (m). ``extra`` holds
         ``acquisitions``: ``sample_id, fraction, sieve_min, sieve_max`` (µm),

@@ -1,1 +1,1 @@
-"""The stages of a run; each reads files and writes its own."""
+"""The order of work; each stage reads files and writes its own."""

@@ -1,0 +1,1 @@
+"""Counts over volumes, per sample and zone, with members."""

@@ -1,0 +1,1 @@
+"""Words, units and files that every part stands on."""

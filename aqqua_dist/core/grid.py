@@ -1,0 +1,196 @@
+"""Regular longitude-latitude grids: centres, exact areas, thickness, blocks.
+
+Conventions: latitudes ascend, longitudes lie in [-180, 180), depths are
+positive down, areas are in m2 and lengths in m.
+"""
+
+import numpy as np
+import xarray as xr
+
+from aqqua_dist.core.errors import UserError
+
+AUTHALIC_RADIUS_KM = 6371.0072
+"""Radius of the sphere with the surface of WGS84 (km)."""
+
+
+def regular_grid(resolution):
+    """Cell centres of a global regular grid.
+
+    Parameters
+    ----------
+    resolution : float
+        Cell size (degrees); 180 must be a whole multiple of it.
+
+    Returns
+    -------
+    lat, lon : numpy.ndarray
+        Ascending centres, shapes (180/resolution,) and (360/resolution,).
+    """
+    rows = 180.0 / resolution if resolution > 0 else 0.0
+    if rows < 1 or abs(rows - round(rows)) > 1e-6:
+        raise UserError(f"grid resolution {resolution} does not divide 180 degrees; take for example 0.25, 1 or 2.")
+    rows = round(rows)
+    step = 180.0 / rows
+    return -90 + step * (np.arange(rows) + 0.5), -180 + step * (np.arange(2 * rows) + 0.5)
+
+
+def cell_area(lat, lon, radius_km=AUTHALIC_RADIUS_KM):
+    """Exact area of regular grid cells on the sphere.
+
+    ``R^2 * dlon * |sin(lat + dlat/2) - sin(lat - dlat/2)|``
+
+    Parameters
+    ----------
+    lat, lon : array_like
+        Centres (degrees), evenly spaced, at least two each.
+    radius_km : float
+        Radius of the sphere (km).
+
+    Returns
+    -------
+    xarray.DataArray
+        Areas (m2), dims (lat, lon).
+    """
+    lat, lon = np.asarray(lat, float), np.asarray(lon, float)
+    dlat, dlon = _step(lat, "lat"), _step(lon, "lon")
+    north = np.clip(lat + dlat / 2, -90, 90)
+    south = np.clip(lat - dlat / 2, -90, 90)
+    band = np.abs(np.sin(np.radians(north)) - np.sin(np.radians(south)))
+    area = (radius_km * 1e3) ** 2 * np.radians(dlon) * band
+    return xr.DataArray(
+        np.repeat(area[:, None], lon.size, axis=1), dims=("lat", "lon"),
+        coords={"lat": lat, "lon": lon}, name="cell_area", attrs={"units": "m2"},
+    )
+
+
+def _step(centres, name):
+    steps = np.diff(centres)
+    if centres.size < 2 or not np.allclose(steps, steps[0], rtol=1e-4) or steps[0] <= 0:
+        shown = np.array2string(centres[:4], precision=4)
+        raise UserError(f"{name} must ascend in even steps on a regular grid, but begins with {shown}.")
+    return float(steps.mean())
+
+
+def wrap_longitude(lon):
+    """Longitudes brought into [-180, 180).
+
+    Parameters
+    ----------
+    lon : array_like
+        Longitudes (degrees east), in [-180, 360].
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape, in [-180, 180).
+    """
+    lon = np.asarray(lon, dtype=float)
+    wrapped = (lon + 180.0) % 360.0 - 180.0
+    wrapped = np.where(wrapped < 180.0, wrapped, -180.0)  # a sum just below zero rounds to a full turn
+    return np.where((lon >= -180.0) & (lon < 180.0), lon, wrapped)
+
+
+def zone_thickness(top, bottom, bathymetry, clip):
+    """Thickness of a depth zone in each cell.
+
+    Parameters
+    ----------
+    top, bottom : float
+        Zone limits (m, positive down).
+    bathymetry : xarray.DataArray
+        Depth of the sea floor (m, positive down); NaN on land.
+    clip : bool
+        Stop the zone at the sea floor. Otherwise every cell has the full
+        thickness, as in Drago et al. (2022), doi 10.3389/fmars.2022.894372.
+
+    Returns
+    -------
+    xarray.DataArray
+        Thickness (m), same shape; zero where the floor is above `top`.
+    """
+    if not 0 <= top < bottom:
+        raise UserError(f"zone {top}-{bottom} m must satisfy 0 <= top < bottom.")
+    if not clip:
+        return xr.full_like(bathymetry, float(bottom - top))
+    return (bathymetry.clip(max=bottom) - top).clip(min=0.0)
+
+
+def block_id(lat, lon, size):
+    """Cross-validation block of each position.
+
+    Blocks are `size` degrees high; their width in longitude grows towards
+    the poles so that every block of a band is about as wide, in kilometres,
+    as it is high. Bands hold a whole number of blocks, so no block is cut by
+    the dateline.
+
+    Parameters
+    ----------
+    lat, lon : array_like
+        Positions (degrees), shape (n,).
+    size : float
+        Height of a block (degrees of latitude).
+
+    Returns
+    -------
+    numpy.ndarray
+        Integer ids, shape (n,).
+    """
+    if not 0 < size <= 90:
+        raise UserError(f"block size {size} degrees is outside (0, 90].")
+    lat = np.asarray(lat, float)
+    lon = wrap_longitude(lon)
+    row = np.minimum(((lat + 90) // size).astype(int), int(np.ceil(180 / size)) - 1)
+    middle = np.clip(-90 + (row + 0.5) * size, -89.9, 89.9)
+    count = np.maximum(1, np.round(360 * np.cos(np.radians(middle)) / size)).astype(int)
+    column = np.minimum(((lon + 180) * count / 360).astype(int), count - 1)
+    return row * 10_000 + column
+
+
+def nearest_index(centres, values):
+    """Index of the regular grid cell that holds each value.
+
+    Parameters
+    ----------
+    centres : array_like
+        Ascending, evenly spaced cell centres, shape (m,).
+    values : array_like
+        Positions, shape (n,).
+
+    Returns
+    -------
+    numpy.ndarray
+        Indices in [0, m), -1 where the value lies outside the grid.
+    """
+    centres = np.asarray(centres, float)
+    step = _step(centres, "grid")
+    index = np.floor((np.asarray(values, float) - centres[0]) / step + 0.5)
+    # the upper edge of the last cell (the north pole) belongs to the last cell
+    index = np.where(index == centres.size, np.where(
+        np.isclose(values, centres[-1] + step / 2), centres.size - 1, -1), index)
+    return np.where((index < 0) | (index >= centres.size) | np.isnan(index), -1, index).astype(int)
+
+
+def latitude_bands(lat, width):
+    """Band label of each latitude.
+
+    Parameters
+    ----------
+    lat : array_like
+        Latitudes (degrees), shape (n,).
+    width : float
+        Height of a band (degrees), starting from the south pole.
+
+    Returns
+    -------
+    numpy.ndarray of str
+        Labels such as ``40S-30S``, ``10S-0``, ``0-10N``.
+    """
+    if width <= 0 or abs(90 / width - round(90 / width)) > 1e-9:
+        raise UserError(f"latitude band of {width} degrees does not divide 90; take for example 5, 10 or 30.")
+    lat = np.asarray(lat, float)
+    south = np.minimum(np.floor(lat / width) * width, 90 - width)
+    return np.array([f"{_hemisphere(s)}-{_hemisphere(s + width)}" for s in south])
+
+
+def _hemisphere(value):
+    return "0" if value == 0 else f"{abs(value):g}{'N' if value > 0 else 'S'}"

@@ -1,0 +1,140 @@
+"""What every reader of exports returns: samples, objects or counts, and what was found on the way."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from aqqua_dist.core.errors import UserError
+
+SAMPLES = {
+    "sample_id": "string", "cruise": "string", "instrument": "string", "time": "datetime64[ns, UTC]", "lat": "float64", "lon": "float64",
+    "depth_top": "float64", "depth_bottom": "float64", "volume": "float64", "volume_rel_sd": "float64", "n_images": "Int64",
+    "effort_rule": "string", "flags": "string", "source": "string", "profile": "string",
+}
+"""Columns of ``samples``: positions in degrees, depths in m (positive down), volume in m3; profile names the cast whose depth bin a sample is."""
+OBJECTS = {
+    "object_id": "string", "sample_id": "string", "label": "string", "status": "string", "area": "float64", "major": "float64",
+    "minor": "float64", "pixel": "float64", "esd": "float64", "n_individuals": "Int64", "score": "float64", "model_id": "string",
+    "acquisition_id": "string", "depth": "float64",
+}
+"""Columns of ``objects``: area in px2, axes in px, pixel and esd in µm, depth of the image in m; status is one of `STATUSES`."""
+COUNTS = {"sample_id": "string", "taxon": "string", "n": "float64", "biovolume": "float64", "method": "string", "weight": "float64"}
+"""Columns of ``counts``: n objects with their biovolume in mm3; zeros are not stored. One object stands for `weight` of the sample's volume (missing: 1)."""
+FINDINGS = {
+    "severity": "string", "check": "string", "file": "string", "row": "Int64", "column": "string", "value": "string", "message": "string",
+}
+"""Columns of ``findings``: severity is one of `SEVERITIES`; row counts the header as 1."""
+STATUSES = ("validated", "predicted", "dubious", "unclassified")
+SEVERITIES = ("repaired", "suspicious", "refused")
+
+
+def typed(table, columns):
+    """Table with exactly these columns and types, in this order.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows; a column that is absent is made empty, other columns are left
+        out.
+    columns : dict of str to str
+        Name to type, as `SAMPLES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A new table.
+    """
+    frame = {}
+    for name, kind in columns.items():
+        values = table[name] if name in table else pd.Series(pd.NA, index=table.index)
+        if kind.startswith("datetime64"):
+            frame[name] = pd.to_datetime(values, utc=True, format="ISO8601").astype(kind)
+        elif kind == "float64":
+            frame[name] = pd.to_numeric(values, errors="raise").astype("Float64").astype("float64") if len(values) else pd.Series(dtype=kind)
+        else:
+            frame[name] = values.astype(kind)
+    return pd.DataFrame(frame, index=table.index).reset_index(drop=True)
+
+
+def finding(severity, check, message, **where):
+    """One thing that was found in a source.
+
+    Parameters
+    ----------
+    severity : {'repaired', 'suspicious', 'refused'}
+        What became of it.
+    check : str
+        Name of the detector.
+    message : str
+        One sentence with the value, what is expected and what was done.
+    **where
+        ``file``, ``row`` (header is 1), ``column``, ``value``.
+
+    Returns
+    -------
+    dict
+        A row of ``findings``.
+    """
+    if severity not in SEVERITIES:
+        raise UserError(f"severity {severity!r} of a finding must be one of {SEVERITIES}.")
+    unknown = set(where) - {"file", "row", "column", "value"}
+    if unknown:
+        raise UserError(f"a finding has no {sorted(unknown)}; its place is told by file, row, column, value.")
+    value = where.pop("value", None)
+    return {"severity": severity, "check": check, "message": message, "value": None if value is None else str(value), **where}
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Tables of one or several sources.
+
+    Attributes
+    ----------
+    samples, objects, counts : pandas.DataFrame
+        Columns `SAMPLES`, `OBJECTS` and `COUNTS`; a source has objects or
+        counts, the other is empty.
+    findings : pandas.DataFrame
+        Columns `FINDINGS`.
+    extra : dict of str to pandas.DataFrame
+        Further tables of a source, such as ``particles`` (counts per size
+        class) or ``conditions`` (temperature, chlorophyll per depth).
+    """
+
+    samples: pd.DataFrame
+    objects: pd.DataFrame = field(default_factory=lambda: typed(pd.DataFrame(), OBJECTS))
+    counts: pd.DataFrame = field(default_factory=lambda: typed(pd.DataFrame(), COUNTS))
+    findings: pd.DataFrame = field(default_factory=lambda: typed(pd.DataFrame(), FINDINGS))
+    extra: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        known = set(self.samples["sample_id"])
+        for name in ("objects", "counts"):
+            strangers = set(getattr(self, name)["sample_id"].dropna()) - known
+            if strangers:
+                raise UserError(f"{name}: sample_id {sorted(strangers)[0]!r} is not among the {len(known)} samples; {len(strangers)} such ids.")
+        if self.samples["sample_id"].duplicated().any():
+            twice = self.samples.loc[self.samples["sample_id"].duplicated(), "sample_id"].iloc[0]
+            raise UserError(f"samples: sample_id {twice!r} stands more than once, allowed is once.")
+
+
+def joined(parts):
+    """Tables of several sources put together.
+
+    Parameters
+    ----------
+    parts : list of Ingested
+        At least one.
+
+    Returns
+    -------
+    Ingested
+        Rows in the order of the parts.
+    """
+    if not parts:
+        raise UserError(f"{len(parts)} sources to join, at least 1 is needed.")
+    names = dict.fromkeys(name for part in parts for name in part.extra)
+    main = {
+        name: pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+        for name in ("samples", "objects", "counts", "findings")
+    }
+    return Ingested(**main, extra={name: pd.concat([part.extra[name] for part in parts if name in part.extra], ignore_index=True) for name in names})

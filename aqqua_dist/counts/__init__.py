@@ -1,0 +1,1 @@
+"""Objects to counts per sample, taxon and size, corrected for the classifier."""

@@ -1,0 +1,357 @@
+"""Objects of any number to counts per sample: the same function on every part, here or on a cluster.
+
+The objects are cut into groups of row groups. `tally_group` reads one group
+and sums it. The sums so far, and which groups they hold, are written beside
+the output from time to time, so that a run that was stopped goes on from
+there. Sums are whole numbers (`aqqua_dist.counts.tallies`), so neither order nor
+scheduler matters.
+"""
+
+import hashlib
+import os
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import STATUSES
+from aqqua_dist.counts import classifier_tallies, correction, tallies
+from aqqua_dist.counts.links import codes_of, sample_places
+
+GROUP_ROWS = 2**23
+"""Objects of a group: about a second of work, and what a killed worker does again."""
+CHECKPOINT = 60.0
+"""Seconds between two records of the sums so far."""
+MEMORY = 2**31
+"""Bytes that the sums may take, unless told."""
+COLUMNS = ("sample_id", "label", "status", "esd", "depth")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is counted.
+
+    Attributes
+    ----------
+    statuses : tuple of str
+        Statuses of the objects that count; empty: all of them, also where
+        the file has no such column.
+    sizes : bool
+        Whether counts keep their size class.
+    memory : int
+        Bytes that the sums may take.
+    min_score : float
+        Objects with a lower score go to the label ``unclassified``.
+    scoring : aqqua_dist.counts.classifier_tallies.Scoring
+        How the objects of a model are counted; with any method but
+        ``labels`` the statuses tell who counts an object, and
+        `statuses` and `min_score` say nothing.
+    """
+
+    statuses: tuple = ("validated",)
+    sizes: bool = True
+    memory: int = MEMORY
+    min_score: float = 0.0
+    scoring: classifier_tallies.Scoring = classifier_tallies.Scoring()
+
+    def __post_init__(self):
+        unknown = sorted(set(self.statuses) - set(STATUSES))
+        if unknown:
+            raise UserError(f"statuses {unknown} are unknown, allowed are {STATUSES}.")
+        if not 0 <= self.min_score <= 1:
+            raise UserError(f"min_score {self.min_score!r} is outside [0, 1].")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Part of the objects.
+
+    Attributes
+    ----------
+    parts : tuple of tuple
+        Path and row group of each piece.
+    rows : int
+        Objects in all.
+    """
+
+    parts: tuple
+    rows: int
+
+
+def groups_of(paths, rows=GROUP_ROWS):
+    """Cut Parquet files into groups.
+
+    Parameters
+    ----------
+    paths : list of pathlib.Path
+        Files.
+    rows : int
+        Objects per group, at least.
+
+    Returns
+    -------
+    list of Group
+        In the order of the files.
+
+    Raises
+    ------
+    UserError
+        A file cannot be read or lacks ``sample_id`` or ``label``.
+    """
+    groups, parts, held = [], [], 0
+    for path in paths:
+        meta = _metadata(path)
+        for number in range(meta.num_row_groups):
+            parts.append((str(path), number))
+            held += meta.row_group(number).num_rows
+            if held >= rows:
+                groups.append(Group(tuple(parts), held))
+                parts, held = [], 0
+    if parts:
+        groups.append(Group(tuple(parts), held))
+    return groups
+
+
+def _metadata(path):
+    try:
+        meta, names = pq.read_metadata(path), set(pq.read_schema(path).names)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: the objects cannot be read ({str(error).splitlines()[0]}).") from None
+    missing = [] if "sample_id" in names else ["sample_id"]
+    missing += [] if names & {"label", "prob"} else ["label"]
+    if missing:
+        raise UserError(f"{path}: column {missing[0]!r} is missing, objects need 'sample_id' and 'label' or 'prob'; the file has {sorted(names)[:20]}.")
+    return meta
+
+
+def labels_of(groups):
+    """Labels of all objects.
+
+    Parameters
+    ----------
+    groups : list of Group
+        From `groups_of`.
+
+    Returns
+    -------
+    tuple of str
+        Sorted; objects without a label go to ``unclassified``, which is
+        always the last.
+    """
+    found, without = set(), set()
+    for path in {path for group in groups for path, _ in group.parts}:
+        if "label" not in pq.read_schema(path).names:
+            without.add(path)
+    for group in groups:
+        for path, number in group.parts:
+            if path in without:
+                continue
+            column = _read(path, number, ["label"])["label"]
+            found.update(value for value in pc.unique(column).to_pylist() if value is not None)
+    return (*sorted(found - {"unclassified"}), "unclassified")
+
+
+def _read(path, number, columns):
+    try:
+        with pq.ParquetFile(path, read_dictionary=[name for name in columns if name in ("sample_id", "label", "status")]) as file:
+            return file.read_row_group(number, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: row group {number} cannot be read ({str(error).splitlines()[0]}); the file is damaged.") from None
+
+
+def tally_group(group, axes, links, options, into=None):
+    """Sums of one group of objects.
+
+    Parameters
+    ----------
+    group : Group
+        Part of the objects.
+    axes : aqqua_dist.counts.tallies.Axes
+        Samples, labels and size classes.
+    links : aqqua_dist.counts.links.Links
+        How objects find their sample.
+    options : Options
+        What is counted.
+    into : aqqua_dist.counts.tallies.Accumulator, optional
+        Takes the objects; nothing is returned then.
+
+    Returns
+    -------
+    aqqua_dist.counts.tallies.Tally or None
+        Sums, the same on every machine.
+
+    Raises
+    ------
+    UserError
+        A sample id or a label that nobody knows, a cast without a bin at the
+        depth of an object, an impossible size, or a damaged file.
+    """
+    held = tallies.Accumulator(axes.cells, options.memory) if into is None else into
+    by_label = options.scoring.method == "labels"
+    wanted = _wanted(group, links, options)
+    for path, number in group.parts:
+        place = f"{path}, row group {number}"
+        table = _read(path, number, wanted)
+        if by_label and options.statuses:
+            table = table.filter(pc.is_in(table["status"].cast(pa.string()), pa.array(options.statuses)))
+        if not table.num_rows:
+            continue
+        sample = sample_places(table, links, place)
+        esd = table["esd"].to_numpy() if "esd" in wanted else np.full(table.num_rows, np.nan)
+        volume, unknown = tallies.whole_volume(np.pi / 6e9 * esd**3, place)
+        if by_label:
+            cells = sample * axes.width
+            cells += _labels(table, axes, options, place)
+            if axes.sizes > 1:
+                cells *= axes.sizes
+                cells += tallies.size_class(esd)
+            held.add(cells, volume, unknown)
+        else:
+            size = tallies.size_class(esd) if axes.sizes > 1 else np.zeros(table.num_rows, np.int16)
+            _add_scored(held, table, (sample, size, volume, unknown), axes, options, place)
+    return held.result() if into is None else None
+
+
+def _wanted(group, links, options):
+    """Columns that are read."""
+    names, by_label = set(pq.read_schema(group.parts[0][0]).names), options.scoring.method == "labels"
+    asked = [*COLUMNS, *(["score"] if options.min_score or not by_label else []), *(["acquisition_id"] if links.units else [])]
+    asked += ["prob"] if options.scoring.soft and options.scoring.columns else []
+    if by_label and options.statuses and "status" not in names:
+        raise UserError(f"{group.parts[0][0]}: there is no column 'status' to choose {options.statuses} by; ask for all statuses.")
+    return [name for name in asked if name in names]
+
+
+def _add_scored(held, table, places, axes, options, place):
+    """Objects of humans by their label, those of the model by what it says, and those of nobody as unclassified."""
+    sample, size, volume, unknown = places
+    who = np.ones(table.num_rows, dtype=np.int64)
+    if "status" in table.column_names:
+        status = table["status"].combine_chunks().cast(pa.string()).fill_null("unclassified").dictionary_encode()
+        try:
+            who = correction.who_counts(status.dictionary.to_pylist(), options.scoring.dubious)[status.indices.to_numpy()]
+        except UserError as error:
+            raise UserError(f"{place}: {error}") from None
+    mine = who == 1 if options.scoring.columns else np.zeros(len(who), dtype=bool)
+    human = who == 0
+    label = np.full(len(who), len(axes.labels) - 1, np.int64)
+    if human.any():
+        label[human] = _labels(table.filter(pa.array(human)), axes, options, place)
+    others = ~mine
+    held.add(((sample * axes.width + label) * axes.sizes + size)[others], volume[others], unknown[others])
+    if mine.any():
+        rows = table.filter(pa.array(mine))
+        for tally in classifier_tallies.tally_model(rows, [part[mine] for part in places], axes, options.scoring, place):
+            held.add_tally(tally)
+
+
+def _labels(table, axes, options, place):
+    if "label" not in table.column_names:
+        raise UserError(f"{place}: there is no column 'label' to count by; count what the model says, as with method 'top1'.")
+    labels = pd.Index(axes.labels)
+    codes, column = codes_of(table["label"], labels)
+    if (codes == -1).any():
+        strange = column[int(np.flatnonzero(codes == -1)[0])].as_py()
+        raise UserError(f"{place}: label {strange!r} is not among the {len(labels)} labels; {int((codes == -1).sum())} such objects.")
+    codes[codes == -2] = len(labels) - 1
+    if options.min_score and options.scoring.method == "labels":
+        if "score" not in table.column_names:
+            raise UserError(f"{place}: there is no column 'score' to compare with {options.min_score:g}.")
+        score = table["score"].to_numpy()
+        codes[~(score >= options.min_score)] = len(labels) - 1
+    return codes
+
+
+def key_of(groups, axes, options):
+    """Name of the parts of one aggregation: it changes with the objects, the samples and the options.
+
+    Parameters
+    ----------
+    groups : list of Group
+        From `groups_of`.
+    axes : aqqua_dist.counts.tallies.Axes
+        Samples, labels and size classes.
+    options : Options
+        What is counted.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    paths = sorted({path for group in groups for path, _ in group.parts})
+    stats = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
+    digest = hashlib.sha256(repr((stats, groups, axes.labels, axes.sizes, options.statuses, options.min_score, options.scoring)).encode())
+    digest.update("\n".join(map(str, axes.samples)).encode())
+    return digest.hexdigest()[:16]
+
+
+def run_groups(groups, axes, links, options, *, state, submit=None):
+    """Sum all groups, here or on a cluster.
+
+    Parameters
+    ----------
+    groups, axes, links, options
+        As for `tally_group`.
+    state : pathlib.Path
+        File that keeps the sums so far; a run of the same objects, samples
+        and options goes on from it.
+    submit : callable, optional
+        Takes a function, a list of groups and a tuple of arguments that all
+        share, and gives (place in the list, result) in any order, as
+        `aqqua_dist.core.cluster.submitter` makes it. Unless given, groups are
+        summed here, one after the other.
+
+    Returns
+    -------
+    aqqua_dist.counts.tallies.Tally
+        Sums of everything.
+    """
+    key = key_of(groups, axes, options)
+    held = tallies.Accumulator(axes.cells, options.memory)
+    done, saved = _resumed(state, key, held), time.monotonic()
+    left = [number for number in range(len(groups)) if number not in done]
+    work, shared = [groups[number] for number in left], (axes, links, options)
+    results = submit(tally_group, work, shared) if submit else ((k, tally_group(group, *shared, into=held)) for k, group in enumerate(work))
+    total = sum(group.rows for group in groups)
+    with tqdm(total=total, initial=total - sum(group.rows for group in work), desc="aggregate", unit="object", unit_scale=True, disable=None) as bar:
+        for place, tally in results:
+            if tally is not None:
+                held.add_tally(tally)
+            done.add(left[place])
+            bar.update(work[place].rows)
+            if time.monotonic() - saved > CHECKPOINT and len(done) < len(groups):
+                _save(held.result(), done, key, state)
+                saved = time.monotonic()
+    return held.result()
+
+
+def _save(tally, done, key, state):
+    part = state.with_name(f".{state.name}.part")
+    with part.open("wb") as stream:
+        np.savez(stream, key=key, done=sorted(done), cells=tally.cells, n=tally.n, volume=tally.volume, unknown=tally.unknown)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(state)
+
+
+def _resumed(state, key, held):
+    """Groups that an earlier run has summed; its sums go to the accumulator."""
+    if not state.exists():
+        return set()
+    try:
+        with np.load(state) as kept:
+            if str(kept["key"]) != key:
+                return set()
+            held.add_tally(tallies.Tally(*(kept[name] for name in ("cells", "n", "volume", "unknown"))))
+            return set(kept["done"].tolist())
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return set()

@@ -1,0 +1,1 @@
+"""What a model has learned and how far to trust it."""

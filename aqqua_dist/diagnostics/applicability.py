@@ -1,0 +1,211 @@
+"""Area of applicability: where a model has seen predictors like these."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from aqqua_dist.core.errors import UserError
+
+SAMPLE_ROWS = 5000
+"""Most training rows used for the mean distance between training rows."""
+BLOCK_ROWS = 500
+
+
+class Applicability(BaseEstimator):
+    """Dissimilarity index and area of applicability of Meyer & Pebesma 2021.
+
+    Predictors are standardised by their training mean and standard deviation
+    (ddof 1) and multiplied by their importance. The dissimilarity index of a
+    row is its distance to the nearest training row over the mean distance
+    between training rows. The threshold is the largest index of a training
+    row (nearest row of another fold) that is no outlier: at most the upper
+    quartile plus 1.5 times the interquartile range.
+
+    A missing predictor (NaN) is replaced by its training mean, so that it
+    counts as ordinary; `n_replaced` tells how many were. A predictor that is
+    constant in training has no scale and takes no part.
+
+    Parameters
+    ----------
+    jobs : int
+        Threads of the nearest-row search.
+    random_state : int
+        Seed of the rows for the mean distance, used above 5000 rows only.
+
+    Attributes
+    ----------
+    threshold_ : float
+        Largest index inside the area.
+    train_index_ : numpy.ndarray
+        Index of each training row, shape (n_rows,).
+    mean_distance_ : float
+        Mean distance between training rows.
+
+    References
+    ----------
+    Meyer & Pebesma 2021, doi 10.1111/2041-210X.13650.
+    """
+
+    def __init__(self, jobs=1, random_state=0):
+        self.jobs = jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def fit(self, X, y=None, *, weights=None, groups=None):
+        """Learn scale, mean distance and threshold.
+
+        Parameters
+        ----------
+        X : array_like or pandas.DataFrame
+            Training predictors, shape (n_rows, n_predictors).
+        y : None
+            Not used.
+        weights : array_like, optional
+            Importance of each predictor, shape (n_predictors,); negative ones
+            count as 0; by default all equal.
+        groups : array_like, optional
+            Fold of each row, shape (n_rows,); by default every row is its own.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        UserError
+            On wrong shapes, fewer than 2 folds, or when no predictor is left.
+        """
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2)
+        filled = np.isfinite(X).any(axis=0)
+        self.mean_ = np.where(filled, np.nanmean(np.where(filled, X, 0.0), axis=0), 0.0)
+        replaced = np.where(np.isnan(X), self.mean_, X)
+        spread = replaced.std(axis=0, ddof=1)
+        self.factor_ = np.divide(_importance(weights, X.shape[1]), spread, out=np.zeros_like(spread), where=spread > 0)
+        self.used_ = np.flatnonzero(self.factor_)
+        if self.used_.size == 0:
+            raise UserError(
+                f"applicability: 0 of {X.shape[1]} predictors both vary in training and have an importance above 0; "
+                "allowed is at least one."
+            )
+        self.points_ = self._scaled(X)
+        self.tree_ = cKDTree(self.points_)
+        self.mean_distance_ = mean_distance(self.points_, seed=self.random_state)
+        self.train_index_ = self._other_fold_distance(groups) / self.mean_distance_
+        low, high = np.quantile(self.train_index_, [0.25, 0.75])
+        self.threshold_ = float(self.train_index_[self.train_index_ <= high + 1.5 * (high - low)].max())
+        return self
+
+    def predict(self, X):
+        """Dissimilarity index; 0 at a training row.
+
+        Parameters
+        ----------
+        X : array_like or pandas.DataFrame
+            Predictors as in `fit`, shape (n_rows, n_predictors).
+
+        Returns
+        -------
+        numpy.ndarray
+            float64, shape (n_rows,).
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        return self.tree_.query(self._scaled(X), workers=self.jobs)[0] / self.mean_distance_
+
+    def inside(self, X):
+        """Whether the index is at most the threshold.
+
+        Parameters
+        ----------
+        X : array_like or pandas.DataFrame
+            Predictors as in `fit`, shape (n_rows, n_predictors).
+
+        Returns
+        -------
+        numpy.ndarray
+            bool, shape (n_rows,).
+        """
+        return self.predict(X) <= self.threshold_
+
+    def n_replaced(self, X):
+        """Number of missing predictors that `predict` replaces; unused predictors do not count.
+
+        Parameters
+        ----------
+        X : array_like or pandas.DataFrame
+            Predictors as in `fit`, shape (n_rows, n_predictors).
+
+        Returns
+        -------
+        numpy.ndarray
+            int, shape (n_rows,).
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        return np.isnan(X[:, self.used_]).sum(axis=1)
+
+    def _scaled(self, X):
+        centred = X[:, self.used_] - self.mean_[self.used_]
+        centred *= self.factor_[self.used_]
+        centred[np.isnan(centred)] = 0.0
+        return centred
+
+    def _other_fold_distance(self, groups):
+        if groups is None:
+            return self.tree_.query(self.points_, k=2, workers=self.jobs)[0][:, 1]
+        groups = np.asarray(groups)
+        if groups.shape != (len(self.points_),):
+            raise UserError(f"groups: shape {groups.shape}; allowed is ({len(self.points_)},), one fold per training row.")
+        folds, fold = np.unique(groups, return_inverse=True)
+        if len(folds) < 2:
+            raise UserError(f"groups: one fold ({folds[0]}) only; allowed are 2 or more.")
+        found = np.empty(len(self.points_))
+        for k in range(len(folds)):
+            here = fold == k
+            found[here] = cKDTree(self.points_[~here]).query(self.points_[here], workers=self.jobs)[0]
+        return found
+
+
+def _importance(weights, n_predictors):
+    if weights is None:
+        return np.ones(n_predictors)
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.shape != (n_predictors,) or not np.isfinite(weights).all():
+        raise UserError(
+            f"weights: {weights.tolist()}; allowed are {n_predictors} finite importances, one per predictor."
+        )
+    return np.maximum(weights, 0.0)
+
+
+def mean_distance(points, seed=0):
+    """Mean Euclidean distance between distinct rows, in blocks.
+
+    Parameters
+    ----------
+    points : numpy.ndarray
+        Shape (n_rows, n_dims); above 5000 rows a random 5000 of them are used.
+    seed : int
+        Seed of that draw.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    UserError
+        When all rows are equal: there is no distance to compare with.
+    """
+    if len(points) > SAMPLE_ROWS:
+        points = points[np.random.default_rng(seed).choice(len(points), SAMPLE_ROWS, replace=False)]
+    n = len(points)
+    total = sum(cdist(points[start : start + BLOCK_ROWS], points).sum() for start in range(0, n, BLOCK_ROWS))
+    if total == 0:
+        raise UserError(f"applicability: all {n} training rows are equal; allowed are at least two different rows.")
+    return float(total / (n * (n - 1)))

@@ -1,0 +1,1 @@
+"""How much water was looked at."""

@@ -1,0 +1,1 @@
+"""Embeddings to moments, components, novelty and morphotypes."""

@@ -1,0 +1,235 @@
+"""`aqqua-dist embeddings`: embeddings of a collection to means, components, novelty and morphotypes of its samples."""
+
+import shutil
+import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aqqua_dist.concentrations.aggregate import UNITS
+from aqqua_dist.concentrations.concentrations import concentrations
+from aqqua_dist.core import cluster, files
+from aqqua_dist.core.errors import MethodWarning, UserError
+from aqqua_dist.core.provenance import Provenance, created_now, software_versions
+from aqqua_dist.counts import counting_error
+from aqqua_dist.counts.objects import object_files, read_samples, refuse_same_folder
+from aqqua_dist.embeddings import partitions
+from aqqua_dist.embeddings.components import embedding_scatter, fit_components
+from aqqua_dist.embeddings.morphotypes import Morphotypes, draw_rows, fit_morphotypes
+from aqqua_dist.embeddings.novelty import SampleNovelty, fit_novelty
+
+REFERENCES = ["https://doi.org/10.1145/1772690.1772862", "https://doi.org/10.1016/S0047-259X(03)00096-4", "https://doi.org/10.1214/22-AOS2244"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is made of the embeddings.
+
+    Attributes
+    ----------
+    components : int
+        Principal components of the means of the samples; 0 for none, fewer
+        where there are not so many samples.
+    morphotypes : int
+        Centroids to fit; 0 for none.
+    codebook : str or None
+        Morphotypes of an earlier run, to count by instead.
+    training : str or None
+        Novelty model of an earlier run; that of these samples unless given.
+    seed : int
+        Of the draw and the fit.
+    on_bad : str
+        ``raise`` or ``drop`` (and count) embeddings that are not finite.
+    fit_rows : int
+        Objects that the codebook is fitted on, drawn from all.
+    """
+
+    components: int = 10
+    morphotypes: int = 50
+    codebook: str | None = None
+    training: str | None = None
+    seed: int = 0
+    on_bad: str = "raise"
+    fit_rows: int = 200_000
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was written.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Where the tables are.
+    objects, dropped : int
+        Objects read, and those left out because their embedding is not
+        finite.
+    samples : int
+        Samples with an object.
+    versions : dict of str to str
+        Version of everything that was learned.
+    """
+
+    folder: Path
+    objects: int
+    dropped: int
+    samples: int
+    versions: dict
+
+
+def collect_embeddings(source, out, options=None, *, samples=None, scheduler=None):
+    """Means, components, novelty and morphotypes of samples, from the embeddings of their objects.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+        Folder of an ingest, a Parquet file, or a folder of such files:
+        ``sample_id`` (or ``object_id`` of the ingest's objects), ``embedding``
+        and, where known, ``weight``.
+    out : str or os.PathLike
+        Folder to write to.
+    options : Options, optional
+        What is made.
+    samples : str or os.PathLike, optional
+        Table of samples; that of the ingest unless given.
+    scheduler : str, optional
+        As for `aqqua_dist.core.cluster.submitter`; here unless given.
+
+    Returns
+    -------
+    Collected
+        ``sample_embeddings.parquet`` (mean and sd), ``components.parquet``
+        and ``components.nc``, ``novelty.parquet`` and ``novelty.nc``,
+        ``counts.parquet``, ``concentrations.parquet`` and ``morphotypes.nc``,
+        ``samples.parquet``: with morphotypes as taxa, and components, a
+        recipe takes the folder as ``kind: aggregated``.
+
+    Raises
+    ------
+    UserError
+        Nothing to read, an unknown sample, embeddings that are not finite or
+        of different lengths, or a learned file of another kind.
+    """
+    options, out = options or Options(), Path(out)
+    refuse_same_folder(Path(source), out)
+    paths, folder = _files(Path(source))
+    table = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
+    ids = pd.Index(table["sample_id"].astype(str))
+    if ids.has_duplicates:
+        raise UserError(f"samples: {ids[ids.duplicated()][0]!r} stands twice, allowed is once.")
+    training = SampleNovelty.load(options.training) if options.training else None
+    codebook = _codebook(paths, options)
+    shared = partitions.Shared(ids, _samples_of(paths, folder, ids), codebook, options.on_bad)
+    out.mkdir(parents=True, exist_ok=True)
+    state = out / ".embeddings"
+    with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
+        sums = partitions.sum_partitions([str(path) for path in paths], shared, state, submit)
+    origin = Provenance(
+        study="embeddings", stage="embeddings", key="", recipe_text=repr(options), recipe_sha256="",
+        inputs={str(path): f"{path.stat().st_size} bytes" for path in paths}, seeds={"seed": options.seed}, software=software_versions(),
+        references=REFERENCES, created=created_now())
+    found = _write(sums, (table, codebook, training), options, out, origin)
+    shutil.rmtree(state)
+    return found
+
+
+def _files(source):
+    """Files with embeddings; the predictions of an ingest where its objects have none."""
+    if source.is_dir() and (source / "predictions.parquet").is_file():
+        return [source / "predictions.parquet"], source
+    return object_files(source)
+
+
+def _samples_of(paths, folder, ids):
+    """Place of the sample of every object of an ingest, where the files name objects only."""
+    objects = folder / "objects.parquet"
+    if not objects.is_file() or all("sample_id" in files.parquet_names(path) for path in paths):
+        return None
+    table = files.read_parquet(objects)[["object_id", "sample_id"]].astype(str)
+    twice = table["object_id"].duplicated()
+    if twice.any():
+        raise UserError(f"{objects}: object {table.loc[twice, 'object_id'].iloc[0]!r} stands twice, so nobody knows whose its embedding is.")
+    return pd.Series(ids.get_indexer(table["sample_id"]), index=pd.Index(table["object_id"]))
+
+
+def _codebook(paths, options):
+    if options.codebook:
+        return Morphotypes.load(options.codebook)
+    if not options.morphotypes:
+        return None
+    drawn = draw_rows(partitions.finite_rows([str(path) for path in paths], options.on_bad), options.fit_rows, seed=options.seed)
+    return fit_morphotypes(drawn, options.morphotypes, seed=options.seed)
+
+
+def _write(sums, known, options, out, origin):
+    table, codebook, training = known
+    moments, versions = sums.moments, {}
+    names = table["sample_id"].astype(str).tolist()
+    summary = moments.table(names)
+    present = np.flatnonzero(moments.n > 0)
+    places, means = moments.sample[present], moments.mean[present]
+    files.write_parquet(summary, out / "sample_embeddings.parquet", origin)
+    if options.components:
+        versions["components"] = _components((places, means, moments.n[present]), names, options, out, origin)
+    versions["novelty"] = _novelty((places, means), names, training, out, origin)
+    if codebook is not None:
+        codebook.save(out / "morphotypes.nc", origin)
+        versions["morphotypes"] = codebook.version
+        _morphotypes(sums.counts, table, codebook, out, origin)
+    (files.write_geoparquet if {"lat", "lon"} <= set(table) else files.write_parquet)(table, out / "samples.parquet", origin)
+    versions = {name: version for name, version in versions.items() if version}
+    found = Collected(out, sums.rows, int(moments.n_dropped.sum()), len(present), versions)
+    files.write_json({"objects": found.objects, "not_finite": found.dropped, "samples": len(table), "samples_with_objects": found.samples,
+                         "versions": versions}, out / "report.json", origin)
+    return found
+
+
+def _components(known, names, options, out, origin):
+    """Components of the means, weighted by the objects of each sample."""
+    places, means, n = known
+    most = min(means.shape[1], len(means) - 1)
+    if most < 1:
+        warnings.warn(f"{len(means)} samples have embeddings; their components need at least 2.", MethodWarning, stacklevel=4)
+        return ""
+    if options.components > most:
+        warnings.warn(f"{options.components} components were asked for; {len(means)} samples have {most}.", MethodWarning, stacklevel=4)
+    found = fit_components(embedding_scatter(means, n, place="sample means"), min(options.components, most))
+    found.save(out / "components.nc", origin)
+    table = pd.DataFrame({"sample_id": names, "n": 0} | dict.fromkeys(found.names, np.nan))
+    table.loc[places, "n"] = n
+    table.loc[places, found.names] = found.project(means)
+    files.write_parquet(table, out / "components.parquet", origin)
+    return found.version
+
+
+def _novelty(known, names, training, out, origin):
+    places, means = known
+    if training is None and len(means) < 3:
+        warnings.warn(f"{len(means)} samples have embeddings; their novelty needs at least 3.", MethodWarning, stacklevel=4)
+        return ""
+    model = training or fit_novelty(means)
+    score, quantile = model.score(means)
+    table = pd.DataFrame({"sample_id": names, "novelty": np.nan, "novelty_quantile": np.nan})
+    table.loc[places, ["novelty", "novelty_quantile"]] = np.column_stack([score, quantile])
+    model.save(out / "novelty.nc", origin)
+    files.write_parquet(table, out / "novelty.parquet", origin)
+    return model.version
+
+
+def _morphotypes(counts, table, codebook, out, origin):
+    """Objects and concentrations per morphotype, as those of taxa."""
+    n = counts["n"].to_numpy(dtype=float)
+    low, high = counting_error.garwood(n)
+    rows = pd.DataFrame({
+        "sample_id": table["sample_id"].astype(str).to_numpy(dtype=object)[counts["sample"]], "taxon": np.array(codebook.names, dtype=object)[counts["morphotype"]],
+        "n": n, "n_low": low, "n_high": high, "biovolume": np.nan, "weight": 1.0, "method": f"morphotypes {codebook.version}"})
+    files.write_parquet(rows, out / "counts.parquet", origin)
+    whole = table[table["volume"] > 0].assign(**{name: np.nan for name in ("depth_top", "depth_bottom") if name not in table})
+    mine = rows[rows["sample_id"].isin(whole["sample_id"])]
+    found = concentrations(whole, mine, codebook.names)
+    low, high = counting_error.concentration_interval(mine, found)
+    found = found.drop(columns="biovolume_concentration").assign(concentration_low=low, concentration_high=high)
+    files.write_parquet(found, out / "concentrations.parquet", origin, {name: unit for name, unit in UNITS.items() if name in found})

@@ -1,0 +1,248 @@
+"""Embeddings of a collection, partition by partition: moments per sample and objects per morphotype.
+
+The same function works on every partition, here or on a cluster. Partial
+results are merged in the order of the partitions, so that the result is the
+same bit by bit; each is kept beside the output until all are done, so that a
+run that was stopped goes on.
+"""
+
+import hashlib
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from aqqua_dist.core import files
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.embeddings.files import read_embeddings
+from aqqua_dist.embeddings.moments import ON_BAD, EmbeddingMoments, embedding_moments, merge_moments
+from aqqua_dist.embeddings.morphotypes import Morphotypes, merge_counts, morphotype_counts
+
+MEMORY = 2**25
+"""Bytes of embeddings that are read together."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every partition needs to know.
+
+    Attributes
+    ----------
+    samples : pandas.Index
+        Ids, in the order of the table of samples.
+    sample_of : pandas.Series or None
+        Place of the sample by object id, for files that name objects only.
+    codebook : aqqua_dist.embeddings.morphotypes.Morphotypes or None
+        Objects are counted by its centroids.
+    on_bad : str
+        What happens with an embedding that is not finite, of `ON_BAD`.
+    """
+
+    samples: pd.Index
+    sample_of: pd.Series | None = None
+    codebook: Morphotypes | None = None
+    on_bad: str = "raise"
+
+    def __post_init__(self):
+        if self.on_bad not in ON_BAD:
+            raise UserError(f"on_bad is {self.on_bad!r}, allowed are {list(ON_BAD)}.")
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Partial result.
+
+    Attributes
+    ----------
+    moments : aqqua_dist.embeddings.moments.EmbeddingMoments
+        Per sample.
+    counts : pandas.DataFrame
+        ``sample, morphotype, n``; empty without a codebook.
+    rows : int
+        Objects read.
+    """
+
+    moments: EmbeddingMoments
+    counts: pd.DataFrame
+    rows: int
+
+
+def sum_partition(path, shared):
+    """Sums of one partition.
+
+    Parameters
+    ----------
+    path : str
+        Parquet file with ``embedding`` and ``sample_id`` (or ``object_id``,
+        where `Shared.sample_of` knows it) and, where known, ``weight``.
+    shared : Shared
+        What every partition needs to know.
+
+    Returns
+    -------
+    Sums
+
+    Raises
+    ------
+    UserError
+        An object of an unknown sample, an embedding that is not finite or of
+        another length, or a damaged file.
+    """
+    columns = columns_of(path, shared.sample_of is not None)
+    moments, counts, rows = [], [], 0
+    for batch in read_embeddings(path, columns=columns, memory=MEMORY):
+        sample = _places(batch, columns[0], shared, path)
+        weights = batch.columns.column("weight").to_numpy(zero_copy_only=False) if "weight" in columns else None
+        place = f"{path}, from row {batch.first}"
+        moments.append(embedding_moments(batch.values, sample, weights, on_bad=shared.on_bad, place=place))
+        if shared.codebook is not None:
+            labels, _ = shared.codebook.assign(batch.values, on_bad=shared.on_bad, place=place)
+            counts.append(morphotype_counts(sample, labels))
+        rows += len(sample)
+    if not moments:
+        raise UserError(f"{path}: the file holds {rows} embeddings, needed is at least one.")
+    none = pd.DataFrame({"sample": [], "morphotype": [], "n": []}, dtype="int64")
+    return Sums(merge_moments(moments), merge_counts(counts) if counts else none, rows)
+
+
+def columns_of(path, by_object):
+    """Columns beside the embedding that are read.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Parquet file.
+    by_object : bool
+        Whether the samples of objects are known from elsewhere.
+
+    Returns
+    -------
+    list of str
+        The first tells the sample.
+
+    Raises
+    ------
+    UserError
+        The file tells no sample, or cannot be read.
+    """
+    try:
+        names = pq.read_schema(path).names
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: the Parquet file cannot be read ({str(error).splitlines()[0][:150]}).") from None
+    key = "sample_id" if "sample_id" in names else "object_id" if by_object and "object_id" in names else None
+    if key is None or "embedding" not in names:
+        raise UserError(f"{path}: column {'embedding' if key else 'sample_id'!r} is missing; the file has {names[:20]}.")
+    return [key, *(["weight"] if "weight" in names else [])]
+
+
+def _places(batch, key, shared, path):
+    ids = batch.columns.column(key).to_pandas()
+    if key == "sample_id":
+        places = shared.samples.get_indexer(ids.astype(str).where(ids.notna()))
+    else:
+        places = shared.sample_of.reindex(ids.astype(str)).fillna(-1).to_numpy(dtype=np.int64)
+    if (places < 0).any():
+        row = int(np.argmax(places < 0))
+        known = f"the {len(shared.samples)} samples" if key == "sample_id" else f"the {len(shared.sample_of)} objects of the ingest"
+        raise UserError(f"{path}, row {batch.first + row}: {key} {ids.iloc[row]!r} is not among {known}; {int((places < 0).sum())} such rows here.")
+    return places.astype(np.int64)
+
+
+def finite_rows(paths, on_bad):
+    """Embeddings of all partitions, for a fit.
+
+    Parameters
+    ----------
+    paths : list of str
+        Parquet files.
+    on_bad : str
+        Of `ON_BAD`.
+
+    Yields
+    ------
+    numpy.ndarray
+        Finite rows, shape (n, d).
+
+    Raises
+    ------
+    UserError
+        A row that is not finite where ``raise`` is asked for.
+    """
+    for path in paths:
+        for batch in read_embeddings(path, memory=MEMORY):
+            bad = ~np.isfinite(batch.values).all(axis=1)
+            if bad.any() and on_bad == "raise":
+                raise UserError(f"{path}, row {batch.first + int(np.argmax(bad))}: the embedding is not finite; allowed are finite ones, or on_bad='drop'.")
+            yield batch.values[~bad] if bad.any() else batch.values
+
+
+def sum_partitions(paths, shared, state, submit=None):
+    """Sums of all partitions, here or on a cluster.
+
+    Parameters
+    ----------
+    paths : list of str
+        Partitions.
+    shared : Shared
+        What every partition needs to know.
+    state : pathlib.Path
+        Folder that keeps the partial results until the outputs are written.
+    submit : callable, optional
+        As for `aqqua_dist.counts.partitions.run_groups`.
+
+    Returns
+    -------
+    Sums
+        Of everything.
+
+    Raises
+    ------
+    UserError
+        As `sum_partition`, or partitions of different dimensions.
+    """
+    key, done = _key(paths, shared), {}
+    state.mkdir(parents=True, exist_ok=True)
+    for place in range(len(paths)):
+        kept = _kept(state / f"{place}.npz", key)
+        if kept is not None:
+            done[place] = kept
+    left = [place for place in range(len(paths)) if place not in done]
+    work = [paths[place] for place in left]
+    results = submit(sum_partition, work, (shared,)) if submit else ((k, sum_partition(path, shared)) for k, path in enumerate(work))
+    for k, sums in tqdm(results, total=len(work), desc="embeddings", unit="file", disable=None):
+        done[left[k]] = sums
+        _keep(sums, key, state / f"{left[k]}.npz")
+    parts = [done[place] for place in range(len(paths))]
+    for path, part in zip(paths, parts, strict=True):
+        if part.moments.mean.shape[1] != parts[0].moments.mean.shape[1]:
+            raise UserError(f"{path}: embeddings of {part.moments.mean.shape[1]} numbers, those of {paths[0]} have {parts[0].moments.mean.shape[1]}.")
+    return Sums(merge_moments([part.moments for part in parts]), merge_counts([part.counts for part in parts]), sum(part.rows for part in parts))
+
+
+def _key(paths, shared):
+    stats = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
+    version = shared.codebook.version if shared.codebook is not None else ""
+    digest = hashlib.sha256(repr((stats, version, shared.on_bad)).encode())
+    digest.update("\n".join(map(str, shared.samples)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _keep(sums, key, path):
+    arrays = {entry.name: getattr(sums.moments, entry.name) for entry in fields(EmbeddingMoments)}
+    with files.replacing(path) as part, part.open("wb") as stream:
+        np.savez(stream, key=key, rows=sums.rows, counts=sums.counts.to_numpy(dtype=np.int64), **arrays)
+
+
+def _kept(path, key):
+    try:
+        with np.load(path) as held:
+            if str(held["key"]) != key:
+                return None
+            moments = EmbeddingMoments(*(held[entry.name] for entry in fields(EmbeddingMoments)))
+            return Sums(moments, pd.DataFrame(held["counts"], columns=["sample", "morphotype", "n"]), int(held["rows"]))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None

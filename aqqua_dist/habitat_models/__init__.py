@@ -1,0 +1,1 @@
+"""Rows to a fitted family and its members."""

@@ -1,0 +1,152 @@
+"""Totals per region and member, and their summary.
+
+The spread of a total is the spread of the members' totals. The sum of cell
+standard deviations, which the literature also prints, treats all cells as
+perfectly correlated; it is reported under its own name, ``sum_cell_sd``.
+"""
+
+import numpy as np
+import pandas as pd
+
+from aqqua_dist.core.errors import UserError
+
+STOCKS = {
+    "carbon_biomass": (1e-18, "Pg C"),
+    "number_concentration": (1.0, "1"),
+    "biovolume_concentration": (1e-18, "km3"),
+    "embedding_component": (1.0, "m3"),
+}
+"""Factor and unit that turn quantity times m3 into a stock; of a component, the total over the volume is its mean."""
+SIGNED = ("embedding_component",)
+"""Quantities that may be negative."""
+
+
+def stock_unit(quantity):
+    """Factor and unit of the stock of a quantity.
+
+    Parameters
+    ----------
+    quantity : str
+        Name in the vocabulary, in its own unit (mg m-3, m-3, mm3 m-3).
+
+    Returns
+    -------
+    tuple of (float, str)
+        Factor to multiply quantity x m3 with, and the unit of the product.
+    """
+    if quantity not in STOCKS:
+        raise UserError(f"quantity {quantity!r} has no stock; choose from {sorted(STOCKS)}.")
+    return STOCKS[quantity]
+
+
+def total_table(regions, totals, spread, sizes, units):
+    """Members' totals as a tidy table.
+
+    Parameters
+    ----------
+    regions : pandas.DataFrame
+        Columns ``region_set, region``, one row per region.
+    totals : numpy.ndarray
+        Shape (n_members + 1, n_regions); the last row is the full fit.
+    spread : numpy.ndarray
+        Sum of cell standard deviations, shape (n_regions,).
+    sizes : numpy.ndarray
+        Area (m2) and volume (m3), shape (2, n_regions).
+    units : str
+        Unit of totals and spread.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``region_set, region, member, total, sum_cell_sd, area,
+        volume, units``; member -1 is the full fit and stands only where
+        there is one.
+    """
+    count = len(totals) - 1
+    members = np.append(np.arange(count), -1)
+    table = pd.DataFrame({
+        "region_set": np.repeat(regions["region_set"].to_numpy(), count + 1),
+        "region": np.repeat(regions["region"].to_numpy(), count + 1),
+        "member": np.tile(members, len(regions)),
+        "total": totals.T.ravel(),
+        "sum_cell_sd": np.repeat(spread, count + 1),
+        "area": np.repeat(sizes[0], count + 1),
+        "volume": np.repeat(sizes[1], count + 1),
+        "units": units,
+    })
+    return table[(table["member"] >= 0) | table["total"].notna()].reset_index(drop=True)
+
+
+def summarise(totals, *, widening=1.0):
+    """Mean, spread and interval of the members' totals of each region.
+
+    Where a full fit exists it is the estimate and the interval is log-normal
+    around it with the members' standard deviation of the logarithm, because
+    percentiles of few resampled members are too narrow (normal for `SIGNED`
+    quantities); otherwise the estimate is the mean of the
+    members and the interval their percentiles.
+
+    Parameters
+    ----------
+    totals : pandas.DataFrame
+        Columns ``quantity, taxon, zone, region_set, region, member, total,
+        sum_cell_sd, area, volume, units``.
+    widening : float
+        Factor on the standard deviation of the log-normal interval; it
+        changes no other column.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``quantity, taxon, zone, region_set, region, estimate, mean,
+        sd, q025, q50, q975, low, high, interval, sum_cell_sd, area, volume,
+        units, members``.
+    """
+    keys = ["quantity", "taxon", "zone", "region_set", "region"]
+    rows = []
+    for key, group in totals.groupby(keys, sort=False):
+        members = group.loc[group["member"] >= 0, "total"].to_numpy()
+        full = group.loc[group["member"] == -1, "total"].to_numpy()
+        row = dict(zip(keys, key, strict=True)) | summarise_members(
+            members, full[0] if full.size else None, widening=widening, signed=key[0] in SIGNED)
+        row |= {name: group[name].iloc[0] for name in ("sum_cell_sd", "area", "volume", "units")}
+        rows.append(row | {"members": len(members)})
+    return pd.DataFrame(rows)
+
+
+def summarise_members(members, full=None, *, widening=1.0, signed=False):
+    """Summary of one total.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        The members' totals, shape (n,).
+    full : float, optional
+        Total of the full fit.
+    widening : float
+        Factor on the standard deviation of the log-normal interval.
+    signed : bool
+        Whether the quantity may be negative: then the interval is normal.
+
+    Returns
+    -------
+    dict
+        ``estimate, mean, sd, q025, q50, q975, low, high, interval``.
+    """
+    q025, q50, q975 = np.quantile(members, [0.025, 0.5, 0.975])
+    found = {
+        "estimate": float(members.mean()), "mean": float(members.mean()),
+        "sd": float(members.std(ddof=1)) if len(members) > 1 else float("nan"),
+        "q025": float(q025), "q50": float(q50), "q975": float(q975),
+        "low": float(q025), "high": float(q975), "interval": "percentiles",
+    }
+    if full is not None:
+        found["estimate"] = float(full)
+        if not signed and full > 0 and (members > 0).all() and len(members) > 1:
+            width = 1.959964 * widening * np.log(members).std(ddof=1)
+            kind = "lognormal" if widening == 1 else f"lognormal, sd x {widening:g}"
+            found |= {"low": float(full * np.exp(-width)), "high": float(full * np.exp(width)), "interval": kind}
+        elif signed and len(members) > 1:
+            width = 1.959964 * widening * found["sd"]
+            found |= {"low": float(full - width), "high": float(full + width), "interval": "normal" if widening == 1 else f"normal, sd x {widening:g}"}
+    return found

@@ -1,0 +1,1 @@
+"""What an image shows: which taxon, how large, how much carbon."""

@@ -1,0 +1,409 @@
+"""EcoPart exports: reduced and detailed tables (profile and aggregated), ODV spreadsheets, raw files.
+
+A sample is a depth bin of a cast, with or without objects in it. Source: the
+exporter's code (github.com/ecotaxa/ecopart, f6f2f7e), its own test files, and
+real exports of three stations.
+"""
+
+from collections import defaultdict
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.grid import wrap_longitude
+from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
+from aqqua_dist.effort import rules
+from aqqua_dist.readers.ecopart.raw import calibration_share, read_raw
+from aqqua_dist.readers.ecopart.raw_new import read_new
+from aqqua_dist.readers.ecopart.tables import BIN, kind_of, particle_classes, read_table
+from aqqua_dist.readers.ecopart.taxa import (
+    COARSE,
+    FLOAT,
+    coarse_centre,
+    coarse_place,
+    counts_of,
+    is_detailed,
+    labels_of,
+    taxon_columns,
+)
+
+INSTRUMENTS = {"uvp5": "UVP5", "uvp6": "UVP6"}
+TWIN_DEGREES = 0.01
+"""Casts of one time that lie closer than this are one cast."""
+KEYS, NAME = ["profile", "raw", "bin"], ["project", "profile", "raw"]
+CASTS = ("profile", "project", "cruise", "instrument", "time", "lat", "lon", "aa", "exp", "pixel", "image_volume", "raw", "file", "key")
+
+
+def recognises(source):
+    """Whether a file is one of an EcoPart export.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+
+    Returns
+    -------
+    bool
+        Judged by its header.
+    """
+    return source.name.endswith(("_Particule.zip", "_work.zip")) or source.name.lower().endswith((".tsv", ".txt")) and kind_of(source) != ""
+
+
+def read_ecopart(sources):
+    """Tables of EcoPart exports.
+
+    Parameters
+    ----------
+    sources : list of aqqua_dist.readers.sources.Source
+        Files of one or several exports; tables are joined with the metadata
+        summary of the same folder or archive.
+
+    Returns
+    -------
+    aqqua_dist.core.tables.Ingested
+        ``samples``: bins of casts with their volume; bins without objects
+        come from the particle table. ``counts``: validated objects of each
+        taxon itself, without those of its children. ``extra``: ``particles``
+        (n and biovolume in mm3 per size class in mm), ``conditions`` (CTD, in
+        the units of their names), ``casts``, ``taxa``, ``searched`` (whether
+        the export tells the taxa of a profile).
+
+    Raises
+    ------
+    UserError
+        A damaged table, a cast without its metadata, or impossible numbers.
+    """
+    groups = defaultdict(list)
+    for source in sources:
+        place = (str(source.path) if source.member else str(source.path.parent), str(PurePosixPath(source.member).parent))
+        groups[(_root(source), "new") if kind_of(source).startswith("new") else place].append(source)
+    found = []
+    parts = [_group([read_table(source) for source in files], found) for files in groups.values()]
+    names = _profile_names([part["casts"] for part in parts], found)
+    labels = labels_of([line for part in parts for table in part["taxa"] for line in taxon_columns(table)])
+    tables = [_assembled(part, names, labels, found) for part in parts]
+    whole = {name: pd.concat([table[name] for table in tables], ignore_index=True) for name in tables[0]}
+    _refuse_repeats(whole["samples"])
+    _twins(whole["casts"], found)
+    return Ingested(
+        typed(whole.pop("samples"), SAMPLES), typed(whole.pop("objects"), OBJECTS), typed(whole.pop("counts"), COUNTS),
+        typed(pd.DataFrame(found), FINDINGS), {name: table for name, table in whole.items() if len(table)})
+
+
+def _root(source):
+    """Archive or folder of a new raw export: above its ``metadata`` and ``lpm``."""
+    if source.member:
+        return str(source.path)
+    parts = source.path.parts
+    return "/".join(parts[: max((k for k, part in enumerate(parts) if part in ("metadata", "lpm")), default=len(parts) - 1)])
+
+
+def _group(tables, found):
+    """Files of one folder: casts, bins and what is in them."""
+    by_kind = defaultdict(list)
+    for table in tables:
+        by_kind[table.kind].append(table)
+    if by_kind["new samples"] or by_kind["new archive"]:
+        if not by_kind["new samples"]:
+            raise UserError(f"{by_kind['new archive'][0].source}: there is no metadata/samples.tsv with it, which has the calibration and the position.")
+        casts, raw = read_new(by_kind, [table.source for table in by_kind["new archive"]], found)
+        return {"casts": casts, "particles": [], "taxa": [], "raw": raw}
+    casts = pd.concat([table.rows for table in by_kind["summary"]], ignore_index=True) if by_kind["summary"] else pd.DataFrame()
+    odv = [table.metadata for kind in ("particles", "taxa") for table in by_kind[kind] if table.metadata is not None]
+    if odv:
+        casts = pd.concat([casts, *odv], ignore_index=True).drop_duplicates(NAME, ignore_index=True)
+    casts = _one_per_file(casts, by_kind["particles"], found) if len(casts) else casts
+    raw = read_raw(by_kind, found) if by_kind["raw particles"] or by_kind["raw taxa"] else None
+    tables = by_kind["particles"] + by_kind["taxa"] + ([raw] if raw else [])
+    if tables and casts.empty:
+        raise UserError(f"{tables[0].source}: there is no metadata summary beside it, and the position of a cast stands nowhere else.")
+    return {"casts": casts, "particles": by_kind["particles"], "taxa": by_kind["taxa"], "raw": raw}
+
+
+def _one_per_file(casts, tables, found):
+    """Casts without those that share their file of particles with another one: the export holds only one of them.
+
+    The one it holds is told by its calibration, which every biovolume carries.
+    """
+    held = {table.source.name: table for table in tables if "project" not in table.rows}
+    same = ["profile", "raw", "particle_file"]
+    twice = casts["particle_file"].isin(list(held)) & casts.duplicated(same, keep=False)
+    left = pd.Series(False, index=casts.index)
+    for (profile, _, file), rows in casts[twice].groupby(same, sort=False):
+        classes = [(count, volume) for _, _, count, volume in particle_classes(held[file]) if volume]
+        litres = held[file].rows[["volume"]].to_numpy()
+        n, size = (held[file].rows[list(names)].to_numpy() * litres for names in zip(*classes, strict=True)) if classes else ([], [])
+        shares = np.nan_to_num([calibration_share(n, size, row.aa, row.exp) for row in rows.itertuples()])
+        sure = shares.max() > 0.99 and (shares > 0.5).sum() == 1
+        chosen = rows.index[int(shares.argmax()) if sure else 0]
+        left[rows.index.drop(chosen)] = True
+        values = "; ".join(f"{row.project}: aa {row.aa:g}, exp {row.exp:g}" for row in rows.itertuples())
+        found.append(finding(
+            "suspicious", "duplicate", f"the cast {profile!r} stands in {len(rows)} projects ({values}) under one file name, so that the export holds one of "
+            f"them; {'by its biovolumes it is that' if sure else 'its biovolumes do not tell which, and the first was taken, that'} of "
+            f"{casts.loc[chosen, 'project']!r}.", file=file, value=profile))
+    return casts[~left].reset_index(drop=True)
+
+
+def _profile_names(casts, found):
+    """Key of each cast: its profile name, with the project where the name alone is used twice, and with its file where that is, too."""
+    every = pd.concat([pd.DataFrame(columns=NAME), *(table[NAME] for table in casts if len(table))], ignore_index=True).drop_duplicates()
+    projects = every.drop_duplicates(["project", "profile"])
+    shared = set(projects.loc[projects["profile"].duplicated(keep=False), "profile"])
+    again = set(map(tuple, every.loc[every.duplicated(["project", "profile"]), ["project", "profile"]].to_numpy()))
+    if shared:
+        found.append(finding(
+            "suspicious", "homonym", f"{len(shared)} profile names, first {sorted(shared)[0]!r}, are used in several projects; they are called "
+            "<project>:<profile> here."))
+    return {(row.project, row.profile, row.raw): f"{row.project}:" * (row.profile in shared) + row.profile + f":{row.raw}" * ((row.project, row.profile) in again)
+            for row in every.itertuples()}
+
+
+def _assembled(part, names, labels, found):
+    casts = part["casts"]
+    casts = casts.assign(key=[names[row.project, row.profile, row.raw] for row in casts.itertuples()]) if len(casts) else casts
+    pieces = {name: [] for name in ("samples", "counts", "particles", "conditions", "searched", "taxa", "objects")}
+    bins = [_add_particles(table, _with_casts(table, casts), pieces) for table in part["particles"]]
+    volumes = pd.concat(bins, ignore_index=True) if bins else None
+    for table in part["taxa"]:
+        _add_taxa(table, _with_casts(table, casts), volumes, pieces, labels)
+    if part["raw"] is not None:
+        _add_raw(part["raw"], casts, pieces)
+    for table in part["particles"] + part["taxa"]:
+        found += table.findings
+    seen = {profile for table in pieces["searched"] for profile in table["profile"]}
+    keys = pd.concat([table["key"] for table in pieces["samples"]]).unique() if pieces["samples"] else []
+    pieces["searched"].append(pd.DataFrame({"profile": [key for key in keys if key not in seen], "searched": False}))
+    if "file" in casts and (absent := sorted(set(casts["key"]) - set(keys))):
+        message = f"{len(absent)} of {len(casts)} casts of the metadata have no rows in any table, first {absent[0]!r}."
+        found.append(finding("suspicious", "missing", message, file=str(casts["file"].iloc[0]), value=absent[0]))
+    empty = {"samples": list(SAMPLES), "objects": list(OBJECTS), "counts": list(COUNTS)}
+    whole = {name: pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=empty.get(name, [])) for name, tables in pieces.items()}
+    whole["samples"] = _samples(whole["samples"], casts)
+    whole["casts"] = casts[[name for name in CASTS if name in casts]]
+    whole["taxa"] = whole["taxa"].drop_duplicates() if len(whole["taxa"]) else whole["taxa"]
+    return whole
+
+
+def _with_casts(table, casts):
+    """Fixed columns of a table, with the key and the instrument of each row's cast."""
+    rows = table.rows
+    mine = casts[(casts["particle_file"] == table.source.name) | (casts["taxa_file"] == table.source.name)]
+    mine = mine if len(mine) and table.kind != "raw" else casts
+    if "project" in rows and rows["project"].notna().any():
+        on = NAME
+    else:
+        on = ["profile", "raw"]
+        if mine.duplicated(on).any():
+            twice = mine[mine.duplicated(on)].iloc[0]
+            if ((rows["profile"] == twice["profile"]) & (rows["raw"] == twice["raw"])).any():
+                raise UserError(f"{table.source}: profile {twice['profile']!r} is that of several projects, and the table does not say of which.")
+    few = rows if table.kind == "raw" else rows[[name for name in ("profile", "raw", "time", "project", "depth", "volume", "row") if name in rows]]
+    joined = few.merge(mine.drop_duplicates(on)[[*on, "key", "instrument"]], on=on, how="left")
+    lost = joined["key"].isna().to_numpy()
+    if lost.any():
+        row = int(np.flatnonzero(lost)[0])
+        raise UserError(
+            f"{table.source}, row {rows['row'].iloc[row]}: profile {rows['profile'].iloc[row]!r} is not in the metadata summary beside it, which alone "
+            "has positions.")
+    return joined.set_index(rows.index)
+
+
+def _timed(rows, centre, table):
+    """Rows of casts that were taken over time: their depths are no centres of bins, or repeat."""
+    off = rows["depth"].isna() | (np.abs(centre(rows["depth"].fillna(0)) - rows["depth"].fillna(0)) > 1e-6) | rows.duplicated(["key", "depth"], keep=False)
+    timed = rows["key"].isin(rows.loc[off, "key"])
+    if timed.any():
+        names = rows.loc[timed, "key"].unique()
+        table.findings.append(finding(
+            "suspicious", "depth", f"{len(names)} profiles, first {names[0]!r}, have rows at depths that are no centres of bins: taken over time? Each row "
+            "is a sample of its own.", file=str(table.source), row=int(rows.loc[timed, "row"].iloc[0]), column="Depth [m]"))
+    return timed.to_numpy()
+
+
+def _fine(depth):
+    return np.floor(depth / BIN) * BIN + BIN / 2
+
+
+def _named(rows, profile, timed, top, bottom):
+    """Name and depth range of each row, which is a bin or a moment."""
+    number = rows.groupby("key").cumcount() + 1
+    point = rows["depth"].to_numpy()
+    low, high = np.where(timed, point, top), np.where(timed, point, bottom)
+    names = [f"{key}_t{k}" if t else f"{key}_{a:g}-{b:g}" for key, k, t, a, b in zip(profile, number, timed, low, high, strict=True)]
+    return rows.assign(sample_id=names, profile_key=profile, low=low, high=high, timed=timed)
+
+
+def _bins_of(rows, source):
+    return pd.DataFrame({
+        "sample_id": rows["sample_id"], "key": rows["key"], "profile": rows["profile_key"], "depth_top": rows["low"], "depth_bottom": rows["high"],
+        "litres": rows["volume"], "moment": rows["time"].where(rows["timed"]) if "time" in rows else None, "source": str(source)})
+
+
+def _whole_cast(cast, source):
+    """One sample of a whole cast, for objects of which nobody knows the moment."""
+    name = f"{cast['key'].iloc[0]} (taxa)"
+    return pd.DataFrame({"sample_id": [f"{name}_all"], "key": cast["key"].iloc[:1].to_numpy(), "profile": name, "depth_top": cast["low"].min(),
+                         "depth_bottom": cast["high"].max(), "litres": cast["volume"].sum(), "moment": None, "source": str(source)})
+
+
+def _add_particles(table, rows, pieces):
+    timed = _timed(rows, _fine, table)
+    top = rows["depth"] - BIN / 2
+    rows = _named(rows, rows["key"], timed, top, top + BIN)
+    _refuse_twice(table, rows)
+    pieces["samples"].append(_bins_of(rows, table.source))
+    litres = rows["volume"].to_numpy()[:, None]
+    classes = particle_classes(table)
+    names = [count for _, _, count, _ in classes]
+    n = table.whole(np.nan_to_num(table.rows[names].to_numpy(dtype=float)) * litres, names, (rows["instrument"] != FLOAT).to_numpy())
+    size = table.rows.reindex(columns=[volume or "" for *_, volume in classes]).to_numpy(dtype=float) * litres
+    row, place = np.nonzero(n > 0)
+    edges = np.array([(low, high) for low, high, _, _ in classes]).reshape(-1, 2)
+    pieces["particles"].append(pd.DataFrame({
+        "sample_id": rows["sample_id"].to_numpy()[row], "esd_low": edges[place, 0], "esd_high": edges[place, 1], "n": n[row, place],
+        "biovolume": size[row, place]}))
+    measured = table.rows[table.conditions].dropna(axis=1, how="all")
+    if measured.shape[1]:
+        pieces["conditions"].append(pd.concat([rows["sample_id"], measured], axis=1))
+    return rows[["sample_id", "key", "profile_key", "depth", "volume", "low", "high", "timed"]]
+
+
+def _refuse_twice(table, rows):
+    twice = rows["sample_id"].duplicated()
+    if twice.any():
+        row = rows[twice].iloc[0]
+        raise UserError(f"{table.source}, row {row['row']}: bin {row['sample_id']!r} stands twice, allowed is once.")
+
+
+def _refuse_repeats(samples):
+    twice = samples["sample_id"].duplicated()
+    if twice.any():
+        name = samples.loc[twice, "sample_id"].iloc[0]
+        both = samples.loc[samples["sample_id"] == name, "source"].to_list()
+        raise UserError(f"bin {name!r} stands in {both[0]} and in {both[1]}; a cast is allowed in one export, {int(twice.sum())} bins stand in several.")
+
+
+def _add_taxa(table, rows, bins, pieces, labels):
+    """Counts of one table of taxa, laid on the bins of the particle table."""
+    detailed = is_detailed(table)
+    timed = _timed(rows, _fine if detailed else coarse_centre, table)
+    place = coarse_place(rows["depth"].fillna(0))
+    low, high = (rows["depth"] - BIN / 2, rows["depth"] + BIN / 2) if detailed else (COARSE[place], COARSE[place + 1])
+    apart = timed | (not detailed)
+    rows = _named(rows, np.where(apart, rows["key"] + " (taxa)", rows["key"]), timed, low, high).assign(weight=np.nan)
+    _refuse_twice(table, rows)
+    if bins is None:
+        pieces["samples"].append(_bins_of(rows, table.source))
+        table.findings.append(finding(
+            "suspicious", "volume", "there is no particle table beside the table of taxa, so that bins without objects are unknown and concentrations "
+            "too high.", file=str(table.source)))
+    else:
+        at_depth = _on_bins(table, rows[~timed], bins) if detailed else _on_coarse_bins(table, rows[~timed], bins, pieces)
+        rows = pd.concat([at_depth, *(_on_moments(table, mine, bins, pieces) for _, mine in rows[timed].groupby("key", sort=False))]).loc[rows.index]
+    counts, names = counts_of(table, rows, labels)
+    pieces["counts"].append(counts)
+    pieces["taxa"].append(names)
+    pieces["searched"].append(pd.DataFrame({"profile": rows["profile_key"].unique(), "searched": True}))
+
+
+def _on_bins(table, rows, bins):
+    known = bins.set_index("sample_id")["volume"]
+    missing = ~rows["sample_id"].isin(known.index)
+    if missing.any():
+        row = rows[missing].iloc[0]
+        raise UserError(f"{table.source}, row {row['row']}: bin {row['sample_id']!r} has objects and is not in the particle table.")
+    return _weighted(table, rows, known.reindex(rows["sample_id"]).to_numpy())
+
+
+def _weighted(table, rows, volume):
+    """Rows with the weight of an object, where a float has taken other images of plankton than of particles."""
+    off = (rows["volume"] - volume).abs() > 1e-6
+    other = rows["instrument"] == FLOAT
+    if (off & ~other).any():
+        row = rows[off & ~other].iloc[0]
+        table.findings.append(finding(
+            "suspicious", "volume", f"bin {row['sample_id']!r} has {row['volume']:g} L here and {volume[rows.index.get_loc(row.name)]:g} L in the particle "
+            f"table; {int((off & ~other).sum())} such bins, the particle table was taken.", file=str(table.source), row=int(row["row"])))
+    return rows.assign(weight=np.where(off & other, volume / rows["volume"], np.nan))
+
+
+def _on_coarse_bins(table, rows, bins, pieces):
+    """Bins of a reduced export: all those that the cast passed, with the volume of the particle table."""
+    cast = bins[bins["key"].isin(rows["key"]) & ~bins["timed"]]
+    cast = cast.assign(place=coarse_place(cast["depth"])).groupby(["key", "place"], as_index=False)["volume"].sum()
+    low, high = COARSE[cast["place"]], COARSE[cast["place"] + 1]
+    whole = cast.assign(profile_key=cast["key"] + " (taxa)", low=low, high=high, timed=False, time=pd.NaT)
+    whole["sample_id"] = [f"{key}_{a:g}-{b:g}" for key, a, b in zip(whole["profile_key"], low, high, strict=True)]
+    pieces["samples"].append(_bins_of(whole, table.source))
+    return _on_bins(table, rows, whole)
+
+
+def _on_moments(table, rows, bins, pieces):
+    """Rows of one cast over time, whose moments the table of taxa leaves out: those of the particle table where the rows agree one by one."""
+    cast = bins[bins["key"] == rows["key"].iloc[0]]
+    other = (rows["instrument"] == FLOAT).iloc[0]
+    if len(cast) == len(rows) and (other or np.allclose(cast["volume"], rows["volume"], rtol=0, atol=1e-6)):
+        rows = rows.assign(sample_id=cast["sample_id"].to_numpy(), profile_key=cast["profile_key"].to_numpy())
+        return _weighted(table, rows, cast["volume"].to_numpy())
+    if other or cast.empty:
+        pieces["samples"].append(_bins_of(rows, table.source))
+        return rows
+    whole = _whole_cast(cast, table.source)
+    pieces["samples"].append(whole)
+    return rows.assign(sample_id=whole["sample_id"].iloc[0], profile_key=whole["profile"].iloc[0])
+
+
+def _add_raw(raw, casts, pieces):
+    rows = _with_casts(raw, casts)
+    top = rows["bin"] * BIN
+    timed = (rows["bin"].isna() | (rows["time"].notna() if "time" in rows else False)).to_numpy()
+    rows = _named(rows if "depth" in rows else rows.assign(depth=np.nan), rows["key"], timed, top, top + BIN)
+    pieces["samples"].append(_bins_of(rows, raw.source).assign(n_images=rows["images"]))
+    place = rows.set_index(KEYS)["sample_id"]
+    for name in ("particles", "conditions", "objects"):
+        part = raw.extra.get(name)
+        if part is not None and len(part):
+            held = part.assign(sample_id=place.reindex(pd.MultiIndex.from_frame(part[KEYS])).to_numpy())
+            pieces[name].append(held if name == "objects" else held.dropna(subset="sample_id").drop(columns=KEYS))
+    known = rows[np.array([pair in raw.extra["with taxa"] for pair in zip(rows["profile"], rows["raw"], strict=True)], dtype=bool)]
+    for _, cast in known[known["timed"] & known["bin"].notna()].groupby("key"):
+        whole = _whole_cast(cast, raw.source)
+        pieces["samples"].append(whole)
+        mine = (pieces["objects"][-1]["profile"] == cast["profile"].iloc[0]) & (pieces["objects"][-1]["raw"] == cast["raw"].iloc[0])
+        pieces["objects"][-1].loc[mine, "sample_id"] = whole["sample_id"].iloc[0]
+        pieces["searched"].append(pd.DataFrame({"profile": whole["profile"], "searched": True}))
+    pieces["objects"] = [part.drop(columns=KEYS) for part in pieces["objects"]]
+    pieces["taxa"].append(raw.extra["taxa"].assign(parent=raw.extra["taxa"]["hierarchy"].str.split(">").str[-2]))
+    pieces["searched"].append(pd.DataFrame({"profile": known.loc[~known["timed"] | known["bin"].isna(), "key"].unique(), "searched": True}))
+
+
+def _samples(bins, casts):
+    """Bins with the metadata of their cast and their volume."""
+    if bins.empty:
+        return pd.DataFrame(columns=list(SAMPLES))
+    one = casts.drop_duplicates("key").set_index("key")
+    table = bins.join(one[["project", "cruise", "instrument", "time", "lat", "lon"]], on="key")
+    table["time"] = pd.to_datetime(table["moment"], utc=True).fillna(pd.to_datetime(table["time"], utc=True))
+    table["instrument"] = table["instrument"].map(lambda name: INSTRUMENTS.get(str(name).lower()[:4], name))
+    table["cruise"] = table["cruise"].astype(object).where(table["cruise"].notna(), table["project"])
+    table["lon"] = wrap_longitude(table["lon"].to_numpy(dtype=float))
+    held = (table["litres"] > 0).to_numpy()
+    volumes = rules.volume("ecopart", pd.DataFrame({"Sampled volume [L]": table["litres"][held]}))
+    for name in volumes:
+        table.loc[held, name] = volumes[name]
+    return table.drop(columns=["key", "litres", "project", "moment"])
+
+
+def _twins(casts, found):
+    """One cast in two projects: the same time and place."""
+    for time, rows in casts.dropna(subset=["time", "lat", "lon"]).groupby("time"):
+        if rows["project"].nunique() > 1 and np.ptp(rows["lat"]) < TWIN_DEGREES and np.ptp(rows["lon"]) < TWIN_DEGREES:
+            names = ", ".join(f"{row.profile!r} of {row.project!r}" for row in rows.itertuples())
+            differ = [name for name in ("aa", "exp") if rows[name].nunique() > 1]
+            found.append(finding(
+                "suspicious", "duplicate", f"one cast of {time:%Y-%m-%d %H:%M} stands in {rows['project'].nunique()} projects ({names})"
+                + (f" with different {' and '.join(differ)}" if differ else "") + "; keep one of them.", value=rows["key"].iloc[0]))

@@ -1,0 +1,400 @@
+"""Single tables of EcoPart exports: what they are, their cells as numbers, their classes and taxa."""
+
+import io
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
+
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import finding
+from aqqua_dist.readers.sources import encoding_of
+
+BIN = 5.0
+"""Thickness of a depth bin (m) in particle tables."""
+OPEN = 1e8
+"""Upper limit (mm) of the last size class, as in the exporter."""
+WHOLE = 1e-6
+"""Largest distance of a recovered count from a whole number."""
+FIXED = {"Profile": "profile", "Rawfilename": "raw", "yyyy-mm-dd hh:mm": "time", "Depth [m]": "depth", "Sampled volume [L]": "volume", "Project": "project"}
+TEXTS = ("Profile", "Rawfilename", "yyyy-mm-dd hh:mm", "Project")
+SUMMARY = {"profile": "profile", "Cruise": "cruise", "Rawfilename": "raw", "Instrument": "instrument", "yyyy-mm-dd hh:mm": "time", "Latitude": "lat",
+           "Longitude": "lon", "aa": "aa", "exp": "exp", "Pixel size": "pixel", "Particle filename": "particle_file", "Plankton filename": "taxa_file",
+           "Project": "project"}
+RAW_SUMMARY = {"profileid": "profile", "cruise": "cruise", "filename": "raw", "instrumtype": "instrument", "sampledate": "time", "latitude": "lat",
+               "longitude": "lon", "acq_aa": "aa", "acq_exp": "exp", "acq_pixel": "pixel", "Particle filename": "particle_file",
+               "Plankton filename": "taxa_file", "CTD filename": "ctd_file", "ptitle": "project", "acq_volimage": "image_volume", "organizedbydeepth": "by_depth"}
+ODV = {"Station": "profile", "Cruise": "cruise", "Rawfilename": "raw", "Instrument": "instrument", "yyyy-mm-dd hh:mm": "time",
+       "Latitude [degrees_north]": "lat", "Longitude [degrees_east]": "lon"}
+NEEDED = {"summary": ("profile", "Rawfilename", "Latitude", "Longitude", "Particle filename"), "particles": ("Profile", "Rawfilename"),
+          "taxa": ("Profile", "Rawfilename"), "raw taxa": ("orig_id", "objid", "name", "taxo_hierarchy", "classif_qual", "area")}
+"""Columns without which a table says nothing."""
+NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume")
+_CLASS = re.compile(r"^LPM( biovolume)? \((?:([\d.]+)-([\d.]+) (µm|um|mm)|>([\d.]+) (µm|um|mm))\) \[(# l-1|mm3 l-1)\]$")
+TAXON = re.compile(r"^(.*?)( biovolume| avgesd)?(?: (w/o children|w/ children))? +\[(# m-3|mm3 l-1|mm)\]$")
+"""Taxon, biovolume or mean diameter, with or without its children, unit."""
+
+
+@dataclass
+class Table:
+    """One table.
+
+    Attributes
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+    kind : str
+        From `kind_of`.
+    rows : pandas.DataFrame
+        Our names for fixed columns, ``row`` (of the file), numbers elsewhere.
+    columns : list of str
+        Names of the file.
+    metadata : pandas.DataFrame or None
+        Casts, where the file itself tells their position (ODV).
+    extra : dict
+        Further tables of raw files.
+    findings : list of dict
+        What was odd.
+    """
+
+    source: object
+    kind: str
+    rows: pd.DataFrame
+    columns: list
+    metadata: pd.DataFrame | None = None
+    extra: dict = field(default_factory=dict)
+    findings: list = field(default_factory=list)
+
+    @property
+    def conditions(self):
+        """Columns of the CTD (list of str)."""
+        return [name for name in self.columns if name in self.rows and name not in FIXED and not name.startswith(("LPM ", "extrames"))]
+
+    def whole(self, values, names, exact):
+        """Counts as whole numbers.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            Concentration times volume, one column for each of `names`.
+        names : list of str
+            Columns of the file, for messages.
+        exact : numpy.ndarray of bool
+            Rows that must be whole; means, as of floats, are reported.
+
+        Returns
+        -------
+        numpy.ndarray
+            Rounded, but for the means.
+
+        Raises
+        ------
+        UserError
+            A value that is further than `WHOLE` from a whole number, relative
+            to it where it is above 1.
+        """
+        off = np.abs(values - np.round(values)) > WHOLE * np.maximum(np.abs(values), 1)
+        for row, column in np.argwhere(off & exact[:, None])[:1]:
+            raise UserError(
+                f"{self.source}, row {self.rows['row'].iloc[row]}, column {names[column]!r}: times the volume it gives {values[row, column]:.9g} objects, "
+                f"allowed are whole numbers; {int((off & exact[:, None]).sum())} such cells.")
+        if off.any():
+            row, column = np.argwhere(off)[0]
+            self.findings.append(finding(
+                "suspicious", "count", f"{int(off.sum())} numbers of a float are no whole numbers, first "
+                f"{values[row, column]:.9g}: means over images, kept as they are.",
+                file=str(self.source), row=int(self.rows["row"].iloc[row]), column=names[column], value=values[row, column]))
+        return np.where(off, values, np.round(values))
+
+
+def kind_of(source):
+    """What a file of an EcoPart export holds.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+
+    Returns
+    -------
+    str
+        ``summary``, ``particles``, ``taxa``, ``raw particles``, ``raw black``
+        (no flash), ``raw taxa``, ``raw conditions``, ``new samples``, ``new
+        projects`` or ``new archive``; empty for anything else.
+    """
+    if source.name.endswith(("_Particule.zip", "_work.zip")):
+        return "new archive"
+    with source.open() as stream:
+        start = stream.read(65_536).decode("latin-1")
+    lines = [line for line in start.removeprefix("ï»¿").splitlines() if not line.startswith("//")]
+    if not lines:
+        return ""
+    held = set(_names(lines[0], ";" if start.startswith("//") else "\t"))
+    if {"profile", "Rawfilename", "Particle filename"} <= held or {"psampleid", "acq_volimage", "profileid"} <= held:
+        return "summary"
+    if {"Rawfilename", "Depth [m]", "Sampled volume [L]"} <= held:
+        return "particles" if any(name.startswith("LPM (") for name in held) else "taxa"
+    if {"depth", "imgcount", "area", "nbr"} <= held:
+        return "raw black" if source.name.endswith("_black.tsv") else "raw particles"
+    if {"orig_id", "taxo_hierarchy", "depth_including_offset"} <= held:
+        return "raw taxa"
+    if "ecopart_project_id" in held:
+        return "new samples" if "ecopart_sample_id" in held else "new projects"
+    return "raw conditions" if "pressure [db]" in held and "time [yyyymmddhhmmssmmm]" in held else ""
+
+
+def _names(line, mark):
+    """Names of a header; the types of ODV are left out."""
+    return [name.partition(":METAVAR")[0].partition(":PRIMARYVAR")[0].strip() for name in line.split(mark)]
+
+
+def read_cells(source, typed=()):
+    """Cells of a table.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        A tab-separated table, or an ODV spreadsheet.
+    typed : tuple of str
+        Columns of text, where all others are numbers; in a file with a fault
+        all cells stay text.
+
+    Returns
+    -------
+    cells : pandas.DataFrame
+        Empty cells missing; index is the row of the file.
+    odv : bool
+        Whether it is an ODV spreadsheet.
+
+    Raises
+    ------
+    UserError
+        A row with more or fewer cells than the header.
+    """
+    with source.open() as stream:
+        content = stream.read()
+    encoding = encoding_of(io.BytesIO(content))
+    text = content.decode(encoding, errors="replace")
+    lines = re.split("\r\n|\n|\r", text)
+    first = next((number for number, line in enumerate(lines) if not line.startswith("//")), None)
+    odv = text.startswith("//")
+    mark = ";" if odv else "\t"
+    if first is None:
+        raise UserError(f"{source}: the file has no header.")
+    names = _names(lines[first], mark)
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise UserError(f"{source}, row {first + 1}: column {twice[0]!r} stands {names.count(twice[0])} times, allowed is once.")
+    if typed and not odv:
+        quick = _quick(content, encoding, names, typed)
+        if quick is not None and len(quick) == sum(map(bool, lines[1:])) == len(lines) - 1 - (not lines[-1]):
+            return quick, odv
+    rows, index = [], []
+    for number, line in enumerate(lines[first + 1 :], start=first + 2):
+        if not line.strip():
+            continue
+        cells = line.split(mark)
+        if len(cells) != len(names):
+            raise UserError(f"{source}, row {number}: the row has {len(cells)} cells, the header {len(names)}; was the line cut?")
+        rows.append(cells)
+        index.append(number)
+    cells = np.array([[cell.strip().strip('"') or None for cell in row] for row in rows], dtype=object).reshape(len(rows), len(names))
+    return pd.DataFrame(cells, columns=names, index=index), odv
+
+
+def _quick(content, encoding, names, texts):
+    """Table without any fault, or None."""
+    types = {name: pa.string() if name in texts else pa.float64() for name in names}
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(content),
+            csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1, encoding="latin-1" if encoding == "latin-1" else "utf8"),
+            csv.ParseOptions(delimiter="\t", quote_char=False), csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True))
+    except (pa.ArrowException, ValueError):
+        return None
+    words = {word for name in texts if name in names for word in table[name].unique().to_pylist() if word is not None}
+    if any(word != word.strip().strip('"') for word in words):
+        return None
+    cells = table.to_pandas()
+    cells.index += 2
+    return None if np.isinf(cells.select_dtypes("number").to_numpy()).any() else cells
+
+
+def numbers(cells, source):
+    """Numbers of a column of text.
+
+    Parameters
+    ----------
+    cells : pandas.Series
+        Text, missing where empty; index is the row of the file.
+    source : aqqua_dist.readers.sources.Source
+        For messages.
+
+    Returns
+    -------
+    pandas.Series
+        float64.
+
+    Raises
+    ------
+    UserError
+        A cell that is no number.
+    """
+    found = pd.to_numeric(cells, errors="coerce").astype("float64")
+    wrong = (found.isna() | np.isinf(found)) & cells.notna() & ~cells.astype("str").str.lower().isin(["nan", "none", "na"])
+    if wrong.any():
+        row = cells.index[wrong][0]
+        raise UserError(f"{source}, row {row}, column {cells.name!r}: {cells[row]!r} is not a number.")
+    return found
+
+
+def read_table(source):
+    """One table of an export.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    UserError
+        Another file, a cell that is not what its column says, or a volume that
+        is not above 0.
+    """
+    kind = kind_of(source)
+    if not kind:
+        raise UserError(f"{source}: the header is not that of a file of an EcoPart export.")
+    if kind == "new archive":
+        return Table(source, kind, pd.DataFrame(), [])
+    cells, odv = read_cells(source, TEXTS if kind in ("particles", "taxa") else ())
+    needed = ODV if odv else RAW_SUMMARY if kind == "summary" and "psampleid" in cells else NEEDED.get(kind, ())
+    if missing := [name for name in needed if name not in cells]:
+        raise UserError(f"{source}: column {missing[0]!r} is missing, the table has {', '.join(map(repr, list(cells)[:12]))}.")
+    if kind == "summary":
+        return Table(source, kind, _summary(cells, source), list(cells))
+    if kind not in ("particles", "taxa"):
+        return Table(source, kind, cells, list(cells))
+    metadata, names = None, list(cells)
+    if odv:
+        metadata, cells = _odv(cells, source)
+    values = _all_numbers(cells[[name for name in cells if name not in TEXTS]], source)
+    rows = pd.concat([cells[[name for name in TEXTS if name in cells]], values], axis=1).rename(columns=FIXED)
+    rows["row"] = cells.index
+    rows["time"] = _times(rows["time"], source) if "time" in rows else pd.NaT
+    found = []
+    none = (rows["volume"] == 0) | rows["volume"].isna()
+    if kind == "taxa" and none.any():
+        found.append(finding(
+            "refused", "volume", f"{int(none.sum())} rows of taxa, first of profile {rows['profile'][none].iloc[0]!r}, have no volume; nothing can be "
+            "said of their counts.", file=str(source), row=int(rows["row"][none].iloc[0]), column="Sampled volume [L]", value=0))
+        rows = rows[~none]
+    bad = ~(rows["volume"] > 0)
+    if bad.any():
+        row = rows[bad].iloc[0]
+        raise UserError(f"{source}, row {row['row']}, column 'Sampled volume [L]': {row['volume']:g} is not above 0 L.")
+    measured = [name for name in names if _CLASS.match(name) or kind == "taxa" and TAXON.match(name) and name not in FIXED]
+    for row, column in np.argwhere(rows[measured].to_numpy() < 0)[:1]:
+        raise UserError(f"{source}, row {rows['row'].iloc[row]}, column {measured[column]!r}: {rows[measured[column]].iloc[row]:g} is below 0.")
+    if rows["profile"].isna().any():
+        raise UserError(f"{source}, row {rows['row'][rows['profile'].isna()].iloc[0]}, column 'Profile': the cell is empty.")
+    return Table(source, kind, rows, names, metadata, findings=found)
+
+
+def _all_numbers(cells, source):
+    """Numbers of all columns at once; the slow way finds the cell that is none."""
+    if all(kind == "float64" for kind in cells.dtypes):
+        return cells
+    flat = pd.to_numeric(pd.Series(cells.to_numpy(dtype=object).ravel()), errors="coerce").to_numpy(dtype=float)
+    table = pd.DataFrame(flat.reshape(cells.shape), index=cells.index, columns=cells.columns)
+    odd = (table.isna() & cells.notna()) | np.isinf(table)
+    for name in cells.columns[odd.any()]:
+        table[name] = numbers(cells[name], source)
+    return table
+
+
+def _summary(cells, source):
+    names = RAW_SUMMARY if "psampleid" in cells else SUMMARY
+    rows = pd.DataFrame({ours: cells[theirs] if theirs in cells else np.nan for theirs, ours in names.items()}, index=cells.index)
+    for name in NUMBERS:
+        rows[name] = numbers(rows[name].rename(name), source) if name in rows else np.nan
+    if "psampleid" in cells:
+        rows["raw"] = "HDR" + rows["raw"].astype(object).where(rows["raw"].notna(), "")
+    rows["time"] = _times(rows["time"], source)
+    for name, limit in (("lat", 90), ("lon", 360)):
+        wrong = rows[name].abs() > limit
+        if wrong.any():
+            raise UserError(f"{source}, row {rows.index[wrong][0]}, column {name!r}: {rows.loc[wrong, name].iloc[0]:g} is outside [-{limit}, {limit}] degrees.")
+    rows["project"] = rows["project"].astype(object).where(rows["project"].notna(), "")
+    return rows.assign(file=str(source)).reset_index(drop=True)
+
+
+def _times(texts, source):
+    found = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True)
+    wrong = found.isna() & texts.notna()
+    if wrong.any():
+        row = texts.index[wrong][0]
+        raise UserError(f"{source}, row {row}, column 'yyyy-mm-dd hh:mm': {texts[row]!r} is not a time.")
+    return found
+
+
+def _odv(cells, source):
+    """Casts of an ODV spreadsheet, and its rows with the cast filled down."""
+    if cells["Station"].isna()[:1].any():
+        raise UserError(f"{source}, row {cells.index[0]}, column 'Station': the first row of a cast is missing.")
+    heads = cells[cells["Station"].notna()]
+    casts = pd.DataFrame({ours: heads[theirs] for theirs, ours in ODV.items()})
+    for name in ("lat", "lon"):
+        casts[name] = numbers(casts[name].rename(name), source)
+    casts["time"] = _times(casts["time"], source)
+    casts = casts.assign(project="", aa=np.nan, exp=np.nan, pixel=np.nan, image_volume=np.nan, particle_file="", taxa_file="", file=str(source))
+    filled = cells.assign(Station=cells["Station"].ffill(), Rawfilename=cells["Rawfilename"].ffill(), **{"yyyy-mm-dd hh:mm": cells["yyyy-mm-dd hh:mm"].ffill()})
+    left = [name for name in ODV if name not in ("Station", *TEXTS)] + ["Site", "DataOwner", "SN", "CTDrosettefilename"]
+    return casts.reset_index(drop=True), filled.drop(columns=left, errors="ignore").rename(columns={"Station": "Profile"})
+
+
+def particle_classes(table):
+    """Size classes of a particle table.
+
+    Parameters
+    ----------
+    table : Table
+        Of kind ``particles``.
+
+    Returns
+    -------
+    list of tuple
+        Lower and upper limit (mm), column of the concentration (L-1) and of
+        the biovolume (mm3 L-1), or None.
+
+    Raises
+    ------
+    UserError
+        Classes that overlap or leave a gap, as from a wrong unit.
+    """
+    classes = _classes(tuple(table.columns))
+    for one, two in zip(classes, classes[1:], strict=False):
+        if abs(one[1] - two[0]) > 1e-9:
+            raise UserError(f"{table.source}: size class {two[2]!r} does not begin where {one[2]!r} ends.")
+    return classes
+
+
+@lru_cache(maxsize=64)
+def _classes(columns):
+    counts, volumes = {}, {}
+    for name in columns:
+        match = _CLASS.match(name)
+        if match is None:
+            continue
+        volume, low, high, unit, beyond, unit_beyond = match.group(1, 2, 3, 4, 5, 6)
+        scale = 1.0 if (unit or unit_beyond) == "mm" else 1e-3
+        limits = (float(low) * scale, float(high) * scale) if beyond is None else (float(beyond) * scale, OPEN)
+        (volumes if volume else counts)[tuple(round(limit, 9) for limit in limits)] = name
+    return [(low, high, counts[low, high], volumes.get((low, high))) for low, high in sorted(counts)]

@@ -1,0 +1,373 @@
+"""Cells of EcoTaxa files: numbers, positions, times, statuses and pixel sizes, with what had to be repaired."""
+
+import datetime as dt
+import math
+import re
+
+import polars as pl
+
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import finding
+from aqqua_dist.core.units import pixel_size
+
+MISSING = ("", "nan", "na", "n/a", "none", "null", "inf", "-inf", "+inf", "infinity", "-infinity")
+"""Words that stand for none, in lower case."""
+NONE_NUMBERS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0)
+"""Numbers that stand for none in positions and depths; in positions also 999."""
+STATUS_WORDS = {
+    "": "unclassified", "v": "validated", "validated": "validated", "p": "predicted", "predicted": "predicted", "d": "dubious",
+    "dubious": "dubious", "unclassified": "unclassified", "u": "unclassified",
+}
+"""Words of `object_annotation_status`, in lower case."""
+PIXEL_COLUMNS = {
+    "acq_pixel": "detect", "process_particle_pixel_size_mm": "detect", "process_particle_pixel_size_µm": "detect",
+    "process_particle_pixel_size__m": "detect", "process_particle_pixel_size_m": "detect", "process_particle_pixel_size_um": "detect",
+    "process_resolution_camera_micron_par_pixel": "um", "acq_resolution_pixels_per_micron": "px um-1", "process_pixel_to_micron": "px um-1",
+    "process_pixel": "detect",
+}
+"""Columns that tell the pixel, best first, with their unit; PlanktoScope and FlowCam write `process_pixel` in µm."""
+MICROSCOPES = ("PlanktoScope", "FlowCam")
+INSTRUMENTS = {
+    "zooscan": "ZooScan", "uvp5": "UVP5", "uvp6": "UVP6", "flowcam": "FlowCam", "planktoscope": "PlanktoScope", "ifcb": "IFCB", "zoocam": "ZooCAM",
+    "isiis": "ISIIS", "cpics": "CPICS", "loki": "LOKI", "vpr": "VPR", "pisco": "PISCO", "piscan": "PISCO", "plankton imager": "Plankton Imager",
+    "pi10": "Plankton Imager",
+}
+"""Beginning of `acq_instrument`, in lower case, and the instrument's name in our tables."""
+_DEGREES = re.compile(r"^\s*(-?\d{1,3})\s*[°º]\s*(\d{1,2}(?:[.,]\d+)?)?\s*['′]?\s*(\d{1,2}(?:[.,]\d+)?)?\s*[\"″]?\s*([NSEWnsew])?\s*$")
+_COMMA = r"^\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*$"
+
+
+class Notes:
+    """What was found in the cells of one file, each kind once with its number of cells.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+    """
+
+    def __init__(self, source):
+        self.source = source
+        self._kinds = {}
+
+    def add(self, severity, check, text, where, count=1):
+        """Remember a kind of finding.
+
+        Parameters
+        ----------
+        severity : str
+            As in `aqqua_dist.core.tables.SEVERITIES`.
+        check : str
+            Name of the detector.
+        text : str
+            Sentence without its subject.
+        where : tuple
+            Row, column and value of the first case.
+        count : int
+            Number of cells or rows.
+        """
+        kind = self._kinds.setdefault((severity, check, where[1], text), [0, where])
+        kind[0] += count
+
+    def findings(self):
+        """Everything remembered.
+
+        Returns
+        -------
+        list of dict
+            Rows of ``findings``.
+        """
+        rows = []
+        for (severity, check, column, text), (count, where) in self._kinds.items():
+            message = f"{count} cell{'s' if count > 1 else ''}, first {where[2]!r}: {text}"
+            rows.append(finding(severity, check, message, file=str(self.source), row=where[0], column=column, value=where[2]))
+        return rows
+
+
+def numbers(cells, rows, notes, *, none=(), parse=None):
+    """Numbers of a column of text.
+
+    Parameters
+    ----------
+    cells : polars.Series
+        Text; its name is the column.
+    rows : sequence of int
+        Row of each cell.
+    notes : Notes
+        Takes the repairs.
+    none : tuple of float
+        Numbers that stand for none.
+    parse : callable, optional
+        Text to number for what is no plain number, None where it cannot.
+
+    Returns
+    -------
+    polars.Series
+        float64, null where there is none.
+
+    Raises
+    ------
+    UserError
+        A cell is neither a number nor a word for none.
+    """
+    return columns_of_numbers(cells.to_frame(), rows, notes, none=none, parse=parse)[cells.name]
+
+
+def columns_of_numbers(frame, rows, notes, *, none=(), parse=None):
+    """Numbers of several columns of text, as `numbers`.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        Text.
+    rows, notes, none, parse
+        As for `numbers`.
+
+    Returns
+    -------
+    polars.DataFrame
+        float64, same columns.
+
+    Raises
+    ------
+    UserError
+        A cell is neither a number nor a word for none.
+    """
+    found = frame.select(pl.all().cast(pl.Float64, strict=False))
+    odd = pl.all().is_null() | ~pl.all().is_finite()
+    if none:
+        odd = odd | (pl.all().abs() >= min(map(abs, none)))
+    for name, any_odd in found.select(odd.any()).row(0, named=True).items():
+        if any_odd:
+            found = found.with_columns(_repaired(frame[name], found[name], rows, notes, (none, parse)))
+    return found
+
+
+def _repaired(cells, found, rows, notes, options):
+    """A column with its odd cells read or taken as none."""
+    none, parse = options
+    found = found.set(found.is_nan() | found.is_infinite(), None)
+    comma = found.is_null() & cells.str.contains(_COMMA)
+    if comma.any():
+        places = comma.arg_true()
+        where = (int(rows[places[0]]), cells.name, cells[places[0]])
+        notes.add("repaired", "decimal comma", "a decimal comma was read as a decimal point.", where, len(places))
+        found = cells.str.strip_chars().str.replace(",", ".", literal=True).cast(pl.Float64, strict=False).zip_with(comma, found)
+    odd = (found.is_null() & (cells != "")).arg_true().to_list()
+    values = {place: _odd_number(cells, place, int(rows[place]), notes, parse) for place in odd}
+    kept = {place: value for place, value in values.items() if value is not None}
+    if kept:
+        found = found.scatter(list(kept), list(kept.values()))
+    lost = found.is_in(list(none)).fill_null(False) if none else None
+    if none and lost.any():
+        places = lost.arg_true()
+        where = (int(rows[places[0]]), cells.name, cells[places[0]])
+        notes.add("repaired", "sentinel", "the number stands for none and was taken as missing.", where, len(places))
+        found = found.set(lost, None)
+    return found
+
+
+def _odd_number(cells, place, row, notes, parse):
+    """Number in a cell that is no plain number; None for a word for none."""
+    text = cells[place].strip()
+    if text.lower() in MISSING:
+        return None
+    where = (row, cells.name, cells[place])
+    try:
+        value = float(text.replace("_", "x"))  # 1_000 is a number to Python only
+    except ValueError:
+        value = parse(text) if parse else None
+        if value is None:
+            raise UserError(f"{notes.source}, row {row}, column {cells.name!r}: {cells[place]!r} is not a number.") from None
+    else:
+        return value if math.isfinite(value) else None
+    notes.add("repaired", "position", "degrees, minutes and seconds were read as decimal degrees.", where)
+    return value
+
+
+def degrees(text):
+    """Decimal degrees of a position written with a degree sign.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``43°12 30`` or ``5°30.5' W``.
+
+    Returns
+    -------
+    float or None
+        Degrees, None where the text is nothing of the kind or its minutes or
+        seconds are 60 or more.
+    """
+    match = _DEGREES.match(text)
+    if match is None:
+        return None
+    whole, minutes, seconds = match.group(1), *(float((part or "0").replace(",", ".")) for part in match.group(2, 3))
+    if minutes >= 60 or seconds >= 60:
+        return None
+    value = abs(int(whole)) + minutes / 60 + seconds / 3600
+    return -value if whole.startswith("-") or (match.group(4) or "").upper() in ("S", "W") else value
+
+
+def moments(dates, clocks, rows, notes):
+    """Times of objects, UTC.
+
+    Parameters
+    ----------
+    dates, clocks : polars.Series
+        Text: ``YYYYMMDD`` or ISO; ``HHMMSS``, ``HHMM``, ISO, with a fraction
+        of a second, or 8 digits with hundredths. Zeros that a spreadsheet
+        has taken from the front are put back.
+    rows : list of int
+        Row of each.
+    notes : Notes
+        Takes the repairs.
+
+    Returns
+    -------
+    polars.Series
+        Datetime in µs, null where there is no date.
+
+    Raises
+    ------
+    UserError
+        A date or a time that cannot be.
+    """
+    known, found = {}, []
+    for date, clock, row in zip(dates.to_list(), clocks.to_list(), rows, strict=True):
+        if (date, clock) not in known:
+            known[date, clock] = _moment(date.strip(), clock.strip(), row, (dates.name, clocks.name), notes)
+        found.append(known[date, clock])
+    return pl.Series("time", found, dtype=pl.Datetime("us"))
+
+
+def _moment(date, clock, row, columns, notes):
+    if date.lower() in MISSING or date in ("99999999", "9999"):
+        return None
+    day = _day(re.sub(r"\.0*$", "", re.sub(r"[-/]", "", date[:10])))
+    if day is None:
+        raise UserError(f"{notes.source}, row {row}, column {columns[0]!r}: {date!r} is not a date, as 20130927 or 2013-09-27.")
+    if clock.lower() in MISSING:
+        notes.add("suspicious", "time", "there is no time of the day; 00:00:00 was taken.", (row, columns[1], clock))
+        return day
+    return dt.datetime.combine(day.date(), _clock(clock, row, columns[1], notes))
+
+
+def _day(digits):
+    try:
+        return dt.datetime.strptime(digits, "%Y%m%d") if re.fullmatch(r"\d{8}", digits) else None
+    except ValueError:
+        return None
+
+
+def _clock(clock, row, column, notes):
+    digits, _, fraction = clock.partition(".")
+    if ":" in clock:
+        parts = digits.split(":")
+        digits = "".join(part.zfill(2) for part in parts) if 2 <= len(parts) <= 3 else ""
+    elif digits.isdigit() and len(digits) not in (7, *range(9, 99)):
+        if len(digits) in (3, 5) or len(digits) < 3 and int(digits):
+            notes.add("repaired", "time", "zeros lost at the front of a time were put back.", (row, column, clock))
+        digits = digits[:6] if len(digits) == 8 else digits.zfill(4) if len(digits) in (3, 4) else digits.zfill(6)
+    else:
+        digits = ""
+    try:
+        return dt.time(int(digits[:2]), int(digits[2:4]), int(digits[4:6] or 0))
+    except ValueError:
+        raise UserError(f"{notes.source}, row {row}, column {column!r}: {clock!r} is not a time, as 221700, 2217 or 22:17:00.") from None
+
+
+def statuses(cells, rows, notes):
+    """Statuses in our words.
+
+    Parameters
+    ----------
+    cells : polars.Series
+        Text of ``object_annotation_status``.
+    rows : sequence of int
+        Row of each cell.
+    notes : Notes
+        Takes what is odd.
+
+    Returns
+    -------
+    polars.Series
+        One of `aqqua_dist.core.tables.STATUSES`.
+
+    Raises
+    ------
+    UserError
+        A word that EcoTaxa does not have.
+    """
+    words = {}
+    for text in cells.unique().to_list():
+        word = text.strip().lower()
+        if word in ("x", "discarded"):
+            row = int(rows[int((cells == text).arg_max())])
+            notes.add("suspicious", "status", "discarded objects were taken as dubious.", (row, cells.name, text))
+            words[text] = "dubious"
+        elif word in STATUS_WORDS or word in MISSING:
+            words[text] = STATUS_WORDS.get(word, "unclassified")
+        else:
+            row = int(rows[int((cells == text).arg_max())])
+            raise UserError(
+                f"{notes.source}, row {row}, column {cells.name!r}: status {text!r} is unknown, allowed are validated, predicted, dubious (V, P, "
+                "D) and an empty cell.")
+    if len(words) == 1:
+        return pl.Series("status", list(words.values())).new_from_index(0, len(cells))
+    return cells.replace_strict(words, return_dtype=pl.String)
+
+
+def instrument_name(text):
+    """Name of an instrument in our tables.
+
+    Parameters
+    ----------
+    text : str
+        Cell of ``acq_instrument``.
+
+    Returns
+    -------
+    str
+        Such as ``UVP5``; an unknown name stays as it is.
+    """
+    word = text.strip().lower()
+    return next((name for start, name in INSTRUMENTS.items() if word.startswith(start)), text.strip())
+
+
+def pixel_of(kind, row, notes):
+    """Pixel size that the metadata of an acquisition tell.
+
+    Parameters
+    ----------
+    kind : dict of str to str
+        Cells by column, with any of `PIXEL_COLUMNS` and ``acq_instrument``.
+    row : int
+        Row of the file.
+    notes : Notes
+        Takes what is odd.
+
+    Returns
+    -------
+    float or None
+        µm; None where no column tells it.
+    """
+    instrument = instrument_name(kind.get("acq_instrument") or "")
+    for name in (name for name in PIXEL_COLUMNS if name in kind):
+        text = kind[name].strip().replace(",", ".")
+        unit = "um" if name == "process_pixel" and instrument in MICROSCOPES else PIXEL_COLUMNS[name]
+        try:
+            value = float(text)
+        except ValueError:
+            continue
+        if not math.isfinite(value) or value in NONE_NUMBERS or value <= 0:
+            continue
+        try:
+            size = float(pixel_size(value, unit, place=name))
+        except UserError as error:
+            notes.add("suspicious", "pixel", f"no pixel size was taken: {error}", (row, name, kind[name]))
+            continue
+        if name.endswith(("_µm", "__m", "_um", "_m")) and name.startswith("process_particle") and value < 0.5:
+            notes.add("repaired", "pixel", "the column's name says µm and its value is in mm.", (row, name, kind[name]))
+        return size
+    return None

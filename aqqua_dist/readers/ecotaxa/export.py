@@ -1,0 +1,287 @@
+"""EcoTaxa exports: general, DOI, backup and import files, with or without internal ids.
+
+Source: the exporter's and importer's code (github.com/ecotaxa/ecotaxa_back,
+cb44b190) and exports of several servers.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import FINDINGS, OBJECTS, Ingested, finding, typed
+from aqqua_dist.readers.ecotaxa.cells import MISSING, Notes, columns_of_numbers, statuses
+from aqqua_dist.readers.ecotaxa.rows import batches, header, look
+from aqqua_dist.readers.ecotaxa.samples import POSITION, Samples
+
+ENDINGS = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
+COMPANIONS = {"sample_id", "acq_id", "object_lat", "object_annotation_status", "object_annotation_category", "img_file_name"}
+LABELS = ("object_annotation_category", "object_annotation_hierarchy")
+SIZES = {"area": ("object_area",), "major": ("object_major", "object_major_axis_length"), "minor": ("object_minor", "object_minor_axis_length")}
+CODES = {"l": "label", "s": "status"}
+NO_CODE = 2**32 - 1
+NO_IDS = ["", " ", "nan", "NaN", "NA", "null", "None"]
+SCORES = ("classif_auto_score", "object_prob_1")
+_HELD = {"object_id": pl.String, "sample_id": pl.String, "acquisition_id": pl.String, "label": pl.String, "status": pl.String}
+
+
+def recognises(source):
+    """Whether a file is an EcoTaxa table.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+
+    Returns
+    -------
+    bool
+        Its name ends in one of `ENDINGS` and its header has ``object_id``
+        beside another of EcoTaxa's columns.
+    """
+    if not source.name.lower().endswith(ENDINGS):
+        return False
+    names = set(header(source))
+    return "object_id" in names and bool(names & COMPANIONS)
+
+
+@dataclass
+class Reading:
+    """What is kept while objects pass by.
+
+    Attributes
+    ----------
+    samples : Samples
+        Positions, times and metadata by sample.
+    kind : polars.Categorical
+        Type of labels and statuses, with one set of codes for all batches.
+    keys, states, ranks, volumes : list of numpy.ndarray
+        Per batch: hash of (object, sample, acquisition); codes of sample and
+        acquisition, label and status, shape (n, 3); rank of the image;
+        volume as a sphere (mm3).
+    tally : list of polars.DataFrame
+        Number of objects by sample, label and status.
+    taxa : dict of str to str
+        Hierarchy of each label.
+    findings : list of dict
+        Rows of ``findings``.
+    """
+
+    samples: Samples = field(default_factory=Samples)
+    kind: object = field(default_factory=lambda: pl.Categorical(pl.Categories.random()))
+    keys: list = field(default_factory=list)
+    volumes: list = field(default_factory=list)
+    states: list = field(default_factory=list)
+    ranks: list = field(default_factory=list)
+    tally: list = field(default_factory=list)
+    taxa: dict = field(default_factory=dict)
+    findings: list = field(default_factory=list)
+
+
+def read_ecotaxa(sources):
+    """Tables of EcoTaxa files, objects in memory.
+
+    Parameters
+    ----------
+    sources : list of aqqua_dist.readers.sources.Source
+        One or several files of one or several exports.
+
+    Returns
+    -------
+    aqqua_dist.core.tables.Ingested
+        ``objects`` has one row per object, whatever the number of its
+        images; ``samples`` has no volume: `aqqua_dist.effort.volumes` finds it from
+        ``extra['acquisitions']``, which keeps the sample's, the acquisition's
+        and the process's columns as text. ``extra['taxa']`` tells the
+        hierarchy of each label.
+
+    Raises
+    ------
+    UserError
+        A file is damaged, a cell is not what its column says, or one object
+        stands twice with different labels.
+    """
+    parts = []
+    ingested, repeated = stream_ecotaxa(sources, parts.append)
+    objects = pl.concat(parts) if parts else pl.DataFrame(schema=_HELD)
+    if len(repeated):
+        keep = np.ones(len(objects), dtype=bool)
+        keep[repeated] = False
+        objects = objects.filter(pl.Series(keep))
+    return Ingested(ingested.samples, typed(objects.to_pandas(), OBJECTS), findings=ingested.findings, extra=ingested.extra)
+
+
+def stream_ecotaxa(sources, write):
+    """Tables of EcoTaxa files, objects handed over in batches.
+
+    Parameters
+    ----------
+    sources : list of aqqua_dist.readers.sources.Source
+        Files.
+    write : callable
+        Takes a polars.DataFrame of objects (columns of
+        `aqqua_dist.core.tables.OBJECTS` that EcoTaxa knows).
+
+    Returns
+    -------
+    ingested : aqqua_dist.core.tables.Ingested
+        As from `read_ecotaxa`, without objects; ``extra['tally']`` has the
+        number of objects by sample, acquisition, label and status.
+    repeated : numpy.ndarray of int
+        Places, counted over everything handed to `write`, of further images
+        of an object: they are no objects and must be left out.
+
+    Raises
+    ------
+    UserError
+        As `read_ecotaxa`.
+    """
+    reading = Reading()
+    for source in sources:
+        _read_file(source, reading, write)
+    repeated = _repeated(reading)
+    samples, acquisitions = reading.samples.tables(reading.findings)
+    extra = {"acquisitions": acquisitions, "taxa": _taxa(reading.taxa), "tally": _tally(reading.tally, reading.samples.keys())}
+    return Ingested(samples, findings=typed(pd.DataFrame(reading.findings), FINDINGS), extra=extra), repeated
+
+
+def _read_file(source, reading, write):
+    layout, notes = look(source), Notes(source)
+    if "object_id" not in layout.names:
+        raise UserError(f"{source}, row 1: there is no column 'object_id' among the {len(layout.names)} columns.")
+    reading.samples.begin(source, layout.names)
+    columns = ["object_id", "img_rank", "object_annotation_status", *LABELS, *POSITION, *(name for names in SIZES.values() for name in names), *SCORES]
+    columns = [name for name in dict.fromkeys([*columns, *reading.samples.wanted]) if name in layout.names]
+    for first, frame in batches(layout, columns):
+        rows = np.arange(first, first + len(frame))
+        no_id = frame["object_id"].is_in(NO_IDS)
+        if no_id.any():
+            frame, rows = _without_blank(frame, rows, no_id, source)
+        if len(frame):
+            write(_batch(frame, rows, reading, notes))
+    reading.samples.end(notes)
+    reading.findings += notes.findings()
+
+
+def _without_blank(frame, rows, no_id, source):
+    """Rows that hold anything; one without an id is refused."""
+    empty = frame.select(pl.all_horizontal(pl.all() == "")).to_series()
+    lost = (~empty & no_id).arg_true()
+    if len(lost):
+        raise UserError(f"{source}, row {rows[lost[0]]}, column 'object_id': {frame['object_id'][lost[0]]!r} is no id, each object needs its own.")
+    return frame.filter(~empty), rows[~empty.to_numpy()]
+
+
+def _batch(frame, rows, reading, notes):
+    """Objects of one batch, in our columns and units."""
+    keys = reading.samples.add(frame, rows, notes)
+    sizes = {name: next((choice for choice in choices if choice in frame.columns), None) for name, choices in SIZES.items()}
+    score = next((name for name in SCORES if name in frame.columns), None)
+    numeric = {name: column for name, column in (sizes | {"score": score, "rank": "img_rank" if "img_rank" in frame.columns else None}).items() if column}
+    found = columns_of_numbers(frame.select(numeric.values()), rows, notes)
+    found = found.select(pl.col(column).alias(name) for name, column in numeric.items())
+    _check_sizes(found, frame, rows, numeric, notes)
+    status = pl.lit(None, pl.String)
+    if "object_annotation_status" in frame.columns:
+        status = pl.lit(statuses(frame["object_annotation_status"], rows, notes))
+    label = pl.lit(_labels(frame[LABELS[0]])) if LABELS[0] in frame.columns else pl.lit(None, pl.String)
+    none = pl.lit(None, pl.Float64)
+    table = pl.concat([frame, keys.rename({"sample_id": "_sample"}).drop("code"), found], how="horizontal").select(
+        "object_id", pl.col("_sample").alias("sample_id"), "acquisition_id", label.alias("label"), status.alias("status"), "pixel", "depth",
+        *(pl.col(name) if name in found.columns else none.alias(name) for name in ("area", "major", "minor", "score")))
+    table = table.with_columns(_esd(table))
+    _remember(table, keys, frame, found, reading)
+    return table
+
+
+def _labels(texts):
+    """Labels; null where there is none."""
+    wrong = {text: _label(text) for text in texts.unique().to_list() if _label(text) != text}
+    return texts.replace(wrong) if wrong else texts
+
+
+def _label(text):
+    stripped = text.strip()
+    return None if stripped.lower() in MISSING else stripped
+
+
+def _esd(table):
+    return (2 * (pl.col("area") / np.pi).sqrt() * pl.col("pixel")).alias("esd")
+
+
+def _check_sizes(found, frame, rows, numeric, notes):
+    for name in SIZES:
+        if name in found.columns and (found[name].min() or 0) < 0:
+            place, column = int((found[name] < 0).arg_max()), numeric[name]
+            raise UserError(f"{notes.source}, row {rows[place]}, column {column!r}: {frame[column][place]!r} is below 0, allowed are sizes in pixels.")
+
+
+def _remember(table, keys, frame, found, reading):
+    """Keep what finds repeated objects, and counts and names of labels."""
+    names = table.select(pl.col("label", "status").cast(reading.kind), keys["code"])
+    codes = names.select("code", pl.col("label", "status").to_physical().cast(pl.UInt32).fill_null(NO_CODE))
+    mixed = pl.col("object_id").hash(1) ^ (keys["code"].cast(pl.UInt64) * 0x9E3779B97F4A7C15)
+    reading.keys.append(table.select(mixed).to_series().to_numpy())
+    reading.states.append(codes.to_numpy())
+    rank = found["rank"].fill_null(0).to_numpy() if "rank" in found.columns else np.zeros(len(table))
+    reading.ranks.append(np.clip(rank, -(2**15), 2**15 - 1).astype(np.int16))
+    volume = table.select(pl.col("esd").pow(3) * (np.pi / 6e9)).to_series()  # mm3, as a sphere
+    reading.volumes.append(volume.to_numpy())
+    counted = names.with_columns(_v=volume).group_by("code", "label", "status").agg(
+        n=pl.len().cast(pl.Int64), biovolume=pl.when(pl.col("_v").null_count() == 0).then(pl.col("_v").sum()))
+    reading.tally.append(counted.with_columns(pl.col(name).to_physical().fill_null(NO_CODE).alias(code) for code, name in CODES.items()))
+    new = [label for label in counted["label"].unique().drop_nulls().cast(pl.String).to_list() if label not in reading.taxa]
+    if new:
+        line = pl.col(LABELS[1]) if LABELS[1] in frame.columns else pl.lit("")
+        lines = frame.select(table["label"], line.alias("hierarchy")).filter(pl.col("label").is_in(new)).unique("label", keep="first")
+        reading.taxa.update(lines.rows())
+
+
+def _repeated(reading):
+    """Places of further images of an object; the lowest rank, then the first row, is the object."""
+    if not reading.keys:
+        return np.zeros(0, dtype=np.int64)
+    keys = np.concatenate(reading.keys)
+    ordered = np.sort(keys)  # several times quicker than a table of hashes
+    if not (ordered[1:] == ordered[:-1]).any():
+        return np.zeros(0, dtype=np.int64)
+    ranks, twice = np.concatenate(reading.ranks), np.flatnonzero(pl.Series(keys).is_duplicated().to_numpy())
+    order = twice[np.lexsort((twice, ranks[twice], keys[twice]))]
+    further = np.r_[False, keys[order][1:] == keys[order][:-1]]
+    states = np.concatenate(reading.states)
+    other = further & np.r_[False, (states[order][1:, 1:] != states[order][:-1, 1:]).any(axis=1)]
+    if other.any():
+        raise UserError(
+            f"object {int(order[other][0]) + 1} of the files stands twice in its sample with different labels or statuses ({int(other.sum())} such "
+            "rows); one export holds each object once, with one row per image at most.")
+    reading.findings.append(finding(
+        "repaired", "duplicate", f"{int(further.sum())} rows were further images of an object and were left out; each object counts once."))
+    places = np.sort(order[further])
+    reading.tally.append(_taken_off(reading.tally, states[places], np.concatenate(reading.volumes)[places]))
+    return places
+
+
+def _taken_off(parts, states, volumes):
+    """Negative counts and volumes of the rows that are no objects."""
+    off = pl.DataFrame(states, schema=dict.fromkeys(["code", *CODES], pl.UInt32)).with_columns(_v=pl.Series(volumes, nan_to_null=True))
+    off = off.group_by("code", *CODES).agg(n=-pl.len().cast(pl.Int64), biovolume=-pl.when(pl.col("_v").null_count() == 0).then(pl.col("_v").sum()))
+    names = pl.concat(parts).select("label", "status", *CODES).unique(subset=list(CODES))
+    return off.join(names, on=list(CODES), how="left").select(parts[0].columns)
+
+
+def _tally(parts, keys):
+    if not parts:
+        return pd.DataFrame({"sample_id": [], "acquisition_id": [], "label": [], "status": [], "n": [], "biovolume": []})
+    names = ["sample_id", "acquisition_id", "label", "status"]
+    parts = pl.concat(parts)
+    whole = parts.with_columns(
+        pl.col("label", "status").cast(pl.String),
+        *(pl.Series(name, [key[place] for key in keys], dtype=pl.String)[parts["code"]] for place, name in enumerate(names[:2])))
+    known = pl.when(pl.col("biovolume").null_count() == 0).then(pl.col("biovolume").sum())
+    return whole.group_by(names).agg(pl.col("n").sum(), biovolume=known).sort(names).to_pandas()
+
+
+def _taxa(lines):
+    return pd.DataFrame(sorted(lines.items()), columns=["label", "hierarchy"], dtype="string")

@@ -1,0 +1,1 @@
+"""Bins of the Imaging FlowCytobot and their class files."""

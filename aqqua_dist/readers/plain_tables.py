@@ -1,0 +1,192 @@
+"""Plain tables: delimited text (gzipped or not) and Parquet.
+
+Nothing is guessed silently: a cell that is not a number, a position outside
+the globe, a negative biomass or a cell that stands twice is an error that
+names file, row and column. Longitudes 0-360 are the one repair, and it is
+recorded in ``table.attrs['repairs']``.
+"""
+
+import difflib
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.grid import wrap_longitude
+
+_MISSING = ["", "NA", "NaN", "nan", "NULL", "null", "None"]
+
+
+def read_columns(path, columns, text=()):
+    """Named columns of a table.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``.csv``, ``.tsv``, ``.txt`` (also ``.gz``) or ``.parquet``.
+    columns : dict of str to str
+        Our name of each column to its name in the file.
+    text : tuple of str
+        Our names that hold text; all others must be numbers.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns under our names; numbers are float64, missing cells NaN.
+
+    Raises
+    ------
+    UserError
+        Unreadable file, missing column (nearest name suggested), or a cell
+        that is not a number.
+    """
+    frame = _read(Path(path))
+    present = list(frame.columns)
+    faults = []
+    for name, column in columns.items():
+        if column not in present:
+            near = difflib.get_close_matches(column, present, n=1, cutoff=0.5)
+            faults.append(f"column {column!r} (for {name}) is missing" + (f", did you mean {near[0]!r}" if near else ""))
+    if faults:
+        raise UserError(f"{path}: {'; '.join(faults)}; the file has {', '.join(map(repr, present[:40]))}.")
+    table = pd.DataFrame(index=frame.index)
+    for name, column in columns.items():
+        if present.count(column) > 1:
+            raise UserError(f"{path}: column {column!r} stands {present.count(column)} times, allowed is once.")
+        values = frame[column]
+        table[name] = values.astype("string").str.strip() if name in text else _numbers(values, path, column)
+    return table
+
+
+def _read(path):
+    name = path.name.lower().removesuffix(".gz")
+    try:
+        if name.endswith(".parquet"):
+            frame = pd.read_parquet(path)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would shift or lose cells
+                frame = pd.read_csv(
+                    path, sep=_separator(path, name), dtype="string", keep_default_na=False, na_values=_MISSING,
+                    encoding="utf-8-sig", skipinitialspace=True, index_col=False)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: byte {error.start} is not UTF-8 text; save the table as UTF-8.") from None
+    except Exception as error:  # the parsers raise many kinds; none may reach the user
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise UserError(f"{path}: the table cannot be read ({reason}).") from None
+    if frame.empty:
+        raise UserError(f"{path}: the table has 0 rows, at least 1 is needed.")
+    return frame
+
+
+def _separator(path, name):
+    if name.endswith((".tsv", ".tab")):
+        return "\t"
+    header = pd.read_csv(path, sep="\x01", nrows=0, dtype="string", encoding="utf-8-sig", engine="python").columns
+    first = str(header[0]) if len(header) else ""
+    return max(",;\t", key=first.count)
+
+
+def _numbers(values, path, column):
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    bad = numbers.isna() & values.notna()
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        bad |= np.isinf(numbers)
+    if bad.any():
+        row = int(np.flatnonzero(bad.to_numpy())[0])
+        raise UserError(
+            f"{path}: row {row + 2}, column {column!r}: {str(values.iloc[row])!r} is not a number"
+            f"{' (a decimal comma?)' if ',' in str(values.iloc[row]) else ''}; {int(bad.sum())} such cells."
+        )
+    if np.isinf(numbers).any():
+        row = int(np.flatnonzero(np.isinf(numbers.to_numpy()))[0])
+        raise UserError(f"{path}: row {row + 2}, column {column!r}: {numbers.iloc[row]} is not a finite number.")
+    return numbers
+
+
+def check_positions(table, path):
+    """Check latitudes and longitudes; bring 0-360 longitudes to [-180, 180).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With columns ``lat`` and ``lon`` (degrees).
+    path : str
+        File, for messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy with wrapped longitudes; ``attrs['repairs']`` lists what was
+        changed.
+    """
+    for column, low, high in (("lat", -90, 90), ("lon", -180, 360)):
+        values = table[column].to_numpy()
+        bad = ~((values >= low) & (values <= high))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise UserError(
+                f"{path}: row {table.index[row] + 2}, column {column!r}: {values[row]} is outside [{low}, {high}] degrees; "
+                f"{int(bad.sum())} such rows."
+            )
+    lon = table["lon"].to_numpy()
+    repairs = list(table.attrs.get("repairs", []))
+    if (lon > 180).any():
+        if (lon < 0).any():
+            row = int(np.flatnonzero(lon > 180)[0])
+            raise UserError(
+                f"{path}: row {table.index[row] + 2}, column 'lon': {lon[row]} stands beside negative longitudes; "
+                "use either [-180, 180] or [0, 360] degrees in one file."
+            )
+        repairs.append(f"{path}: {int((lon > 180).sum())} longitudes of 180-360 degrees east brought to [-180, 180)")
+    fixed = table.assign(lon=wrap_longitude(lon))
+    fixed.attrs["repairs"] = repairs
+    return fixed
+
+
+def check_response(table, path):
+    """Check biomass or concentration, and effort where there is one.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With column ``y`` and optionally ``effort`` (m3), ``month``, ``split``.
+    path : str
+        File, for messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows that have a response; rows without are dropped and counted
+        in ``attrs['repairs']``.
+    """
+    _refuse(table["y"] < 0, table["y"], path, "y", "a biomass or concentration of 0 or more")
+    if "effort" in table:
+        _refuse(~(table["effort"] > 0), table["effort"], path, "effort", "a sampled volume above 0 m3")
+    if "month" in table:
+        whole = table["month"].isin(range(1, 13))
+        _refuse(~whole, table["month"], path, "month", "a month from 1 to 12")
+    if "split" in table:
+        known = table["split"].isin(["train", "test"]).fillna(False).astype(bool)
+        _refuse(~known, table["split"], path, "split", "'train' or 'test'")
+    missing = table["y"].isna()
+    kept = table[~missing].reset_index(drop=True)
+    kept.attrs["repairs"] = list(table.attrs.get("repairs", []))
+    if missing.any():
+        kept.attrs["repairs"].append(f"{path}: {int(missing.sum())} rows without a response dropped")
+    if kept.empty:
+        raise UserError(f"{path}: column 'y' has 0 values, at least 1 is needed.")
+    return kept
+
+
+def _refuse(bad, values, path, column, allowed):
+    bad = np.asarray(bad, dtype=bool)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise UserError(
+            f"{path}: row {values.index[row] + 2}, column {column!r}: {values.iloc[row]} is not {allowed}; {int(bad.sum())} such rows."
+        )
+
+

@@ -1,0 +1,123 @@
+"""What the sections of a recipe must agree on with each other."""
+
+
+
+def cross_faults(parts):
+    """Faults between sections of a recipe.
+
+    Parameters
+    ----------
+    parts : object
+        The sections that are sound by themselves, as attributes.
+
+    Returns
+    -------
+    list of str
+        One sentence for each fault, with the place in the recipe.
+    """
+    faults = []
+    for needed, find in _CROSS:
+        if all(hasattr(parts, name) for name in needed):
+            faults += find(parts)
+    return faults
+
+
+def _repeats(place, names):
+    return [f"{place} {name!r} stands {names.count(name)} times, allowed is once" for name in sorted(set(names)) if names.count(name) > 1]
+
+
+def _taxon_faults(parts):
+    return [] if parts.taxa == "all" else _repeats("taxa:", parts.taxa)
+
+
+def _predictor_faults(parts):
+    names = parts.predictors.names
+    return _repeats("predictors.names:", names) if isinstance(names, list) else _repeats("predictors.names: column", list(names.values()))
+
+
+def _zone_faults(parts):
+    zones = [zone.name for zone in parts.zones]
+    faults = _repeats("zones: name", zones)
+    for place in ("observations", "predictors"):
+        path = getattr(getattr(parts, place, None), "path", None)
+        if isinstance(path, dict) and sorted(path) != sorted(zones):
+            faults.append(f"{place}.path: zones {sorted(path)} differ from the recipe's zones {sorted(zones)}")
+    section = getattr(parts, "observations", None)
+    if isinstance(getattr(section, "path", None), str) and len(zones) > 1 and section.kind == "table" and section.columns.zone is None:
+        faults.append(f"observations.path: one file for {len(zones)} zones needs columns.zone, or give one file per zone")
+    lists = (("model.published", getattr(getattr(parts, "model", None), "published", [])),
+             ("published", getattr(parts, "published", [])), ("published_maps", getattr(parts, "published_maps", [])))
+    for place, entries in lists:
+        for number, entry in enumerate(entries):
+            if entry.zone not in zones:
+                faults.append(f"{place}.{number}.zone: {entry.zone!r} is not a zone of this recipe; choose from {zones}")
+    return faults
+
+
+def _source_faults(parts):
+    observations, predictors, faults = parts.observations, parts.predictors, []
+    placed = observations.kind != "table"
+    if placed and predictors.kind != "layers":
+        what = {"virtual": "a virtual survey needs", "exports": "exports need"}.get(observations.kind, "aggregated tables need")
+        faults.append(f"predictors.kind: {what} 'layers', not 'table'")
+    if getattr(observations, "rows", None) == "samples" and predictors.kind == "table":
+        faults.append("observations.rows: 'samples' needs predictors.kind 'layers'; with 'table' use 'cells'")
+    if getattr(predictors, "monthly", False) and not placed and observations.columns.month is None:
+        faults.append("observations.columns.month: monthly predictors need the column that holds the month (1-12)")
+    return faults
+
+
+def _effort_faults(parts):
+    if parts.model.effort_weight and parts.observations.kind == "table" and parts.observations.columns.effort is None:
+        return ["observations.columns.effort: model.effort_weight needs the column of sampled volume"]
+    return []
+
+
+def _signed_faults(parts):
+    """Components have no zero: no counts, no logarithms."""
+    draw = getattr(parts.observations, "draw", [])
+    if "members" in draw and len(draw) > 1:
+        return [f"observations.draw: 'members' hold all draws, leave out {[name for name in draw if name != 'members']}"]
+    if getattr(parts.observations, "quantity", None) != "embedding_component":
+        return []
+    model, faults = parts.model, []
+    if model.objective != "reg:squarederror":
+        faults.append(f"model.objective: components of embeddings may be negative and need 'reg:squarederror', not {model.objective!r}")
+    if model.search != "none":
+        faults.append(f"model.search: components of embeddings need 'none', not {model.search!r}")
+    return faults + (["observations.draw: components of embeddings have no draws, leave it out"] if parts.observations.draw else [])
+
+
+def _search_faults(parts):
+    model, faults = parts.model, []
+    if model.search == "published" and not model.published:
+        faults.append("model.published: search 'published' needs at least one entry")
+    if model.search == "grid" and model.objective != "count:poisson":
+        faults.append(f"model.objective: the grid search uses the Poisson likelihood, not {model.objective!r}")
+    if model.search == "grid" and parts.members.scheme != "folds":
+        faults.append(f"members.scheme: the grid search needs 'folds', the resamples that it is scored on, not {parts.members.scheme!r}")
+    if model.response_scale == "drago2022" and model.objective != "count:poisson":
+        faults.append(f"model.response_scale: 'drago2022' makes counts for 'count:poisson', not {model.objective!r}")
+    return faults
+
+
+def _split_faults(parts):
+    if getattr(parts.observations, "split_files", None) is None:
+        return []
+    one_taxon = parts.observations.taxon is not None or (parts.taxa != "all" and len(parts.taxa) == 1)
+    if one_taxon and len(parts.zones) == 1:
+        return []
+    held = f"taxa {parts.taxa!r} and {len(parts.zones)} zones"
+    return [f"observations.split_files: a split is of one taxon and one zone, the recipe has {held}"]
+
+
+_CROSS = (
+    (("zones",), _zone_faults),
+    (("taxa",), _taxon_faults),
+    (("predictors",), _predictor_faults),
+    (("observations", "predictors"), _source_faults),
+    (("observations", "model"), _effort_faults),
+    (("observations", "model"), _signed_faults),
+    (("model", "members"), _search_faults),
+    (("observations", "taxa", "zones"), _split_faults),
+)

@@ -1,0 +1,1 @@
+"""What is handed on: Darwin Core, tables for EcoTaxa."""

@@ -1,0 +1,1 @@
+"""Particle and biovolume size spectra."""

@@ -1,0 +1,1 @@
+"""Observations of any kind to training rows."""

@@ -1,0 +1,151 @@
+"""Areas, longitudes, thickness and blocks of regular grids."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from aqqua_dist.core import grid
+from aqqua_dist.core.errors import UserError
+
+RESOLUTIONS = st.sampled_from([0.5, 1.0, 1.25, 2.0, 2.5, 5.0, 7.5, 10.0, 30.0])
+ANGLES = st.floats(-180, 360, allow_nan=False)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 720).map(lambda rows: 180 / rows) | RESOLUTIONS, st.sampled_from([6371.0072, 6378.137]))
+def test_areas_add_up_to_the_sphere(resolution, radius):
+    """At every resolution that divides 180; a single row is refused, since a step needs two centres."""
+    if resolution == 180:
+        with pytest.raises(UserError, match="must ascend in even steps"):
+            grid.cell_area(*grid.regular_grid(resolution), radius)
+        return
+    area = grid.cell_area(*grid.regular_grid(resolution), radius)
+    assert float(area.sum()) == pytest.approx(4 * np.pi * (radius * 1e3) ** 2, rel=1e-12)
+
+
+def test_area_of_the_ellipsoid():
+    """The default sphere has the surface of WGS 84, 510 065 621.7 km2."""
+    assert float(grid.cell_area(*grid.regular_grid(10)).sum()) / 1e6 == pytest.approx(510_065_621.7, rel=1e-6)
+
+
+def test_area_of_one_cell_by_hand():
+    """(pi/180) R^2 |sin(lat - 1/2) - sin(lat + 1/2)|, the formula of Drago et al. (2022)."""
+    area = grid.cell_area(*grid.regular_grid(1), 6378.137).sel(lat=45.5, lon=0.5)
+    expected = np.pi / 180 * 6378137.0**2 * (np.sin(np.radians(46)) - np.sin(np.radians(45)))
+    assert float(area) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize(("name", "cells", "area"), [("0_200m", 39_698, 3.402762e14), ("200_500m", 37_397, 3.274041e14)])
+def test_area_of_the_published_domains(data_root, name, cells, area):
+    table = pd.read_csv(data_root / "drago2022" / f"env_grid_{name}.csv.gz", usecols=["lat", "lon"])
+    ours = grid.cell_area(*grid.regular_grid(1), 6378.137)
+    summed = float(ours.sel(lat=table["lat"].to_xarray(), lon=table["lon"].to_xarray(), method="nearest", tolerance=1e-6).sum())
+    assert len(table) == cells
+    assert summed == pytest.approx(area, rel=1e-6)
+
+
+@given(RESOLUTIONS)
+def test_centres_ascend_and_fill_the_globe(resolution):
+    lat, lon = grid.regular_grid(resolution)
+    assert (lat.size, lon.size) == (round(180 / resolution), round(360 / resolution))
+    assert lat[0] - resolution / 2 == pytest.approx(-90)
+    assert lon[-1] + resolution / 2 == pytest.approx(180)
+    assert np.diff(lat) == pytest.approx(resolution)
+
+
+@pytest.mark.parametrize("resolution", [0, -1, 0.7, 400])
+def test_a_resolution_that_does_not_divide_is_refused(resolution):
+    with pytest.raises(UserError, match="does not divide 180"):
+        grid.regular_grid(resolution)
+
+
+@settings(deadline=None)
+@given(ANGLES | st.floats(-720, 720))
+@example(np.nextafter(-180, -200))
+def test_longitude_is_wrapped_once(lon):
+    wrapped = grid.wrap_longitude(lon)
+    assert -180 <= wrapped < 180
+    assert grid.wrap_longitude(wrapped) == wrapped
+    assert np.cos(np.radians(wrapped - lon)) == pytest.approx(1)
+
+
+def test_longitude_check_values():
+    assert grid.wrap_longitude([0, 180, 190, 359.5, 360, -180]).tolist() == [0, -180, -170, -0.5, 0, -180]
+
+
+@given(st.floats(0, 5000), st.floats(1, 2000), st.lists(st.floats(0, 11000), min_size=1, max_size=6))
+def test_thickness_never_leaves_the_zone(top, height, floors):
+    bathymetry = xr.DataArray([*floors, np.nan], dims="lat")
+    clipped = grid.zone_thickness(top, top + height, bathymetry, True)
+    known = clipped[:-1]
+    assert ((known >= 0) & (known <= height * (1 + 1e-9) + 1e-9)).all()
+    assert np.isnan(clipped[-1])
+    assert (grid.zone_thickness(top, top + height, bathymetry, False) == top + height - top).all()
+
+
+def test_thickness_by_hand():
+    floor = xr.DataArray([50.0, 200.0, 350.0, 4000.0], dims="lat")
+    assert grid.zone_thickness(0, 200, floor, True).to_numpy().tolist() == [50, 200, 200, 200]
+    assert grid.zone_thickness(200, 500, floor, True).to_numpy().tolist() == [0, 0, 150, 300]
+    assert grid.zone_thickness(200, 500, floor, False).to_numpy().tolist() == [300] * 4
+    with pytest.raises(UserError, match="500-200"):
+        grid.zone_thickness(500, 200, floor, True)
+
+
+@given(st.floats(-90, 90), st.integers(-180 * 16, 360 * 16), st.sampled_from([1.0, 5.0, 10.0, 30.0]))
+def test_blocks_close_at_the_dateline(lat, sixteenths, size):
+    lon = sixteenths / 16  # exact in binary, so that 360 degrees less is the same place
+    one, same = grid.block_id([lat, lat], [lon, lon - 360 if lon > 180 else lon], size)
+    assert one == same
+    assert grid.block_id([lat], [-180.0], size) == grid.block_id([lat], [180.0], size)
+
+
+@given(st.floats(-85, 85), st.floats(-180, 179.9), st.sampled_from([5.0, 10.0]))
+def test_blocks_are_about_as_wide_as_high(lat, lon, size):
+    around = np.arange(-180, 180, 0.01)
+    ids = grid.block_id(np.full(around.size, lat), around, size)
+    width = 360 / len(np.unique(ids)) * np.cos(np.radians(lat))
+    assert 0.4 * size < width < 2.6 * size
+    assert grid.block_id([lat], [lon], size)[0] in ids
+
+
+@settings(deadline=None)
+@given(st.integers(0, 17), st.lists(st.floats(0, 9.9), min_size=2, max_size=5))
+def test_a_block_is_one_piece_and_the_same_all_over(row, heights):
+    """Along a row the id changes only at the edges of 360 / n degrees, n by hand, and not with latitude inside the row."""
+    count = max(1, round(36 * np.cos(np.radians(-85 + 10 * row))))
+    lon = (np.arange(count * 8) + 0.5) * 360 / (count * 8) - 180
+    ids = np.array([grid.block_id(np.full(lon.size, -90 + 10 * row + height), lon, 10) for height in heights])
+    assert (ids == ids[0]).all()
+    assert (ids[0].reshape(count, 8) == ids[0][::8, None]).all()
+    assert len(np.unique(ids)) == count
+
+
+def test_nearest_index_at_the_edges():
+    lat, lon = grid.regular_grid(10)
+    assert grid.nearest_index(lat, [-90, -80.1, -80, 0, 89.9, 90]).tolist() == [0, 0, 1, 9, 17, 17]
+    assert grid.nearest_index(lon, [-180, 179.99, -0.01, 0]).tolist() == [0, 35, 17, 18]
+    assert grid.nearest_index(lat, [90.1, -90.1, np.nan]).tolist() == [-1, -1, -1]
+
+
+@given(st.floats(-90, 90), RESOLUTIONS)
+def test_nearest_index_is_the_nearest_centre(lat, resolution):
+    centres, _ = grid.regular_grid(resolution)
+    index = int(grid.nearest_index(centres, [lat])[0])
+    assert abs(centres[index] - lat) <= resolution / 2 + 1e-9
+
+
+def test_latitude_bands_by_hand():
+    bands = grid.latitude_bands([-90, -35, -10, -0.1, 0, 9.9, 10, 90], 10)
+    assert bands.tolist() == ["90S-80S", "40S-30S", "10S-0", "10S-0", "0-10N", "0-10N", "10N-20N", "80N-90N"]
+    with pytest.raises(UserError, match="7 degrees does not divide 90"):
+        grid.latitude_bands([0], 7)
+
+
+@pytest.mark.parametrize("lat", [[10.0, 0.0, -10.0], [0.0], [0.0, 1.0, 5.0]])
+def test_uneven_or_descending_centres_are_refused(lat):
+    with pytest.raises(UserError, match="must ascend in even steps"):
+        grid.cell_area(lat, [0.0, 1.0])

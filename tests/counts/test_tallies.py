@@ -1,0 +1,95 @@
+"""Sums of objects by cell: whole numbers, any order, any pieces."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.counts import tallies
+
+OBJECTS = st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1e3), st.booleans()), max_size=60)
+
+
+def arrays(objects):
+    cells = np.array([cell for cell, _, _ in objects], dtype=np.int64)
+    volume, unknown = tallies.whole_volume([np.nan if lost else value for _, value, lost in objects])
+    return cells, volume, unknown
+
+
+def brute(objects):
+    """The same with dictionaries and Python's own whole numbers."""
+    found = {}
+    for cell, value, lost in objects:
+        entry = found.setdefault(cell, [0, 0, 0])
+        entry[0] += 1
+        entry[1] += 0 if lost else round(value * 2**40)
+        entry[2] += lost
+    return {cell: tuple(entry) for cell, entry in sorted(found.items())}
+
+
+def as_dict(tally):
+    return {int(c): (int(n), int(v), int(u)) for c, n, v, u in zip(tally.cells, tally.n, tally.volume, tally.unknown, strict=True)}
+
+
+@settings(max_examples=150, deadline=None)
+@given(objects=OBJECTS, spread=st.sampled_from([1, 10**6]), memory=st.sampled_from([2**16, 2**30]), cuts=st.lists(st.integers(0, 60), max_size=4), data=st.data())
+def test_pieces_in_any_order_are_the_whole(objects, spread, memory, cuts, data):
+    """Tables of all cells and sorted pieces, merged at random, against dictionaries."""
+    objects = [(cell * spread, value, lost) for cell, value, lost in objects]
+    edges = [0, *sorted(min(cut, len(objects)) for cut in cuts), len(objects)]
+    pieces = data.draw(st.permutations([objects[a:b] for a, b in zip(edges, edges[1:], strict=False)]))
+    whole = tallies.merge([tallies.tally_cells(*arrays(piece)) for piece in pieces])
+    assert as_dict(whole) == brute(objects)
+    held = tallies.Accumulator(31 * spread, memory)
+    for number, piece in enumerate(pieces):
+        if number % 2:
+            held.add_tally(tallies.tally_cells(*arrays(piece)))
+        else:
+            held.add(*arrays(piece))
+    assert as_dict(held.result()) == brute(objects)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.floats(1e-3, 1e7))
+def test_a_size_lies_in_its_class(esd):
+    edges = tallies.class_edges()
+    place = int(tallies.size_class([esd])[0])
+    assert place == 0 or edges[place] <= esd
+    assert place == tallies.CLASSES - 1 or esd < edges[place + 1]
+
+
+def test_edges_are_those_of_ecopart():
+    """EcoPart's limits in mm (formats of its detailed export), rounded to three digits."""
+    limits = [0.001, 0.00126, 0.00159, 0.002, 0.0508, 0.064, 0.0806, 0.102, 0.128, 0.161, 0.203, 0.256, 0.323, 0.406, 0.512, 0.645, 0.813, 1.02, 1.29, 2.05,
+              5.16, 6.5, 8.19, 10.3, 13, 16.4, 20.6, 26]
+    edges = tallies.class_edges() / 1e3
+    for limit in limits:
+        assert np.abs(edges / limit - 1).min() < 0.005, limit
+    assert tallies.size_class([101.6, 128.0, 127.99, np.nan, 0.5]).tolist() == [20, 21, 20, tallies.CLASSES, 0]
+    for place in range(tallies.CLASSES):
+        assert tallies.size_class(tallies.class_edges()[place]) == place
+
+
+def test_volumes_that_cannot_be():
+    for bad in (-1.0, 1e7, np.inf):
+        with pytest.raises(UserError, match="row 2: biovolume .* is outside"):
+            tallies.whole_volume([1.0, bad])
+    units, unknown = tallies.whole_volume([0.0, 1.0, np.nan])
+    assert units.tolist() == [0, 2**40, 0]
+    assert unknown.tolist() == [False, False, True]
+
+
+def test_more_cells_than_the_memory_are_refused():
+    held = tallies.Accumulator(10**12, 2**16)
+    cells = np.arange(2000, dtype=np.int64) * 10**8
+    with pytest.raises(UserError, match="2000 cells are filled, which needs"):
+        held.add(cells, np.ones(2000, np.int64), np.zeros(2000, bool))
+
+
+def test_counts_beyond_four_billion(monkeypatch):
+    held = tallies.Accumulator(4, 2**20)
+    one = tallies.Tally(np.array([2]), np.array([2**31]), np.array([5]), np.array([0]))
+    for _ in range(3):
+        held.add_tally(one)
+    assert held.result().n.tolist() == [3 * 2**31]

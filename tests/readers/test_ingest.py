@@ -1,0 +1,103 @@
+"""From exports to tables through the command line."""
+
+import geopandas
+import pytest
+from click.testing import CliRunner
+
+from aqqua_dist.cli import main
+from aqqua_dist.core import files
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.paths import package_data
+from aqqua_dist.readers.ingest import ingest
+
+TABLE = """sample,cruise,datetime,latitude,longitude,depth_min,depth_max,volume_l,images
+s1,C1,2019-06-01 12:30:00,10.5,-30,0,200,2200,4000
+s2,C1,2019-06-02 01:00:00,-3,-20.5,200,500,1600,3000
+"""
+
+
+def call(*words):
+    return CliRunner().invoke(main, ["ingest", *map(str, words), "--quiet"])
+
+
+def test_exports_of_two_instruments_become_one_set_of_tables(data_root, tmp_path):
+    folder, out = data_root / "formats", tmp_path / "out"
+    done = call(folder / "zooprocess", folder / "ifcb", "-o", out)
+    assert done.exit_code == 0, done.output
+    samples = geopandas.read_parquet(out / "samples.parquet")
+    assert sorted(samples["instrument"].unique()) == ["IFCB013", "IFCB5", "ZooScan"]
+    assert samples["sample_id"].is_unique
+    volume = samples.set_index("sample_id").loc["D20130526T095207_IFCB013", ["volume", "effort_rule", "flags"]]
+    times = files.read_parquet(out / "acquisitions.parquet").set_index("sample_id").loc["D20130526T095207_IFCB013"]
+    seen = times["run_time_adc"] - times["inhibit_time_adc"]  # the header is 4 % off, so the last trigger tells
+    assert volume["volume"] == pytest.approx(0.25e-6 * seen / 60, rel=1e-3)  # 0.25 mL per minute
+    assert volume["effort_rule"] == "ifcb v1"
+    assert "run_time of the last trigger" in volume["flags"]
+    objects = files.read_parquet(out / "objects.parquet")
+    assert set(objects["sample_id"]) <= set(samples["sample_id"])
+    assert f"{len(samples)} samples, {len(objects)} objects, 0 counts are in {out}" in done.output
+    text = (out / "quality.md").read_text()
+    assert "run time 1231.02 s of the header and 1184.04 s of the last trigger differ by more than 2 %" in text
+    assert "the format is not known; the file was left out" in text  # other tables of the folder
+    origin = files.read_provenance(out / "samples.parquet")
+    assert any(name.endswith("D20130526T095207_IFCB013.hdr") for name in origin.inputs)
+    assert {"objects.parquet", "counts.parquet", "findings.parquet", "acquisitions.parquet"} <= {p.name for p in out.iterdir()}
+
+
+def test_a_table_by_its_mapping(tmp_path):
+    (tmp_path / "rows.csv").write_text(TABLE)
+    (tmp_path / "mapping.yaml").write_text(package_data("mapping_template.yaml").read_text())
+    done = call(tmp_path / "rows.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
+    assert done.exit_code == 0, done.output
+    samples = files.read_parquet(tmp_path / "out" / "samples.parquet")
+    assert samples["volume"].tolist() == pytest.approx([2.2, 1.6])
+    assert "findings: nothing odd" in done.output
+    assert files.read_provenance(tmp_path / "out" / "counts.parquet").recipe_text == package_data("mapping_template.yaml").read_text()
+
+
+def test_what_nobody_knows_is_one_sentence_and_writes_nothing(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    done = call(tmp_path / "notes.txt", "-o", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "none of 1 files is of a known format" in done.output
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="does not exist"):
+        ingest([tmp_path / "none"], tmp_path / "out", progress=False)
+
+
+def test_a_refused_file_leaves_earlier_tables_alone(tmp_path):
+    (tmp_path / "rows.csv").write_text(TABLE)
+    (tmp_path / "mapping.yaml").write_text(package_data("mapping_template.yaml").read_text())
+    words = (tmp_path / "rows.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
+    assert call(*words).exit_code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    (tmp_path / "rows.csv").write_text(TABLE.replace("10.5", "95"))
+    done = call(*words)
+    assert done.exit_code == 2
+    assert "row 2, lat: 95 is not allowed" in done.output
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_samples_read_twice_are_refused(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(TABLE)
+    (tmp_path / "mapping.yaml").write_text(package_data("mapping_template.yaml").read_text())
+    done = call(tmp_path / "a.csv", tmp_path / "b.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
+    assert done.exit_code == 2
+    assert "sample_id 's1' stands more than once" in done.output
+
+
+def test_frames_of_a_towed_camera_become_volumes_by_the_users_rule(tmp_path):
+    """ISIIS, PISCO, LOKI, CPICS, VPR: the log tells the number of frames, the user what one of them holds."""
+    (tmp_path / "rows.csv").write_text("sample,latitude,longitude,frames\ntow1,10.5,-30,1000\ntow2,11,-30,500\n")
+    (tmp_path / "mapping.yaml").write_text(
+        "table: samples\ncolumns:\n  sample_id: {column: sample}\n  lat: {column: latitude}\n  lon: {column: longitude}\n  n_images: {column: frames}\n  instrument: {value: ISIIS}\n")
+    words = (tmp_path / "rows.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
+    assert call(*words).exit_code == 0
+    assert files.read_parquet(tmp_path / "out" / "samples.parquet")["volume"].isna().all()  # nobody has told the volume of a frame
+    (tmp_path / "effort.yaml").write_text("ISIIS: {rule: isiis, parts: pool, rel_sd: 0.2, constants: {frame_volume: 2.5}}\n")
+    done = call(*words, "--effort", tmp_path / "effort.yaml")
+    assert done.exit_code == 0, done.output
+    samples = files.read_parquet(tmp_path / "out" / "samples.parquet")
+    assert samples["volume"].tolist() == pytest.approx([2.5, 1.25])
+    assert samples[["effort_rule", "volume_rel_sd"]].to_numpy().tolist() == [["isiis v1", 0.2]] * 2
