@@ -31,17 +31,27 @@ def make(path, rows, order):
     """Objects with four columns: cast, depth, class, diameter."""
     casts = pa.array([f"cast{k:05d}" for k in range(SAMPLES)])
     classes = pa.array([f"class {k:03d}" for k in range(CLASSES)])
-    schema = pa.schema([("sample_id", pa.string()), ("depth", pa.float64()), ("label", pa.string()), ("esd", pa.float64())])
+    schema = pa.schema(
+        [("sample_id", pa.string()), ("depth", pa.float64()), ("label", pa.string()), ("esd", pa.float64())]
+    )
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=["sample_id", "label"]) as writer:
         for start in range(0, rows, GROUP):
             count, rng = min(GROUP, rows - start), np.random.default_rng(start)
             cast = rng.integers(0, SAMPLES, count)
             depth = rng.integers(0, BINS * 500, count) / 100
             if order == "sorted":
-                cast = np.sort(np.linspace(start, start + count, count) * SAMPLES / max(rows, 1)).astype(int).clip(0, SAMPLES - 1)
+                cast = (
+                    np.sort(np.linspace(start, start + count, count) * SAMPLES / max(rows, 1))
+                    .astype(int)
+                    .clip(0, SAMPLES - 1)
+                )
                 depth = depth[np.lexsort((depth, cast))]
-            columns = [casts.take(pa.array(cast)), pa.array(depth), classes.take(pa.array(rng.integers(0, CLASSES, count))),
-                       pa.array(rng.lognormal(5, 1, count).clip(max=5e4).round(1))]
+            columns = [
+                casts.take(pa.array(cast)),
+                pa.array(depth),
+                classes.take(pa.array(rng.integers(0, CLASSES, count))),
+                pa.array(rng.lognormal(5, 1, count).clip(max=5e4).round(1)),
+            ]
             writer.write_table(pa.table(columns, schema=schema))
 
 
@@ -49,8 +59,15 @@ def bins():
     """Samples: the 5 m bins of every cast."""
     cast = np.repeat([f"cast{k:05d}" for k in range(SAMPLES)], BINS)
     top = np.tile(np.arange(BINS) * 5.0, SAMPLES)
-    return pd.DataFrame({"sample_id": [f"{c}_{t:g}" for c, t in zip(cast, top, strict=True)], "profile": cast, "depth_top": top, "depth_bottom": top + 5,
-                         "volume": 0.1})
+    return pd.DataFrame(
+        {
+            "sample_id": [f"{c}_{t:g}" for c, t in zip(cast, top, strict=True)],
+            "profile": cast,
+            "depth_top": top,
+            "depth_bottom": top + 5,
+            "volume": 0.1,
+        }
+    )
 
 
 def ours(path, memory=2**30):
@@ -75,8 +92,12 @@ def with_duckdb(path):
 def with_polars(path):
     import polars as pl
 
-    table = pl.scan_parquet(path).group_by("sample_id", (pl.col("depth") / 5).floor().cast(pl.Int8).alias("b"), "label").agg(
-        n=pl.len(), v=(pl.col("esd") ** 3).sum() * (np.pi / 6e9)).collect(engine="streaming")
+    table = (
+        pl.scan_parquet(path)
+        .group_by("sample_id", (pl.col("depth") / 5).floor().cast(pl.Int8).alias("b"), "label")
+        .agg(n=pl.len(), v=(pl.col("esd") ** 3).sum() * (np.pi / 6e9))
+        .collect(engine="streaming")
+    )
     return len(table), int(table["n"].sum()), float(table["v"].sum())
 
 
@@ -98,7 +119,11 @@ CONTENDERS = {"aqqua-dist": ours, "duckdb": with_duckdb, "polars streaming": wit
 def alone(name, path):
     words = [sys.executable, __file__, "--one", name, "--file", str(path)]
     done = subprocess.run(words, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"error": (done.stderr.strip().splitlines() or ["killed"])[-1]}
+    return (
+        json.loads(done.stdout.splitlines()[-1])
+        if done.returncode == 0
+        else {"error": (done.stderr.strip().splitlines() or ["killed"])[-1]}
+    )
 
 
 def compare(folder, rows, rounds, names):
@@ -118,7 +143,10 @@ def compare(folder, rows, rounds, names):
             for run in done:
                 if run["result"][:2] != [cells, n] or abs(run["result"][2] / volume - 1) > 1e-9:
                     sys.exit(f"{name} found {run['result']}, ours {[cells, n, volume]} ({order})")
-        found[order] = {name: {key: median(run[key] for run in done) for key in ("wall", "cpu", "peak")} if done else runs[name][0] for name, done in good.items()}
+        found[order] = {
+            name: {key: median(run[key] for run in done) for key in ("wall", "cpu", "peak")} if done else runs[name][0]
+            for name, done in good.items()
+        }
         path.unlink()
     return found
 
@@ -149,25 +177,39 @@ def main():
     if given.one:
         start, cpu = time.perf_counter(), time.process_time()
         result = CONTENDERS[given.one](given.file)
-        print(json.dumps({"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu, "result": result,
-                          "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10}))
+        print(
+            json.dumps(
+                {
+                    "wall": time.perf_counter() - start,
+                    "cpu": time.process_time() - cpu,
+                    "result": result,
+                    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+                }
+            )
+        )
         return
     with tempfile.TemporaryDirectory(dir=".") as place:
         found = compare(Path(place), given.rows, given.rounds, ["aqqua-dist", *given.peers]) if given.rows else {}
         line = scale(Path(place), given.scale) if given.scale else None
-    print(f"{given.rows:,} objects, {SAMPLES:,} casts of {BINS} depth bins, {CLASSES} classes, median of {given.rounds} rounds\n")
+    print(
+        f"{given.rows:,} objects, {SAMPLES:,} casts of {BINS} depth bins, {CLASSES} classes, median of {given.rounds} rounds\n"
+    )
     print("| order | | wall (s) | CPU (s) | peak memory (MiB) | time of ours / its time |\n|---|---|--:|--:|--:|--:|")
     for order, table in found.items():
         for name, row in table.items():
             if "error" in row:
                 print(f"| {order} | {name} | failed: {row['error'][:60]} | | | |")
             else:
-                print(f"| {order} | {name} | {row['wall']:.2f} | {row['cpu']:.2f} | {row['peak']:,.0f} | {table['aqqua-dist']['wall'] / row['wall']:.2f} |")
+                print(
+                    f"| {order} | {name} | {row['wall']:.2f} | {row['cpu']:.2f} | {row['peak']:,.0f} | {table['aqqua-dist']['wall'] / row['wall']:.2f} |"
+                )
     if line:
         print("\n| million objects | wall (s) | CPU (s) | peak memory (MiB) |\n|--:|--:|--:|--:|")
         for c in line["curve"]:
             print(f"| {c['millions']:g} | {c['wall']:.2f} | {c['cpu']:.2f} | {c['peak']:,.0f} |")
-        print(f"\nstraight line: {line['seconds_per_million']:.3f} s per million; {line['hours_for_collection']:.2f} h for {TOTAL:.2g} objects, an extrapolation")
+        print(
+            f"\nstraight line: {line['seconds_per_million']:.3f} s per million; {line['hours_for_collection']:.2f} h for {TOTAL:.2g} objects, an extrapolation"
+        )
     if given.out:
         given.out.write_text(json.dumps({"rows": given.rows, "compared": found, "scale": line}, indent=1))
 

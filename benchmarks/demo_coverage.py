@@ -38,9 +38,18 @@ def one_survey(text, seed, members, folder):
         drawn = group.loc[group["member"] >= 0, "total"].to_numpy()
         full = group.loc[group["member"] == -1, "total"].item()
         low, high = np.quantile(drawn, [0.025, 0.975])
-        rows.append({
-            "seed": seed, "taxon": taxon, "truth": truth[taxon], "estimate": full, "low_members": low, "high_members": high,
-            "log_sd": np.log(drawn).std(ddof=1), "mean_members": drawn.mean()})
+        rows.append(
+            {
+                "seed": seed,
+                "taxon": taxon,
+                "truth": truth[taxon],
+                "estimate": full,
+                "low_members": low,
+                "high_members": high,
+                "log_sd": np.log(drawn).std(ddof=1),
+                "mean_members": drawn.mean(),
+            }
+        )
     return rows
 
 
@@ -57,12 +66,20 @@ def summary(table):
     schemes = {"percentiles of members": (table["low_members"], table["high_members"])}
     for factor in (1.0, 1.5, 2.0):
         width = np.exp(1.959964 * factor * table["log_sd"])
-        schemes[f"log-normal around the full fit, sd x {factor:g}"] = (table["estimate"] / width, table["estimate"] * width)
+        schemes[f"log-normal around the full fit, sd x {factor:g}"] = (
+            table["estimate"] / width,
+            table["estimate"] * width,
+        )
     for name, (low, high) in schemes.items():
         held = (low <= truth) & (truth <= high)
-        found.append({
-            "interval": name, "coverage %": 100 * held.mean(), "median width %": 100 * ((high - low) / truth).median(),
-            "interval score": interval_score(low, high, truth)})
+        found.append(
+            {
+                "interval": name,
+                "coverage %": 100 * held.mean(),
+                "median width %": 100 * ((high - low) / truth).median(),
+                "interval score": interval_score(low, high, truth),
+            }
+        )
     return pd.DataFrame(found)
 
 
@@ -82,7 +99,9 @@ def main():
     table = pd.DataFrame(rows)
     ratio = table["estimate"] / table["truth"]
     bias = ratio.groupby(table["taxon"]).agg(["mean", "std"])
-    print(f"{given.surveys} surveys, {given.members} members each\n\n| taxon | estimate / truth, mean | sd |\n|---|---|---|")
+    print(
+        f"{given.surveys} surveys, {given.members} members each\n\n| taxon | estimate / truth, mean | sd |\n|---|---|---|"
+    )
     for taxon, row in bias.iterrows():
         print(f"| {taxon} | {row['mean']:.3f} | {row['std']:.3f} |")
     print("\n| 95 % interval | coverage % | median width % | interval score |\n|---|---|---|---|")
@@ -90,7 +109,9 @@ def main():
     for row in shown.itertuples(index=False):
         print(f"| {row[0]} | {row[1]:.0f} | {row[2]:.0f} | {row[3]:.0f} |")
     if given.out:
-        given.out.write_text(json.dumps({"surveys": table.to_dict("records"), "intervals": shown.to_dict("records")}, indent=1))
+        given.out.write_text(
+            json.dumps({"surveys": table.to_dict("records"), "intervals": shown.to_dict("records")}, indent=1)
+        )
 
 
 if __name__ == "__main__":

@@ -62,7 +62,9 @@ class Emb:
         self.weights, self.slow_rows = random.random(rows).astype("float32") + np.float32(0.5), min(rows, slow_rows)
 
     def matrix(self, rows):
-        return csr_array((self.weights[:rows], (self.sample[:rows], np.arange(rows))), shape=(self.samples, rows), dtype="float32")
+        return csr_array(
+            (self.weights[:rows], (self.sample[:rows], np.arange(rows))), shape=(self.samples, rows), dtype="float32"
+        )
 
     def total(self, rows):
         return np.bincount(self.sample[:rows], self.weights[:rows], minlength=self.samples)[:, None]
@@ -104,25 +106,39 @@ class Emb:
         if engine == "pandas":
             table = pd.DataFrame(self.values[:rows] * self.weights[:rows, None]).groupby(self.sample[:rows]).sum()
             return self.dense(table.index, table.to_numpy()) / self.total(rows), None
-        columns = {name: self.values[:rows, k] for k, name in enumerate(names)} | {"s": self.sample[:rows], "w": self.weights[:rows]}
+        columns = {name: self.values[:rows, k] for k, name in enumerate(names)} | {
+            "s": self.sample[:rows],
+            "w": self.weights[:rows],
+        }
         if engine == "polars":
             table = pl.DataFrame(columns).group_by("s").agg([(pl.col(name) * pl.col("w")).sum() for name in names])
             return self.dense(table["s"].to_numpy(), table.select(names).to_numpy()) / self.total(rows), None
         objects = pa.table(columns)
         with duckdb.connect(config={"threads": 1}) as base:
             base.register("objects", objects)
-            table = base.sql("select s, " + ", ".join(f"sum({name} * w)" for name in names) + " from objects group by s").to_arrow_table()
+            table = base.sql(
+                "select s, " + ", ".join(f"sum({name} * w)" for name in names) + " from objects group by s"
+            ).to_arrow_table()
         sums = np.column_stack([table.column(k + 1).to_numpy() for k in range(D)])
         return self.dense(table["s"].to_numpy(), sums) / self.total(rows), None
 
     def contenders(self):
         n = len(self.sample)
         if self.half is not None:
-            return {"ours, mean and variance": (self.ours, n), "widened as a whole, scipy csr @ E, mean": (self.csr_widened, n)}
-        found = {"ours, mean and variance": (self.ours, n), "scipy csr @ E, mean": (self.csr, n),
-                 "scipy csr @ E and @ E², mean and variance": (self.csr_both, n), "BLAS per sample, mean": (self.blas, n),
-                 "one pass over the memory": (self.bandwidth, n)}
-        return found | {f"{e}, mean": (lambda e=e: self.slow(e), self.slow_rows) for e in ("pandas", "polars", "duckdb")}
+            return {
+                "ours, mean and variance": (self.ours, n),
+                "widened as a whole, scipy csr @ E, mean": (self.csr_widened, n),
+            }
+        found = {
+            "ours, mean and variance": (self.ours, n),
+            "scipy csr @ E, mean": (self.csr, n),
+            "scipy csr @ E and @ E², mean and variance": (self.csr_both, n),
+            "BLAS per sample, mean": (self.blas, n),
+            "one pass over the memory": (self.bandwidth, n),
+        }
+        return found | {
+            f"{e}, mean": (lambda e=e: self.slow(e), self.slow_rows) for e in ("pandas", "polars", "duckdb")
+        }
 
     def check(self, results):
         ours = results.pop("ours, mean and variance")
@@ -151,7 +167,10 @@ class EmbIO:
         self.expected = int(touch(self.values))
         np.save(self.folder / "e.npy", self.values)
         ids = pa.array(np.arange(rows).astype(str))
-        parts = ((pa.table({"object_id": ids[low : low + 2**14]}), self.values[low : low + 2**14]) for low in range(0, rows, 2**14))
+        parts = (
+            (pa.table({"object_id": ids[low : low + 2**14]}), self.values[low : low + 2**14])
+            for low in range(0, rows, 2**14)
+        )
         write_embeddings(self.folder / "fast.parquet", parts, Provenance("benchmark", "embio", ""))
         column = pa.FixedSizeListArray.from_arrays(pa.array(self.values.ravel()), D)
         pq.write_table(pa.table({"embedding": column}), self.folder / "list.parquet", row_group_size=2**15)
@@ -187,7 +206,11 @@ class EmbIO:
             ".npy in batches, np.fromfile": (self.fromfile, self.rows),
             ".npy, np.load": (lambda: int(touch(np.load(self.folder / "e.npy"))), self.rows),
             "fixed-size list, pyarrow": (lambda: self.parquet("list.parquet"), self.rows),
-            "Zarr as it comes": (lambda: int(touch(zarr.open_array(str(self.folder / "e.zarr"), mode="r")[:])), self.rows)}
+            "Zarr as it comes": (
+                lambda: int(touch(zarr.open_array(str(self.folder / "e.zarr"), mode="r")[:])),
+                self.rows,
+            ),
+        }
 
     def check(self, results):
         wrong = {name: found for name, found in results.items() if found != self.expected}
@@ -201,7 +224,9 @@ class Morph:
     def __init__(self, rows):
         self.values = numbers(rows)
         self.half = self.values.astype("float16")
-        self.model = MiniBatchKMeans(100, random_state=0, n_init=1, batch_size=4096, max_iter=5).fit(self.values[:20_000])
+        self.model = MiniBatchKMeans(100, random_state=0, n_init=1, batch_size=4096, max_iter=5).fit(
+            self.values[:20_000]
+        )
         self.codebook = Morphotypes(self.model.cluster_centers_, np.ones(100), np.ones(100, int), np.ones(1))
         self.factor = np.ascontiguousarray(self.model.cluster_centers_)
 
@@ -214,16 +239,20 @@ class Morph:
 
     def contenders(self):
         n = len(self.values)
-        return {"ours, labels and distances": (lambda: self.codebook.assign(self.values)[0], n),
-                "ours, float16": (lambda: self.codebook.assign(self.half)[0], n),
-                "scikit-learn MiniBatchKMeans.predict": (lambda: self.model.predict(self.values), n),
-                "the matrix product alone": (self.product, n)}
+        return {
+            "ours, labels and distances": (lambda: self.codebook.assign(self.values)[0], n),
+            "ours, float16": (lambda: self.codebook.assign(self.half)[0], n),
+            "scikit-learn MiniBatchKMeans.predict": (lambda: self.model.predict(self.values), n),
+            "the matrix product alone": (self.product, n),
+        }
 
     def check(self, results):
         ours, half, peer, _ = results.values()
         # predict breaks ties within its rounding error at random, half precision moves some rows
         if np.mean(ours != peer) > 1e-4 or np.mean(half != peer) > 0.02:
-            sys.exit(f"labels differ: {np.mean(ours != peer):.2g} from scikit-learn, {np.mean(half != peer):.2g} in float16")
+            sys.exit(
+                f"labels differ: {np.mean(ours != peer):.2g} from scikit-learn, {np.mean(half != peer):.2g} in float16"
+            )
 
 
 def cases(given, folder):
@@ -248,14 +277,18 @@ def measure(case, rounds):
             wall, cpu = time.perf_counter(), time.process_time()
             result = function()
             if number:
-                seen.setdefault(name, []).append(((time.perf_counter() - wall) / rows * 1e9, (time.process_time() - cpu) / rows * 1e9))
+                seen.setdefault(name, []).append(
+                    ((time.perf_counter() - wall) / rows * 1e9, (time.process_time() - cpu) / rows * 1e9)
+                )
             else:
                 results[name] = result
         if not number:
             case.check(results)
             results.clear()
-    return {name: {"wall": median(wall for wall, _ in times), "cpu": median(cpu for _, cpu in times), "rounds": times}
-            for name, times in seen.items()}
+    return {
+        name: {"wall": median(wall for wall, _ in times), "cpu": median(cpu for _, cpu in times), "rounds": times}
+        for name, times in seen.items()
+    }
 
 
 def alone(given, title, folder, name=None):
@@ -300,7 +333,10 @@ def main():
             print("| | wall ns per row | CPU ns per row | ours / this | added memory (MiB) |\n|---|--:|--:|--:|--:|")
             for name, row in table.items():
                 row["peak"] = alone(given, title, folder, name)
-                print(f"| {name} | {row['wall']:,.0f} | {row['cpu']:,.0f} | {ours / row['wall']:.2f} | {row['peak']:,.0f} |", flush=True)
+                print(
+                    f"| {name} | {row['wall']:,.0f} | {row['cpu']:,.0f} | {ours / row['wall']:.2f} | {row['peak']:,.0f} |",
+                    flush=True,
+                )
             print(flush=True)
             report[title] = table
     if given.out:

@@ -40,7 +40,9 @@ def drago(members):
     train = pd.read_csv(folder / "d_train_Copepoda_0_200m.csv.gz")
     grid = pd.read_csv(folder / "env_grid_0_200m.csv.gz")
     folds = stratified_folds(train["biomass_quant"], 5, -(-members // 5), seed=1)[:members]
-    plan = MemberPlan([rows for rows, _ in folds], TREES | {"tree_method": "exact", "base_score": 0.5}, seed=1, scale=1000.0)
+    plan = MemberPlan(
+        [rows for rows, _ in folds], TREES | {"tree_method": "exact", "base_score": 0.5}, seed=1, scale=1000.0
+    )
     north, south = np.radians(grid["lat"].to_numpy() + 0.5), np.radians(grid["lat"].to_numpy() - 0.5)
     volume = np.radians(1) * 6378137.0**2 * (np.sin(north) - np.sin(south)) * 200
     X, cells = train[PREDICTORS].to_numpy("float32"), grid[PREDICTORS].to_numpy("float32")

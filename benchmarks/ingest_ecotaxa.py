@@ -24,13 +24,67 @@ from aqqua_dist.readers.ecotaxa.export import stream_ecotaxa
 from aqqua_dist.readers.ingest import ingest
 from aqqua_dist.readers.sources import Source
 
-FEATURES = ["area", "mean", "stddev", "mode", "min", "max", "x", "y", "xm", "ym", "perim.", "bx", "by", "width", "height", "major", "minor", "angle",
-            "circ.", "feret", "intden", "median", "skew", "kurt", "area_exc", "fractal", "esd"]
-FIXED = ["object_id", "object_lat", "object_lon", "object_date", "object_time", "object_link", "object_depth_min", "object_depth_max",
-         "object_annotation_status", "object_annotation_person_name", "object_annotation_person_email", "object_annotation_date",
-         "object_annotation_time", "object_annotation_category", "object_annotation_hierarchy", "complement_info"]
-META = ["sample_id", "sample_dataportal_descriptor", "sample_ship", "sample_program", "sample_tot_vol", "sample_comment", "process_id",
-        "process_particle_pixel_size_mm", "process_software", "acq_id", "acq_instrument", "acq_sub_part"]
+FEATURES = [
+    "area",
+    "mean",
+    "stddev",
+    "mode",
+    "min",
+    "max",
+    "x",
+    "y",
+    "xm",
+    "ym",
+    "perim.",
+    "bx",
+    "by",
+    "width",
+    "height",
+    "major",
+    "minor",
+    "angle",
+    "circ.",
+    "feret",
+    "intden",
+    "median",
+    "skew",
+    "kurt",
+    "area_exc",
+    "fractal",
+    "esd",
+]
+FIXED = [
+    "object_id",
+    "object_lat",
+    "object_lon",
+    "object_date",
+    "object_time",
+    "object_link",
+    "object_depth_min",
+    "object_depth_max",
+    "object_annotation_status",
+    "object_annotation_person_name",
+    "object_annotation_person_email",
+    "object_annotation_date",
+    "object_annotation_time",
+    "object_annotation_category",
+    "object_annotation_hierarchy",
+    "complement_info",
+]
+META = [
+    "sample_id",
+    "sample_dataportal_descriptor",
+    "sample_ship",
+    "sample_program",
+    "sample_tot_vol",
+    "sample_comment",
+    "process_id",
+    "process_particle_pixel_size_mm",
+    "process_software",
+    "acq_id",
+    "acq_instrument",
+    "acq_sub_part",
+]
 TAXA = ["Calanidae", "Oithonidae", "Copepoda<Maxillopoda", "detritus", "fiber<detritus", "Chaetognatha"]
 PER_SAMPLE = 5000
 
@@ -39,16 +93,29 @@ def make(path, rows):
     """A general export with the columns of a ZooScan project."""
     rng = np.random.default_rng(0)
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
-        csv.writer(stream, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n").writerow([*FIXED, *(f"object_{f}" for f in FEATURES), *META])
+        csv.writer(stream, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(
+            [*FIXED, *(f"object_{f}" for f in FEATURES), *META]
+        )
         for start in range(0, rows, PER_SAMPLE):
             sample, count = start // PER_SAMPLE, min(PER_SAMPLE, rows - start)
-            sizes, taxa = np.round(rng.gamma(2, 50, (count, len(FEATURES))), 3).tolist(), rng.integers(0, len(TAXA), count)
+            sizes, taxa = (
+                np.round(rng.gamma(2, 50, (count, len(FEATURES))), 3).tolist(),
+                rng.integers(0, len(TAXA), count),
+            )
             head = f'\t{10 + sample % 50 * 0.1}\t{-20 - sample % 50 * 0.1}\t"20130927"\t"221700"\t""\t0.0\t114.0\t"validated"\t"A Person"\t"a@example.org"'
-            tail = (f'"net_{sample:05d}"\t""\t"tara"\t"oceans"\t"350.5"\t"a comment of some words"\t"proc_{sample:05d}"\t"0.0106"\t"zooprocess"'
-                    f'\t"d1_net_{sample:05d}"\t"zooscan"\t"4"\n')
-            stream.write("".join(
-                f'"net_{sample:05d}_{start + k}"{head}\t"20170609"\t"153820"\t"{TAXA[taxa[k]]}"\t"living>Eukaryota>Metazoa>{TAXA[taxa[k]]}"\t""\t'
-                + "\t".join(map(repr, sizes[k])) + "\t" + tail for k in range(count)))
+            tail = (
+                f'"net_{sample:05d}"\t""\t"tara"\t"oceans"\t"350.5"\t"a comment of some words"\t"proc_{sample:05d}"\t"0.0106"\t"zooprocess"'
+                f'\t"d1_net_{sample:05d}"\t"zooscan"\t"4"\n'
+            )
+            stream.write(
+                "".join(
+                    f'"net_{sample:05d}_{start + k}"{head}\t"20170609"\t"153820"\t"{TAXA[taxa[k]]}"\t"living>Eukaryota>Metazoa>{TAXA[taxa[k]]}"\t""\t'
+                    + "\t".join(map(repr, sizes[k]))
+                    + "\t"
+                    + tail
+                    for k in range(count)
+                )
+            )
 
 
 def contender(name, path, folder):
@@ -61,7 +128,9 @@ def contender(name, path, folder):
         return sum(sizes)
     with path.open(encoding="utf-8-sig", newline="") as stream:
         names = next(csv.reader(stream, delimiter="\t"))
-    skipped = {"object_link", "complement_info"} | {n for n in names if "_person_" in n or n in ("object_annotation_date", "object_annotation_time")}
+    skipped = {"object_link", "complement_info"} | {
+        n for n in names if "_person_" in n or n in ("object_annotation_date", "object_annotation_time")
+    }
     sizes = {f"object_{name}" for name in FEATURES} - {"object_area", "object_major", "object_minor"}
     columns = [name for name in names if name not in skipped | sizes]
     if name.startswith("polars.read_csv"):
@@ -93,7 +162,13 @@ def main():
         spent = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
         print(json.dumps({"rows": rows, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10} | spent))
         return
-    names = ["aqqua-dist reader", "polars.read_csv", "aqqua-dist ingest", "polars.read_csv + write_parquet", "polars.scan_csv.sink_parquet"]
+    names = [
+        "aqqua-dist reader",
+        "polars.read_csv",
+        "aqqua-dist ingest",
+        "polars.read_csv + write_parquet",
+        "polars.scan_csv.sink_parquet",
+    ]
     with tempfile.TemporaryDirectory(dir=".") as place:
         folder = Path(place)
         path = folder / "ecotaxa_export.tsv"
@@ -107,15 +182,22 @@ def main():
                     sys.exit(f"{name} read {done['rows']} rows, the file has {given.rows}")
                 if number:
                     rounds[name].append(done)
-    table = {name: {key: median(one[key] for one in done) for key in ("wall", "cpu", "peak")} for name, done in rounds.items()}
+    table = {
+        name: {key: median(one[key] for one in done) for key in ("wall", "cpu", "peak")}
+        for name, done in rounds.items()
+    }
     print(f"{given.rows:,} rows, {size / 2**30:.2f} GiB, median of {given.rounds} rounds\n")
     print("| | wall (s) | CPU (s) | rows per s | peak memory (MiB) |\n|---|--:|--:|--:|--:|")
     for name, row in table.items():
-        print(f"| {name} | {row['wall']:.2f} | {row['cpu']:.2f} | {given.rows / row['wall']:,.0f} | {row['peak']:,.0f} |")
+        print(
+            f"| {name} | {row['wall']:.2f} | {row['cpu']:.2f} | {given.rows / row['wall']:,.0f} | {row['peak']:,.0f} |"
+        )
     for mine, peer in (names[:2], names[2:4]):
         print(f"\nrate of {mine} relative to {peer}: {table[peer]['wall'] / table[mine]['wall']:.2f}")
     if given.out:
-        given.out.write_text(json.dumps({"rows": given.rows, "bytes": size, "rounds": rounds, "median": table}, indent=1))
+        given.out.write_text(
+            json.dumps({"rows": given.rows, "bytes": size, "rounds": rounds, "median": table}, indent=1)
+        )
 
 
 if __name__ == "__main__":

@@ -28,9 +28,22 @@ from aqqua_dist.counts.confusion import check_probabilities, confusion
 
 DATA = Path(os.environ.get("AQQUA_DIST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-METHODS = {"CC": "labels (CC)", "PCC": "probabilities (PCC)", "ACC": "adjusted labels (ACC)", "PACC": "adjusted probabilities (PACC)",
-           "EM": "EM, raw scores", "EM calibrated": "EM, calibrated scores"}
-STYLES = {"CC": ("#000000", "o"), "PCC": ("#999999", "s"), "ACC": ("#0072b2", "D"), "PACC": ("#56b4e9", "^"), "EM": ("#e69f00", "v"), "EM calibrated": ("#d55e00", "P")}
+METHODS = {
+    "CC": "labels (CC)",
+    "PCC": "probabilities (PCC)",
+    "ACC": "adjusted labels (ACC)",
+    "PACC": "adjusted probabilities (PACC)",
+    "EM": "EM, raw scores",
+    "EM calibrated": "EM, calibrated scores",
+}
+STYLES = {
+    "CC": ("#000000", "o"),
+    "PCC": ("#999999", "s"),
+    "ACC": ("#0072b2", "D"),
+    "PACC": ("#56b4e9", "^"),
+    "EM": ("#e69f00", "v"),
+    "EM calibrated": ("#d55e00", "P"),
+}
 
 
 def read():
@@ -42,22 +55,35 @@ def read():
     columns = [name for name in table if name.startswith("p_")]
     classes = tuple(name.removeprefix("p_") for name in columns)
     prob, _ = check_probabilities(table[columns], classes, columns=[name.removeprefix("p_") for name in columns])
-    return classes, prob, table["taxon"].map({name: place for place, name in enumerate(classes)}).to_numpy(), pd.factorize(table["objid"])[0]
+    return (
+        classes,
+        prob,
+        table["taxon"].map({name: place for place, name in enumerate(classes)}).to_numpy(),
+        pd.factorize(table["objid"])[0],
+    )
 
 
 def learn(prob, true, classes):
     """What the validation half tells: confusions, the mix, and a calibration (logistic regression on log-probabilities)."""
     names = np.array(classes, dtype=object)
     calibration = LogisticRegression(C=1.0, max_iter=300).fit(np.log(prob + 1e-6), true)
-    return {"ACC": confusion(names[true], names[prob.argmax(axis=1)], classes), "PACC": confusion(names[true], prob, classes),
-            "prior": np.bincount(true, minlength=len(classes)) / len(true), "calibration": calibration}
+    return {
+        "ACC": confusion(names[true], names[prob.argmax(axis=1)], classes),
+        "PACC": confusion(names[true], prob, classes),
+        "prior": np.bincount(true, minlength=len(classes)) / len(true),
+        "calibration": calibration,
+    }
 
 
 def estimates(prob, classes, learned):
     """Counts of one sample by every method, and their sums."""
     sums = correction.summed(prob, classes, np.zeros(len(prob), dtype=int), 1)
-    found = {"CC": correction.estimate(sums, "top1"), "PCC": correction.estimate(sums, "probabilistic"),
-             "ACC": correction.estimate(sums, "acc", learned["ACC"]), "PACC": correction.estimate(sums, "pacc", learned["PACC"])}
+    found = {
+        "CC": correction.estimate(sums, "top1"),
+        "PCC": correction.estimate(sums, "probabilistic"),
+        "ACC": correction.estimate(sums, "acc", learned["ACC"]),
+        "PACC": correction.estimate(sums, "pacc", learned["PACC"]),
+    }
     scores = {"EM": prob, "EM calibrated": learned["calibration"].predict_proba(np.log(prob + 1e-6))}
     em = {name: correction.em(each, classes, learned["prior"])[0] for name, each in scores.items()}
     return {name: counts[0] for name, (counts, _) in found.items()} | em, sums, scores
@@ -65,24 +91,36 @@ def estimates(prob, classes, learned):
 
 def bounds(sums, scores, classes, learned, rng, members):
     """95 % intervals of every method from its members."""
-    draws = {"CC": counting_error.draw_counts(sums.top[0], rng, members), "PCC": counting_error.draw_counts(sums.prob[0], rng, members)}
+    draws = {
+        "CC": counting_error.draw_counts(sums.top[0], rng, members),
+        "PCC": counting_error.draw_counts(sums.prob[0], rng, members),
+    }
     for name, table in (("ACC", sums.top), ("PACC", sums.prob)):
         rates = counting_error.draw_shares(learned[name].counts, rng, members)
         draws[name] = correction.adjusted(counting_error.draw_counts(table, rng, members), rates)[:, 0]
     for name, prob in scores.items():
         weight = rng.standard_gamma(1.0, (members, len(prob)))
-        draws[name] = correction.em(prob, classes, learned["prior"], weight, tolerance=1e-4)[0] + rng.standard_gamma(0.5, (members, len(classes)))
+        draws[name] = correction.em(prob, classes, learned["prior"], weight, tolerance=1e-4)[0] + rng.standard_gamma(
+            0.5, (members, len(classes))
+        )
     return {name: np.quantile(each, [0.025, 0.975], axis=0) for name, each in draws.items()}
 
 
 def with_quapy(prob, classes, validation, learned):
     """Shares by QuaPy from the same rows, from its own confusions."""
     (val_prob, val_true), places = validation, list(range(len(classes)))
-    labels, sums = functional.prevalence_from_labels(prob.argmax(axis=1), classes=places), functional.prevalence_from_probabilities(prob)
+    labels, sums = (
+        functional.prevalence_from_labels(prob.argmax(axis=1), classes=places),
+        functional.prevalence_from_probabilities(prob),
+    )
     solve = {"method": "inversion", "solver": "minimize"}
     return {
-        "CC": labels, "PCC": sums, "ACC": ACC.solve_adjustment(ACC.getPteCondEstim(places, val_true, val_prob.argmax(axis=1)), labels, **solve),
-        "PACC": ACC.solve_adjustment(PACC.getPteCondEstim(places, val_true, val_prob), sums, **solve), "EM": EMQ.EM(learned["prior"], prob, epsilon=1e-7)[0]}
+        "CC": labels,
+        "PCC": sums,
+        "ACC": ACC.solve_adjustment(ACC.getPteCondEstim(places, val_true, val_prob.argmax(axis=1)), labels, **solve),
+        "PACC": ACC.solve_adjustment(PACC.getPteCondEstim(places, val_true, val_prob), sums, **solve),
+        "EM": EMQ.EM(learned["prior"], prob, epsilon=1e-7)[0],
+    }
 
 
 def excess(share, seen, rates):
@@ -108,17 +146,31 @@ def run(given):
             for name, value in got.items():
                 low, high = limits[name]
                 most = int(np.argmax(mix))
-                rows.append((shift, name, value[most] / expected[most] - 1, np.sqrt(((value - expected) ** 2).mean()),
-                             ((low <= expected) & (expected <= high)).mean(), (high - low).mean()))
+                rows.append(
+                    (
+                        shift,
+                        name,
+                        value[most] / expected[most] - 1,
+                        np.sqrt(((value - expected) ** 2).mean()),
+                        ((low <= expected) & (expected <= high)).mean(),
+                        (high - low).mean(),
+                    )
+                )
             if sample < 10:
                 for name, share in with_quapy(prob[pick], classes, (prob[val], true[val]), learned).items():
                     apart[name] = max(apart[name], float(np.abs(share - got[name] / len(pick)).max()))
                     if name in nearer:
                         seen = (sums.top if name == "ACC" else sums.prob)[0] / len(pick)
-                        gain = excess(got[name] / len(pick), seen, learned[name].rates) - excess(share, seen, learned[name].rates)
+                        gain = excess(got[name] / len(pick), seen, learned[name].rates) - excess(
+                            share, seen, learned[name].rates
+                        )
                         nearer[name] = max(nearer[name], gain)
     columns = ["shift", "method", "bias", "rmse", "coverage", "width"]
-    return pd.DataFrame(rows, columns=columns).groupby(["shift", "method"], sort=False).mean().reset_index(), apart, nearer
+    return (
+        pd.DataFrame(rows, columns=columns).groupby(["shift", "method"], sort=False).mean().reset_index(),
+        apart,
+        nearer,
+    )
 
 
 def main():
@@ -129,12 +181,24 @@ def main():
     parser.add_argument("--out", type=Path, help="JSON report; the figure lies beside it")
     given = parser.parse_args()
     table, apart, nearer = run(given)
-    print(f"{given.samples} samples of {given.images} images per shift, {given.members} members; bias of the commonest class, all else over all classes\n")
-    print("| shift | method | bias (%) | RMSE (images) | coverage of 95 % intervals (%) | width (images) |\n|--:|---|--:|--:|--:|--:|")
+    print(
+        f"{given.samples} samples of {given.images} images per shift, {given.members} members; bias of the commonest class, all else over all classes\n"
+    )
+    print(
+        "| shift | method | bias (%) | RMSE (images) | coverage of 95 % intervals (%) | width (images) |\n|--:|---|--:|--:|--:|--:|"
+    )
     for row in table.itertuples():
-        print(f"| {row.shift:g} | {METHODS[row.method]} | {100 * row.bias:+.1f} | {row.rmse:.1f} | {100 * row.coverage:.0f} | {row.width:.0f} |")
-    print(f"\nlargest difference from QuaPy {version('quapy')} in the share of a class: " + ", ".join(f"{name} {value:.1e}" for name, value in apart.items()))
-    print("distance from the mix that was seen, ours less QuaPy's, at most: " + ", ".join(f"{name} {value:+.1e}" for name, value in nearer.items()))
+        print(
+            f"| {row.shift:g} | {METHODS[row.method]} | {100 * row.bias:+.1f} | {row.rmse:.1f} | {100 * row.coverage:.0f} | {row.width:.0f} |"
+        )
+    print(
+        f"\nlargest difference from QuaPy {version('quapy')} in the share of a class: "
+        + ", ".join(f"{name} {value:.1e}" for name, value in apart.items())
+    )
+    print(
+        "distance from the mix that was seen, ours less QuaPy's, at most: "
+        + ", ".join(f"{name} {value:+.1e}" for name, value in nearer.items())
+    )
     if given.out:
         report = {"table": table.to_dict("records"), "quapy": version("quapy"), "difference": apart, "distance": nearer}
         given.out.write_text(json.dumps(report, indent=1))
@@ -145,11 +209,17 @@ def main():
 def draw(table):
     figure = Figure(figsize=(8.5, 3.8), layout="constrained")
     axes = figure.subplots(1, 3)
-    panels = (("bias", 100, "Bias of the commonest class (%)"), ("rmse", 1, "RMSE over all classes (images)"), ("coverage", 100, "Coverage of 95 % intervals (%)"))
+    panels = (
+        ("bias", 100, "Bias of the commonest class (%)"),
+        ("rmse", 1, "RMSE over all classes (images)"),
+        ("coverage", 100, "Coverage of 95 % intervals (%)"),
+    )
     for axis, (column, scale, label) in zip(axes, panels, strict=True):
         for method, (colour, mark) in STYLES.items():
             rows = table[table["method"] == method]
-            axis.plot(rows["shift"], scale * rows[column], color=colour, marker=mark, ms=4, lw=1.5, label=METHODS[method])
+            axis.plot(
+                rows["shift"], scale * rows[column], color=colour, marker=mark, ms=4, lw=1.5, label=METHODS[method]
+            )
         axis.set_xlabel("Shift of the mix of classes")
         axis.set_ylabel(label)
         axis.spines[["top", "right"]].set_visible(False)

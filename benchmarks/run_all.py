@@ -15,10 +15,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SHORT = {"quantification": ["--samples", "20"], "aggregate_objects": ["--rows", "5000000", "--rounds", "3", "--scale", "1", "3"],
-         "ingest_ecotaxa": ["--rows", "1000000"],
-         "embeddings": ["--rows", "200000", "--slow-rows", "10000"],
-         "search_rounds": ["--settings", "3", "--resamples", "10"], "demo_coverage": ["--surveys", "6", "--members", "12"]}
+SHORT = {
+    "quantification": ["--samples", "20"],
+    "aggregate_objects": ["--rows", "5000000", "--rounds", "3", "--scale", "1", "3"],
+    "ingest_ecotaxa": ["--rows", "1000000"],
+    "embeddings": ["--rows", "200000", "--slow-rows", "10000"],
+    "search_rounds": ["--settings", "3", "--resamples", "10"],
+    "demo_coverage": ["--surveys", "6", "--members", "12"],
+}
 LIBRARIES = ("aqqua-dist", "numpy", "pandas", "xarray", "scikit-learn")
 
 
@@ -28,10 +32,15 @@ def run_one(script, folder, options):
     report.unlink(missing_ok=True)
     start = time.perf_counter()
     env = os.environ | {"PYTHONPATH": str(HERE.parent)}
-    done = subprocess.run([sys.executable, str(script), "--out", str(report), *options], capture_output=True, text=True, env=env)
+    done = subprocess.run(
+        [sys.executable, str(script), "--out", str(report), *options], capture_output=True, text=True, env=env
+    )
     return {
-        "script": " ".join([script.name, *options]), "returncode": done.returncode, "seconds": round(time.perf_counter() - start, 1),
-        "text": done.stdout, "error": done.stderr[-2000:] if done.returncode else "",
+        "script": " ".join([script.name, *options]),
+        "returncode": done.returncode,
+        "seconds": round(time.perf_counter() - start, 1),
+        "text": done.stdout,
+        "error": done.stderr[-2000:] if done.returncode else "",
         "report": json.loads(report.read_text()) if report.exists() else None,
     }
 
@@ -39,8 +48,11 @@ def run_one(script, folder, options):
 def machine():
     """What the numbers were measured on (no name of the machine)."""
     return {
-        "cores": os.cpu_count(), "machine": platform.machine(), "system": platform.system(),
-        "python": platform.python_version(), "libraries": {name: version(name) for name in LIBRARIES},
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
     }
 
 
@@ -49,7 +61,9 @@ def markdown(outcomes, about):
     parts = ["# Benchmarks", f"{about['cores']} cores, {about['machine']}, Python {about['python']}; {libraries}."]
     for outcome in outcomes:
         parts.append(f"## {outcome['script']} ({outcome['seconds']} s)")
-        parts.append(outcome["text"].strip() if not outcome["returncode"] else f"failed:\n\n```\n{outcome['error'].strip()}\n```")
+        parts.append(
+            outcome["text"].strip() if not outcome["returncode"] else f"failed:\n\n```\n{outcome['error'].strip()}\n```"
+        )
     return "\n\n".join(parts) + "\n"
 
 

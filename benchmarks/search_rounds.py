@@ -47,8 +47,20 @@ def plain_loop(X, y, folds, grid):
     for eta, depth, mcw in grid:
         losses = []
         for (train, held), seed in zip(folds, member_seeds(0, len(folds)), strict=True):
-            params = {"objective": "count:poisson", "eta": eta, "max_depth": depth, "min_child_weight": mcw, "subsample": 0.5}
-            params |= {"tree_method": "exact", "base_score": 0.5, "seed": seed, "seed_per_iteration": True, "nthread": 2}
+            params = {
+                "objective": "count:poisson",
+                "eta": eta,
+                "max_depth": depth,
+                "min_child_weight": mcw,
+                "subsample": 0.5,
+            }
+            params |= {
+                "tree_method": "exact",
+                "base_score": 0.5,
+                "seed": seed,
+                "seed_per_iteration": True,
+                "nthread": 2,
+            }
             curve, watched = {}, [(xgb.DMatrix(X[held], y[held]), "held")]
             rows = xgb.DMatrix(X[train], y[train])
             xgb.train(params, rows, 600, evals=watched, evals_result=curve, verbose_eval=False)
@@ -87,7 +99,13 @@ def main():
     ratio = [slow / quick for slow, quick in zip(middle["plain loop"], middle["ours"], strict=True)]
     print(f"| plain loop / ours | {ratio[0]:.2f} | {ratio[1]:.2f} |")
     if given.out:
-        report = {"settings": grid, "resamples": len(folds), "selected": first, "seconds": times, "median_wall_cpu": middle}
+        report = {
+            "settings": grid,
+            "resamples": len(folds),
+            "selected": first,
+            "seconds": times,
+            "median_wall_cpu": middle,
+        }
         given.out.write_text(json.dumps(report, indent=1))
 
 

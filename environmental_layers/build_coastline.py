@@ -52,12 +52,15 @@ def main():
     parser.add_argument("--source", required=True, type=Path, help="Natural Earth 1:110m polygons")
     land = dissolve(geopandas.read_file(parser.parse_args().source).geometry.to_numpy())
     content = {
-        "type": "FeatureCollection", "name": "land_110m",
+        "type": "FeatureCollection",
+        "name": "land_110m",
         "description": "Land dissolved from Natural Earth 1:110m (naturalearthdata.com), public domain.",
         "features": [{"type": "Feature", "properties": {"name": "land"}, "geometry": mapping(land)}],
     }
     TARGET.write_text(json.dumps(content, separators=(",", ":")) + "\n")
-    print(f"{TARGET.name}: {len(land.geoms)} polygons, {len(shapely.get_coordinates(land))} vertices, {TARGET.stat().st_size} bytes")
+    print(
+        f"{TARGET.name}: {len(land.geoms)} polygons, {len(shapely.get_coordinates(land))} vertices, {TARGET.stat().st_size} bytes"
+    )
 
 
 if __name__ == "__main__":

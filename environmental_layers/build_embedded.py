@@ -82,8 +82,13 @@ def sea_points(relief):
     west, east = labels[:, 0], labels[:, -1]
     for a, b in zip(west[(west > 0) & (east > 0)], east[(west > 0) & (east > 0)], strict=True):
         labels[labels == b] = labels[labels == a].max(initial=a)
-    kept = [labels[relief.indexes["lat"].get_indexer([y], method="nearest")[0],
-                   relief.indexes["lon"].get_indexer([x], method="nearest")[0]] for x, y in SEAS.values()]
+    kept = [
+        labels[
+            relief.indexes["lat"].get_indexer([y], method="nearest")[0],
+            relief.indexes["lon"].get_indexer([x], method="nearest")[0],
+        ]
+        for x, y in SEAS.values()
+    ]
     if 0 in kept:
         raise ValueError(f"a sea point of {SEAS} is dry in the relief; allowed are wet points.")
     return np.isin(labels, kept)
@@ -220,10 +225,22 @@ def sunlight():
     """
     day = np.arange(365)
     angle = 2 * np.pi * day / 365
-    tilt = (0.006918 - 0.399912 * np.cos(angle) + 0.070257 * np.sin(angle) - 0.006758 * np.cos(2 * angle)
-            + 0.000907 * np.sin(2 * angle) - 0.002697 * np.cos(3 * angle) + 0.00148 * np.sin(3 * angle))
-    near = (1.00011 + 0.034221 * np.cos(angle) + 0.00128 * np.sin(angle) + 0.000719 * np.cos(2 * angle)
-            + 0.000077 * np.sin(2 * angle))
+    tilt = (
+        0.006918
+        - 0.399912 * np.cos(angle)
+        + 0.070257 * np.sin(angle)
+        - 0.006758 * np.cos(2 * angle)
+        + 0.000907 * np.sin(2 * angle)
+        - 0.002697 * np.cos(3 * angle)
+        + 0.00148 * np.sin(3 * angle)
+    )
+    near = (
+        1.00011
+        + 0.034221 * np.cos(angle)
+        + 0.00128 * np.sin(angle)
+        + 0.000719 * np.cos(2 * angle)
+        + 0.000077 * np.sin(2 * angle)
+    )
     lat = np.radians(LAT)[:, None]
     half = np.arccos(np.clip(-np.tan(lat) * np.tan(tilt), -1, 1))
     daily = 1361 / np.pi * near * (half * np.sin(lat) * np.sin(tilt) + np.cos(lat) * np.cos(tilt) * np.sin(half))
@@ -257,7 +274,9 @@ def describe(name, values, dims, record=None):
     """Variable with its CF attributes and the record of filled gaps."""
     attrs = dict(ATTRIBUTES[name])
     if record is not None:
-        attrs["gaps_filled"] = f"{record[0]} of {int(np.isfinite(values).sum())} values, from at most {record[1]:.0f} km"
+        attrs["gaps_filled"] = (
+            f"{record[0]} of {int(np.isfinite(values).sum())} values, from at most {record[1]:.0f} km"
+        )
     return xr.DataArray(values.astype("float32"), dims=dims, attrs=attrs)
 
 
@@ -268,36 +287,55 @@ def _axis(name, units, axis):
 _DEBIAN = "Debian package ferret-datasets 7.6.0"
 ATTRIBUTES = {
     "temperature": {
-        "standard_name": "sea_water_temperature", "long_name": "sea water temperature", "units": "degree_Celsius",
+        "standard_name": "sea_water_temperature",
+        "long_name": "sea water temperature",
+        "units": "degree_Celsius",
         "units_metadata": "temperature: on_scale",
         "source": f"World Ocean Atlas 1994, monthly analysis, ocean_atlas_subset.nc of {_DEBIAN}",
-        "references": "Levitus and Boyer 1994, World Ocean Atlas 1994 Vol. 4: Temperature, NOAA Atlas NESDIS 4"},
+        "references": "Levitus and Boyer 1994, World Ocean Atlas 1994 Vol. 4: Temperature, NOAA Atlas NESDIS 4",
+    },
     "salinity": {
-        "standard_name": "sea_water_practical_salinity", "long_name": "sea water practical salinity", "units": "1",
+        "standard_name": "sea_water_practical_salinity",
+        "long_name": "sea water practical salinity",
+        "units": "1",
         "source": f"Climatological Atlas of the World Ocean, annual mean, levitus_climatology.cdf of {_DEBIAN}",
-        "references": "Levitus 1982, Climatological Atlas of the World Ocean, NOAA Professional Paper 13"},
+        "references": "Levitus 1982, Climatological Atlas of the World Ocean, NOAA Professional Paper 13",
+    },
     "wind_speed": {
-        "standard_name": "wind_speed", "long_name": "wind speed at the sea surface", "units": "m s-1",
+        "standard_name": "wind_speed",
+        "long_name": "wind speed at the sea surface",
+        "units": "m s-1",
         "source": f"COADS monthly climatology 1946-1989, coads_climatology.cdf of {_DEBIAN}",
-        "references": "Woodruff et al. 1987, doi:10.1175/1520-0477(1987)068<1239:ACOADS>2.0.CO;2"},
+        "references": "Woodruff et al. 1987, doi:10.1175/1520-0477(1987)068<1239:ACOADS>2.0.CO;2",
+    },
     "solar_radiation": {
-        "standard_name": "surface_net_downward_shortwave_flux", "units": "W m-2",
+        "standard_name": "surface_net_downward_shortwave_flux",
+        "units": "W m-2",
         "long_name": "net downward solar radiation at the sea surface",
         "source": f"Esbensen-Kushnir heat budget (available solar radiation), esku_heat_budget.cdf of {_DEBIAN}",
         "references": "Esbensen and Kushnir 1981, Climatic Research Institute Report 29, Oregon State University; "
-                      "Spencer 1971, Search 2:172 (filling)"},
+        "Spencer 1971, Search 2:172 (filling)",
+    },
     "bathymetry": {
-        "standard_name": "sea_floor_depth_below_sea_surface", "long_name": "depth of the sea floor", "units": "m",
+        "standard_name": "sea_floor_depth_below_sea_surface",
+        "long_name": "depth of the sea floor",
+        "units": "m",
         "source": f"ETOPO5 averaged to 20 minutes, etopo20.cdf of {_DEBIAN}",
-        "references": "NOAA National Geophysical Data Center 1988, ETOPO5, Data Announcement 88-MGG-02"},
+        "references": "NOAA National Geophysical Data Center 1988, ETOPO5, Data Announcement 88-MGG-02",
+    },
     "distance_to_coast": {
-        "long_name": "distance to the nearest land", "units": "km",
+        "long_name": "distance to the nearest land",
+        "units": "km",
         "source": f"computed from ETOPO5 relief, etopo20.cdf and etopo5.cdf of {_DEBIAN}",
-        "references": "environmental_layers/build_embedded.py"},
+        "references": "environmental_layers/build_embedded.py",
+    },
     "wet_fraction": {
-        "standard_name": "sea_area_fraction", "long_name": "share of the cell that is sea", "units": "1",
+        "standard_name": "sea_area_fraction",
+        "long_name": "share of the cell that is sea",
+        "units": "1",
         "source": "20 minute relief below sea level, inland waters removed",
-        "references": "environmental_layers/build_embedded.py"},
+        "references": "environmental_layers/build_embedded.py",
+    },
 }
 
 
@@ -316,7 +354,8 @@ def build(source):
     """
     fraction, floor, coast, wet = relief_layers(
         read(source / "etopo20.cdf", "ROSE", "ETOPO20X1_1081", "ETOPO20Y"),
-        shore_points(read(source / "etopo5.cdf", "ROSE", "ETOPO05_X", "ETOPO05_Y")))
+        shore_points(read(source / "etopo5.cdf", "ROSE", "ETOPO05_X", "ETOPO05_Y")),
+    )
     basin = basin_numbers()
     temperature, salinity, depth, records = hydrography(source, floor, wet, basin)
     wind = read(source / "coads_climatology.cdf", "WSPD", "COADSX", "COADSY")
@@ -342,7 +381,8 @@ def build(source):
             "lon": ("lon", LON, _axis("longitude", "degrees_east", "X")),
         },
         attrs={
-            "Conventions": "CF-1.11", "title": "Climatology embedded in aqqua-dist, 2 degrees",
+            "Conventions": "CF-1.11",
+            "title": "Climatology embedded in aqqua-dist, 2 degrees",
             "summary": "Monthly temperature, wind and radiation, annual salinity, bathymetry, distance to coast.",
             "license": "public domain (NOAA source fields); this compilation CC0-1.0",
             "history": "environmental_layers/build_embedded.py; float32 rounded to significant bits (BitRound), zlib",
@@ -352,11 +392,26 @@ def build(source):
 
 def write(data, path):
     """Write with zlib; round each variable to the bits that it deserves."""
-    bits = {"temperature": 9, "salinity": 11, "wind_speed": 7, "solar_radiation": 8, "bathymetry": 11,
-            "distance_to_coast": 10, "wet_fraction": 9}
+    bits = {
+        "temperature": 9,
+        "salinity": 11,
+        "wind_speed": 7,
+        "solar_radiation": 8,
+        "bathymetry": 11,
+        "distance_to_coast": 10,
+        "wet_fraction": 9,
+    }
     encoding = {
-        name: {"zlib": True, "complevel": 9, "shuffle": True, "_FillValue": np.float32(9.96921e36),
-               "significant_digits": count, "quantize_mode": "BitRound"} for name, count in bits.items()}
+        name: {
+            "zlib": True,
+            "complevel": 9,
+            "shuffle": True,
+            "_FillValue": np.float32(9.96921e36),
+            "significant_digits": count,
+            "quantize_mode": "BitRound",
+        }
+        for name, count in bits.items()
+    }
     encoding |= {name: {"_FillValue": None} for name in data.coords}
     data.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
 
@@ -370,7 +425,9 @@ def main():
     data = build(arguments.source)
     write(data, arguments.target)
     for name, layer in data.data_vars.items():
-        print(f"{name}: {float(layer.min()):.4g} to {float(layer.max()):.4g} {layer.units}; {layer.attrs.get('gaps_filled', '')}")
+        print(
+            f"{name}: {float(layer.min()):.4g} to {float(layer.max()):.4g} {layer.units}; {layer.attrs.get('gaps_filled', '')}"
+        )
     print(f"{arguments.target.name}: {arguments.target.stat().st_size} bytes")
 
 

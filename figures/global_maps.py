@@ -18,9 +18,14 @@ def panel_fields(dataset):
     estimate, spread = flat[shown], flat[f"{shown}_sd"]
     inside = flat["applicability"].where(flat["dissimilarity_index"].notnull())
     signed = name == "embedding_component"  # may be negative: no percent of it
-    fields = xr.Dataset({
-        "estimate": estimate, **({"sd": spread} if signed else {"cv": 100 * (spread / estimate.where(estimate > 0))}),
-        "dissimilarity_index": flat["dissimilarity_index"], "outside": 1 - inside})
+    fields = xr.Dataset(
+        {
+            "estimate": estimate,
+            **({"sd": spread} if signed else {"cv": 100 * (spread / estimate.where(estimate > 0))}),
+            "dissimilarity_index": flat["dissimilarity_index"],
+            "outside": 1 - inside,
+        }
+    )
     return name, fields.mean("month", skipna=True) if "month" in fields.dims else fields
 
 
@@ -31,7 +36,8 @@ def caption_of(dataset):
         f"a, estimate: {about.get('estimate', 'not recorded')}{', mean of the months' if monthly else ''}. "
         f"b, standard deviation of the members{'' if signed else ' divided by a'}; members: {about.get('member_scheme', 'not recorded')}. "
         f"c, dissimilarity of the predictors to those of the training rows{', mean of the months' if monthly else ''}. "
-        f"Hatched: outside the area of applicability{' in more than half of the months' if monthly else ''}. Equal-area projection.")
+        f"Hatched: outside the area of applicability{' in more than half of the months' if monthly else ''}. Equal-area projection."
+    )
 
 
 def draw(run):
@@ -49,16 +55,21 @@ def draw(run):
     """
     paths, figures = sorted((run / "map").glob("*.nc")), []
     if not paths:
-        raise UserError(f"folder {str(run / 'map')!r} holds {len(paths)} maps, at least 1 is needed; run the stage map.")
+        raise UserError(
+            f"folder {str(run / 'map')!r} holds {len(paths)} maps, at least 1 is needed; run the stage map."
+        )
     for path in paths:
         dataset = files.read_netcdf(path)
         name, fields = panel_fields(dataset)
         about, rows = dataset[name].attrs, run / "fit" / path.stem / "predictions.parquet"
         depths = f"{float(dataset['zone_top'].item()):g}–{float(dataset['zone_bottom'].item()):g} m"
         figure = world_map.map_panel(
-            fields, label=style.axis_text(about.get("long_name", name), about["units"]), caption=caption_of(dataset),
+            fields,
+            label=style.axis_text(about.get("long_name", name), about["units"]),
+            caption=caption_of(dataset),
             title=f"{curves.name_text(dataset['taxon'].item())}, {depths}: {about.get('long_name', name)}",
-            sites=files.read_parquet(rows) if rows.exists() else None)
+            sites=files.read_parquet(rows) if rows.exists() else None,
+        )
         figures.append((f"maps_{path.stem}", figure))
     return figures
 

@@ -46,12 +46,15 @@ def draw(run):
     caption = f"Stock of each band divided by its volume. {curves.interval_text(budget)[1]}{members_text(run)}"
     for zone, rows in table.groupby("zone", sort=False):
         taxa = list(dict.fromkeys(rows["taxon"]))
-        pages = [taxa[first:first + PAGE] for first in range(0, len(taxa), PAGE)]
+        pages = [taxa[first : first + PAGE] for first in range(0, len(taxa), PAGE)]
         for number, page in enumerate(pages, start=1):
             place = f" (page {number} of {len(pages)})" if len(pages) > 1 else ""
             figure = curves.latitude_curves(
-                rows[rows["taxon"].isin(page)], label=curves.axis_text(about.long_name, about.units), caption=caption,
-                title=f"{curves.name_text(zone)}: {about.long_name} against latitude{place}")
+                rows[rows["taxon"].isin(page)],
+                label=curves.axis_text(about.long_name, about.units),
+                caption=caption,
+                title=f"{curves.name_text(zone)}: {about.long_name} against latitude{place}",
+            )
             name = "latitude_curves_" + re.sub(r"[^A-Za-z0-9.-]+", "_", zone)
             figures.append((name + (f"_{number}" if len(pages) > 1 else ""), figure))
     return figures

@@ -10,7 +10,8 @@ from aqqua_dist.plots import curves
 
 CAPTION = (
     "Each point is a row of observations that the model had not seen. Dashed line: equality. R² is the coefficient of determination, "
-    "r² the squared correlation, over all rows of a panel.")
+    "r² the squared correlation, over all rows of a panel."
+)
 NEAR_ZERO = " Axes are linear between zero and the lowest power of ten."
 
 
@@ -34,13 +35,18 @@ def draw(run):
     """
     paths, about, figures = sorted((run / "fit").glob("*/predictions.parquet")), quantity_of(run), []
     if not paths:
-        raise UserError(f"folder {str(run / 'fit')!r} holds {len(paths)} tables of predictions, at least 1 is needed; run the stage fit.")
+        raise UserError(
+            f"folder {str(run / 'fit')!r} holds {len(paths)} tables of predictions, at least 1 is needed; run the stage fit."
+        )
     for path in paths:
         table = files.read_parquet(path)
         title = f"{curves.name_text(table['taxon'].iloc[0])}, {curves.name_text(table['zone'].iloc[0])}: observed against predicted"
         figure = curves.observed_predicted(
-            table, label=curves.axis_text(about.long_name, about.units), title=title,
-            caption=CAPTION + ("" if table[["observed", "predicted"]].to_numpy().min() < 0 else NEAR_ZERO))
+            table,
+            label=curves.axis_text(about.long_name, about.units),
+            title=title,
+            caption=CAPTION + ("" if table[["observed", "predicted"]].to_numpy().min() < 0 else NEAR_ZERO),
+        )
         figures.append((f"observed_predicted_{path.parent.name}", figure))
     return figures
 

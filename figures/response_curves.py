@@ -10,7 +10,8 @@ from aqqua_dist.plots import curves
 
 CAPTION = (
     "Partial dependence: the prediction averaged over training rows in which one predictor is set to the value on the axis. Line: mean "
-    "of the members; band: 2.5–97.5 % of the members. Marks above the axis: deciles of the training rows.")
+    "of the members; band: 2.5–97.5 % of the members. Marks above the axis: deciles of the training rows."
+)
 
 
 def draw(run):
@@ -28,7 +29,9 @@ def draw(run):
     """
     paths, figures = sorted((run / "fit").glob("*/responses.parquet")), []
     if not paths:
-        raise UserError(f"folder {str(run / 'fit')!r} holds {len(paths)} tables of responses, at least 1 is needed; run the stage fit.")
+        raise UserError(
+            f"folder {str(run / 'fit')!r} holds {len(paths)} tables of responses, at least 1 is needed; run the stage fit."
+        )
     about = quantity(files.read_parquet(run / "budget" / "budget.parquet")["quantity"].iloc[0])
     training = files.read_parquet(run / "match" / "training.parquet")
     for path in paths:
@@ -36,8 +39,12 @@ def draw(run):
         taxon, zone = table["taxon"].iloc[0], table["zone"].iloc[0]
         rows = training[(training["taxon"] == taxon) & (training["zone"] == zone)]
         figure = curves.response_curves(
-            table, label=curves.axis_text(about.long_name, about.units), rug=rows, caption=CAPTION,
-            title=f"{curves.name_text(taxon)}, {curves.name_text(zone)}: response to each predictor")
+            table,
+            label=curves.axis_text(about.long_name, about.units),
+            rug=rows,
+            caption=CAPTION,
+            title=f"{curves.name_text(taxon)}, {curves.name_text(zone)}: response to each predictor",
+        )
         figures.append((f"response_curves_{path.parent.name}", figure))
     return figures
 

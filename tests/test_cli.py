@@ -29,7 +29,15 @@ members: {scheme: cruise_bootstrap, n: 4}
 validation: {folds: 3, block_size: 20}
 figures: [stocks]
 """
-STEPS = ["match", "fit virtual copepod", "map virtual copepod", "fit virtual salp", "map virtual salp", "budget", "figures"]
+STEPS = [
+    "match",
+    "fit virtual copepod",
+    "map virtual copepod",
+    "fit virtual salp",
+    "map virtual salp",
+    "budget",
+    "figures",
+]
 
 
 def call(folder, *words, text=RECIPE):
@@ -41,7 +49,9 @@ def call(folder, *words, text=RECIPE):
 
 
 def steps(done, what):
-    return [step for step in STEPS for line in done.stderr.splitlines() if line.startswith(step) and line.endswith(what)]
+    return [
+        step for step in STEPS for line in done.stderr.splitlines() if line.startswith(step) and line.endswith(what)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +73,16 @@ def test_a_second_run_skips_every_stage_and_says_so(finished):
     assert steps(again, "running") == []
 
 
-@pytest.mark.parametrize(("old", "new", "expected"), [
-    ("figures: [stocks]", "figures: [stocks]\nbudget: {interval_widening: 2}", ["budget", "figures"]),
-    ("figures: [stocks]", "figures: [stocks]\nbudget: {latitude_band: 30}", STEPS),
-    ("rounds: 20", "rounds: 21", STEPS[1:]),
-    ("title: A small", "title: Another small", ["map virtual copepod", "map virtual salp", "budget", "figures"]),
-    ("figures: [stocks]", "figures: [latitude_curves]", ["figures"]),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("figures: [stocks]", "figures: [stocks]\nbudget: {interval_widening: 2}", ["budget", "figures"]),
+        ("figures: [stocks]", "figures: [stocks]\nbudget: {latitude_band: 30}", STEPS),
+        ("rounds: 20", "rounds: 21", STEPS[1:]),
+        ("title: A small", "title: Another small", ["map virtual copepod", "map virtual salp", "budget", "figures"]),
+        ("figures: [stocks]", "figures: [latitude_curves]", ["figures"]),
+    ],
+)
 def test_a_change_runs_what_depends_on_it(tmp_path, old, new, expected):
     call(tmp_path, "run")
     changed = call(tmp_path, "run", text=RECIPE.replace(old, new))
@@ -88,7 +101,15 @@ def test_force_and_stop_after(tmp_path):
 
 def test_check_prints_the_plan_and_writes_nothing(tmp_path):
     done = call(tmp_path, "check")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["study", "match", "fit", "map", "budget", "figures", "outputs"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "study",
+        "match",
+        "fit",
+        "map",
+        "budget",
+        "figures",
+        "outputs",
+    ]
     assert not (tmp_path / "runs").exists()
 
 
@@ -122,11 +143,16 @@ def test_verbs_that_need_a_run_say_so(tmp_path, verb):
     assert done.output.count("\n") == 1
 
 
-@pytest.mark.parametrize(("words", "shown"), [
-    (["check", "nothing"], "recipe 'nothing' is neither a file nor a shipped recipe; shipped are: demo, drago2022"),
-    (["run"], "Missing argument 'RECIPE'"), (["fly", "demo"], "No such command 'fly'"),
-    (["run", "demo", "--jobs", "0"], "0 is not in the range x>=1"), (["run", "demo", "--stop-after", "lunch"], "'lunch' is not one of"),
-])
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["check", "nothing"], "recipe 'nothing' is neither a file nor a shipped recipe; shipped are: demo, drago2022"),
+        (["run"], "Missing argument 'RECIPE'"),
+        (["fly", "demo"], "No such command 'fly'"),
+        (["run", "demo", "--jobs", "0"], "0 is not in the range x>=1"),
+        (["run", "demo", "--stop-after", "lunch"], "'lunch' is not one of"),
+    ],
+)
 def test_wrong_words_are_one_message(words, shown):
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 2
@@ -151,7 +177,15 @@ def test_schema_is_json():
 def test_a_killed_run_continues(finished, tmp_path):
     """Killed as soon as the first target is fitted; the next run skips it and ends with the same numbers."""
     (tmp_path / "small.yaml").write_text(RECIPE)
-    command = [sys.executable, "-m", "aqqua_dist", "run", str(tmp_path / "small.yaml"), "--runs", str(tmp_path / "runs")]
+    command = [
+        sys.executable,
+        "-m",
+        "aqqua_dist",
+        "run",
+        str(tmp_path / "small.yaml"),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     out, limit = tmp_path / "runs" / "small", time.monotonic() + 120
@@ -168,4 +202,6 @@ def test_a_killed_run_continues(finished, tmp_path):
     assert steps(again, "running")[-2:] == ["budget", "figures"]
     folder, _ = finished
     for name in ("budget/budget.parquet", "fit/scores.parquet", "match/training.parquet"):
-        pd.testing.assert_frame_equal(files.read_parquet(out / name), files.read_parquet(folder / "runs" / "small" / name))
+        pd.testing.assert_frame_equal(
+            files.read_parquet(out / name), files.read_parquet(folder / "runs" / "small" / name)
+        )

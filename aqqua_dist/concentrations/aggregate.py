@@ -32,12 +32,23 @@ from aqqua_dist.counts.objects import (
 from aqqua_dist.organisms import rollup
 
 UNITS = counts_table.UNITS | {
-    "volume": "m3", "number_concentration": "m-3", "biovolume_concentration": "mm3 m-3", "carbon_biomass": "mg m-3", "concentration_low": "m-3",
-    "concentration_high": "m-3", "number_integral": "m-2", "depth_top": "m", "depth_bottom": "m"}
+    "volume": "m3",
+    "number_concentration": "m-3",
+    "biovolume_concentration": "mm3 m-3",
+    "carbon_biomass": "mg m-3",
+    "concentration_low": "m-3",
+    "concentration_high": "m-3",
+    "number_integral": "m-2",
+    "depth_top": "m",
+    "depth_bottom": "m",
+}
 DRAWN = ("probabilistic", "acc", "pacc", "em")
 """Methods whose intervals come from draws."""
 REFERENCES = {
-    "acc": "https://doi.org/10.1007/s10618-008-0097-y", "pacc": "https://doi.org/10.1109/ICDM.2010.75", "em": "https://doi.org/10.1162/089976602753284446"}
+    "acc": "https://doi.org/10.1007/s10618-008-0097-y",
+    "pacc": "https://doi.org/10.1109/ICDM.2010.75",
+    "em": "https://doi.org/10.1162/089976602753284446",
+}
 
 
 @dataclass(frozen=True)
@@ -165,10 +176,21 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     labels = partitions.labels_of(groups)
     scoring, validated = _scoring(options.scoring, paths, labels, products.validation)
     options, lines = replace(options, scoring=scoring), hierarchies(folder)
-    axes = tallies.Axes((*links.keys, *scoring.extra_rows), labels, tallies.CLASSES + 1 if options.sizes else 1, scoring.columns)
+    axes = tallies.Axes(
+        (*links.keys, *scoring.extra_rows), labels, tallies.CLASSES + 1 if options.sizes else 1, scoring.columns
+    )
     ingested = ingested_counts(Path(source))
     relations = counts_table.relations_of([*labels, *scoring.classes], lines, products.carbon)
-    made = _Made(paths, folder, table, counts_table.known_of(axes, table, units, options, relations), options, validated, lines, ingested)
+    made = _Made(
+        paths,
+        folder,
+        table,
+        counts_table.known_of(axes, table, units, options, relations),
+        options,
+        validated,
+        lines,
+        ingested,
+    )
     state = out / ".sums.npz"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
         sums = partitions.run_groups(groups, axes, links, options, state=state, submit=submit)
@@ -185,7 +207,9 @@ def _scoring(scoring, paths, labels, validation):
     classes = classifier_tallies.classes_of(paths)
     soft = classes is not None
     if not soft and scoring.method in classifier_tallies.WITH_PROB:
-        raise UserError(f"{paths[0]}: there is no column 'prob', which method {scoring.method!r} needs; 'top1', 'thresholded' and 'acc' do with labels.")
+        raise UserError(
+            f"{paths[0]}: there is no column 'prob', which method {scoring.method!r} needs; 'top1', 'thresholded' and 'acc' do with labels."
+        )
     validated = read_validation(validation, classes) if validation is not None else None
     if validated is None and scoring.method in ("acc", "pacc", "em"):
         raise UserError(f"method {scoring.method!r} needs a labelled validation table of the model; give one.")
@@ -221,26 +245,50 @@ def _write(sums, made, products, out, told):
         labels = replace(labels, cells=row * plain.axes.width * plain.axes.sizes + rest)
     rows = counts_table.write_counts(labels, plain, out / "counts.parquet", origin, model)
     counts = counts_table.whole_counts(labels, plain, model)
-    counted = int(labels.n.sum()) + (int(round(classifier_counts.raw_counts(sums, known.axes, scoring)["n"].sum())) if scoring.columns else 0)
+    counted = int(labels.n.sum()) + (
+        int(round(classifier_counts.raw_counts(sums, known.axes, scoring)["n"].sum())) if scoring.columns else 0
+    )
     report = told | {
-        "counted": counted, "counts_of_the_ingest": len(made.ingested), "samples": len(table), "labels": len(known.axes.labels), "method": scoring.method,
-        "samples_without_volume": int((~(table["volume"] > 0)).sum()), "samples_without_objects": int(len(table) - counts["sample_id"].nunique()),
-        "probabilities_scaled_to_1": classifier_counts.repaired_rows(sums, known.axes, scoring)}
+        "counted": counted,
+        "counts_of_the_ingest": len(made.ingested),
+        "samples": len(table),
+        "labels": len(known.axes.labels),
+        "method": scoring.method,
+        "samples_without_volume": int((~(table["volume"] > 0)).sum()),
+        "samples_without_objects": int(len(table) - counts["sample_id"].nunique()),
+        "probabilities_scaled_to_1": classifier_counts.repaired_rows(sums, known.axes, scoring),
+    }
     bounds = _members(sums, counts, made, products, out, origin) if products.members else None
     _write_concentrations(counts, made, products, (out, bounds), origin)
-    (files.write_geoparquet if {"lat", "lon"} <= set(table) else files.write_parquet)(table, out / "samples.parquet", origin)
+    (files.write_geoparquet if {"lat", "lon"} <= set(table) else files.write_parquet)(
+        table, out / "samples.parquet", origin
+    )
     if made.lines:
-        files.write_parquet(pd.DataFrame(made.lines.items(), columns=["label", "hierarchy"]), out / "taxa.parquet", origin)
+        files.write_parquet(
+            pd.DataFrame(made.lines.items(), columns=["label", "hierarchy"]), out / "taxa.parquet", origin
+        )
     files.write_json(report, out / "report.json", origin)
     return Aggregated(out, told["objects"], counted, rows)
 
 
 def _origin(made, products):
     stats = {str(path): f"{path.stat().st_size} bytes" for path in made.paths}
-    references = ["https://doi.org/10.1093/biomet/28.3-4.437", *(REFERENCES[name] for name in [made.options.scoring.method] if name in REFERENCES)]
+    references = [
+        "https://doi.org/10.1093/biomet/28.3-4.437",
+        *(REFERENCES[name] for name in [made.options.scoring.method] if name in REFERENCES),
+    ]
     return Provenance(
-        study="aggregate", stage="aggregate", key="", recipe_text=repr((replace(made.options, memory=0), products)), recipe_sha256="", inputs=stats, seeds={},
-        software=software_versions(), references=references, created=created_now())
+        study="aggregate",
+        stage="aggregate",
+        key="",
+        recipe_text=repr((replace(made.options, memory=0), products)),
+        recipe_sha256="",
+        inputs=stats,
+        seeds={},
+        software=software_versions(),
+        references=references,
+        created=created_now(),
+    )
 
 
 def _members(sums, counts, made, products, out, origin):
@@ -258,7 +306,9 @@ def _members(sums, counts, made, products, out, origin):
     member_tables.write_members(parts, whole, goal, plan, (out / "members.parquet", origin))
     if scoring.method not in DRAWN:
         return None
-    return member_tables.intervals(parts, whole, goal, plan), lambda pooled, members: member_tables.zone_intervals(parts, (whole, pooled, members), goal, plan)
+    return member_tables.intervals(parts, whole, goal, plan), lambda pooled, members: member_tables.zone_intervals(
+        parts, (whole, pooled, members), goal, plan
+    )
 
 
 def _write_concentrations(counts, made, products, place, origin):
@@ -279,11 +329,17 @@ def _write_concentrations(counts, made, products, place, origin):
         return
     pooled, members, dropped = zone_samples(typed(table, SAMPLES), products.zones, coverage=products.coverage)
     if pooled.empty:
-        raise UserError(f"none of {len(table)} samples covers {products.coverage:.0%} of a zone among {', '.join(name for name, _, _ in products.zones)}.")
-    found = _concentrations(pooled, pooled_counts(mine[mine["sample_id"].isin(members["sample_id"])], members), taxa, made.options)
+        raise UserError(
+            f"none of {len(table)} samples covers {products.coverage:.0%} of a zone among {', '.join(name for name, _, _ in products.zones)}."
+        )
+    found = _concentrations(
+        pooled, pooled_counts(mine[mine["sample_id"].isin(members["sample_id"])], members), taxa, made.options
+    )
     if bounds is not None:
         found = found.merge(bounds[1](pooled, members), on=["sample_id", "taxon"], how="left")
-    place = pooled.set_index("sample_id")[["profile", "zone", "cruise", "time", "lat", "lon", "depth_top", "depth_bottom", "coverage"]]
+    place = pooled.set_index("sample_id")[
+        ["profile", "zone", "cruise", "time", "lat", "lon", "depth_top", "depth_bottom", "coverage"]
+    ]
     files.write_parquet(found.join(place, on="sample_id"), out / "zone_concentrations.parquet", origin, UNITS)
     files.write_parquet(dropped, out / "zones_dropped.parquet", origin)
 

@@ -31,21 +31,31 @@ def with_zeros(samples, counts, searched):
         A cruise has no list, or a count is of a taxon that its cruise did
         not search for.
     """
-    cruise = samples.set_index("sample_id")["cruise"] if isinstance(searched, dict) else pd.Series("", index=samples["sample_id"])
+    cruise = (
+        samples.set_index("sample_id")["cruise"]
+        if isinstance(searched, dict)
+        else pd.Series("", index=samples["sample_id"])
+    )
     lists = searched if isinstance(searched, dict) else {"": list(searched)}
     missing = sorted(set(cruise.astype(object)) - set(lists), key=str)
     if missing:
-        raise UserError(f"cruise {missing[0]!r} has no list of taxa that were searched for; {len(missing)} such cruises.")
+        raise UserError(
+            f"cruise {missing[0]!r} has no list of taxa that were searched for; {len(missing)} such cruises."
+        )
     pairs = pd.DataFrame(
-        [(sample, taxon) for sample, name in cruise.items() for taxon in lists[name]], columns=["sample_id", "taxon"])
+        [(sample, taxon) for sample, name in cruise.items() for taxon in lists[name]], columns=["sample_id", "taxon"]
+    )
     numbers = [name for name in ("n", "biovolume") if name in counts]
-    joined = pairs.merge(counts[["sample_id", "taxon", *numbers]], on=["sample_id", "taxon"], how="outer", indicator=True)
+    joined = pairs.merge(
+        counts[["sample_id", "taxon", *numbers]], on=["sample_id", "taxon"], how="outer", indicator=True
+    )
     strange = joined[joined["_merge"] == "right_only"]
     if len(strange):
         row = strange.iloc[0]
         raise UserError(
             f"sample {row['sample_id']!r} holds {row['taxon']!r}, which is not among the taxa searched for there; "
-            f"{len(strange)} such counts.")
+            f"{len(strange)} such counts."
+        )
     absent = joined["_merge"] == "left_only"
     for name in numbers:
         joined[name] = np.where(absent, 0.0, joined[name].astype("float64"))
@@ -84,13 +94,16 @@ def concentrations(samples, counts, taxa=None):
     volume = samples.set_index("sample_id")["volume"]
     strange = ~counts["sample_id"].isin(volume.index[volume > 0])
     if strange.any():
-        raise UserError(f"sample {counts.loc[strange, 'sample_id'].iloc[0]!r} has counts and no volume above 0 m3; {int(strange.sum())} such counts.")
+        raise UserError(
+            f"sample {counts.loc[strange, 'sample_id'].iloc[0]!r} has counts and no volume above 0 m3; {int(strange.sum())} such counts."
+        )
     weight = counts["weight"].fillna(1.0) if "weight" in counts else 1.0
     masses = [name for name in ("biovolume", "carbon") if name in counts]
     table = counts.assign(_n=counts["n"] * weight, **{f"_{name}": counts[name] * weight for name in masses})
     table = table.assign(**{f"_no_{name}": counts[name].isna() for name in masses})
     sums = table.groupby(["sample_id", "taxon"]).agg(
-        {"n": "sum", "_n": "sum"} | {f"_{name}": "sum" for name in masses} | {f"_no_{name}": "any" for name in masses})
+        {"n": "sum", "_n": "sum"} | {f"_{name}": "sum" for name in masses} | {f"_no_{name}": "any" for name in masses}
+    )
     for name in masses:
         sums[f"_{name}"] = sums[f"_{name}"].mask(sums.pop(f"_no_{name}"))
     index = pd.MultiIndex.from_product([volume.index[volume > 0], taxa], names=["sample_id", "taxon"])

@@ -14,9 +14,16 @@ from aqqua_dist.organisms import rollup
 
 CHUNK = 2**25
 """Numbers of members, samples and labels that are drawn together."""
-SCHEMA = pa.schema([
-    ("sample_id", pa.string()), ("taxon", pa.string()), ("member", pa.int32()), ("number_concentration", pa.float32()),
-    ("biovolume_concentration", pa.float32()), ("carbon_biomass", pa.float32())])
+SCHEMA = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("taxon", pa.string()),
+        ("member", pa.int32()),
+        ("number_concentration", pa.float32()),
+        ("biovolume_concentration", pa.float32()),
+        ("carbon_biomass", pa.float32()),
+    ]
+)
 UNITS = {"number_concentration": "m-3", "biovolume_concentration": "mm3 m-3", "carbon_biomass": "mg m-3"}
 
 
@@ -66,7 +73,10 @@ def drawn_parts(parts, samples, goal, plan):
         Of as many samples as the memory allows.
     """
     taxa, goes = goal
-    labels = [list(confusion.classes) if confusion is not None else sorted(set(counts["taxon"])) for counts, confusion in parts]
+    labels = [
+        list(confusion.classes) if confusion is not None else sorted(set(counts["taxon"]))
+        for counts, confusion in parts
+    ]
     step = max(1, CHUNK // max(1, plan.n_members * max(map(len, [taxa, *labels]))))
     for start in range(0, len(samples), step):
         some = samples.iloc[start : start + step]
@@ -86,7 +96,9 @@ def _add_up(total, found, names, taxa, goes):
             taxon = goes.get(label)
             if taxon is not None:
                 here = values[:, :, place]
-                whole[:, :, taxa.index(taxon)] += np.where(found.number_concentration[:, :, place] == 0, 0, here)  # nothing has no size
+                whole[:, :, taxa.index(taxon)] += np.where(
+                    found.number_concentration[:, :, place] == 0, 0, here
+                )  # nothing has no size
 
 
 def goal_of(counts, lines, taxa):
@@ -146,7 +158,11 @@ def intervals(parts, samples, goal, plan):
     """
     names = {"q025": "concentration_low", "q975": "concentration_high"}
     found = [drawn.summary()[["sample_id", "taxon", *names]] for drawn in drawn_parts(parts, samples, goal, plan)]
-    return pd.concat(found, ignore_index=True).rename(columns=names) if found else pd.DataFrame(columns=["sample_id", "taxon", *names.values()])
+    return (
+        pd.concat(found, ignore_index=True).rename(columns=names)
+        if found
+        else pd.DataFrame(columns=["sample_id", "taxon", *names.values()])
+    )
 
 
 def zone_intervals(parts, pooling, goal, plan):
@@ -183,4 +199,6 @@ def zone_intervals(parts, pooling, goal, plan):
     high = np.where((total == 0).all(axis=0), counting_error.garwood(0)[1], high)
     water = pooled["volume"].to_numpy()[:, None]
     index = pd.MultiIndex.from_product([zones, taxa], names=["sample_id", "taxon"])
-    return pd.DataFrame({"concentration_low": (low / water).ravel(), "concentration_high": (high / water).ravel()}, index=index).reset_index()
+    return pd.DataFrame(
+        {"concentration_low": (low / water).ravel(), "concentration_high": (high / water).ravel()}, index=index
+    ).reset_index()

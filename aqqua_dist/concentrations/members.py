@@ -101,7 +101,9 @@ class DrawnConcentrations:
         pandas.DataFrame
             ``sample_id, taxon, member`` and the three quantities.
         """
-        index = pd.MultiIndex.from_product([range(len(self.number_concentration)), self.samples, self.taxa], names=["member", "sample_id", "taxon"])
+        index = pd.MultiIndex.from_product(
+            [range(len(self.number_concentration)), self.samples, self.taxa], names=["member", "sample_id", "taxon"]
+        )
         found = pd.DataFrame({name: getattr(self, name).ravel() for name in QUANTITIES}, index=index).reset_index()
         return found[["sample_id", "taxon", "member", *QUANTITIES]]
 
@@ -123,7 +125,10 @@ class DrawnConcentrations:
         index = pd.MultiIndex.from_product([self.samples, self.taxa], names=["sample_id", "taxon"])
         quantiles = np.quantile(flat, [0.025, 0.5, 0.975], axis=0)
         sd = flat.std(axis=0, ddof=1) if len(flat) > 1 else np.full(flat.shape[1], np.nan)
-        return pd.DataFrame({"mean": flat.mean(axis=0), "sd": sd, "q025": quantiles[0], "q50": quantiles[1], "q975": quantiles[2]}, index=index).reset_index()
+        return pd.DataFrame(
+            {"mean": flat.mean(axis=0), "sd": sd, "q025": quantiles[0], "q50": quantiles[1], "q975": quantiles[2]},
+            index=index,
+        ).reset_index()
 
 
 def draw_concentrations(counts, samples, taxa, plan):
@@ -164,7 +169,9 @@ def draw_concentrations(counts, samples, taxa, plan):
     order = np.argsort(ids, kind="stable")  # so that the order of the rows does not matter
     rows = _rows(counts, ids[order], taxa)
     if plan.confusion is not None and plan.confusion.classes != taxa:
-        raise UserError(f"the confusion is of the classes {list(plan.confusion.classes)[:8]}, the taxa are {list(taxa)[:8]}; they must be the same.")
+        raise UserError(
+            f"the confusion is of the classes {list(plan.confusion.classes)[:8]}, the taxa are {list(taxa)[:8]}; they must be the same."
+        )
     mean = _mean_sizes(rows, taxa, plan)
     volumes = _volumes(samples.iloc[order], plan)
     rates = _rates(plan)
@@ -182,7 +189,9 @@ def draw_concentrations(counts, samples, taxa, plan):
 
 def _stream(plan, source, name=""):
     """Generator of the draws of one source, and within it of one name."""
-    return np.random.default_rng([plan.seed, 1 + SOURCES.index(source), zlib.crc32(name.encode()), plan.part if source == "counting" else 0])
+    return np.random.default_rng(
+        [plan.seed, 1 + SOURCES.index(source), zlib.crc32(name.encode()), plan.part if source == "counting" else 0]
+    )
 
 
 def _rows(counts, ids, taxa):
@@ -191,9 +200,13 @@ def _rows(counts, ids, taxa):
     if bad.any():
         row = int(np.argmax(bad))
         raise UserError(
-            f"count {n[row]:g} of sample {counts['sample_id'].iloc[row]!r} and taxon {counts['taxon'].iloc[row]!r}, row {row + 1}, is not a number of 0 or more.")
-    found = {"n": n, "weight": counts["weight"].fillna(1.0).to_numpy(dtype=float) if "weight" in counts else np.ones(len(n)),
-             "biovolume": counts["biovolume"].to_numpy(dtype=float) if "biovolume" in counts else np.full(len(n), np.nan)}
+            f"count {n[row]:g} of sample {counts['sample_id'].iloc[row]!r} and taxon {counts['taxon'].iloc[row]!r}, row {row + 1}, is not a number of 0 or more."
+        )
+    found = {
+        "n": n,
+        "weight": counts["weight"].fillna(1.0).to_numpy(dtype=float) if "weight" in counts else np.ones(len(n)),
+        "biovolume": counts["biovolume"].to_numpy(dtype=float) if "biovolume" in counts else np.full(len(n), np.nan),
+    }
     for name, column, known in (("sample", "sample_id", ids), ("taxon", "taxon", taxa)):
         index = pd.Index(known)
         if index.has_duplicates:
@@ -201,7 +214,9 @@ def _rows(counts, ids, taxa):
         found[name] = index.get_indexer(counts[column].astype(str))
         if (found[name] < 0).any():
             row = int(np.argmax(found[name] < 0))
-            raise UserError(f"count {row + 1}: {column} {counts[column].iloc[row]!r} is none of the {len(known)} that are drawn, {list(known)[:6]}.")
+            raise UserError(
+                f"count {row + 1}: {column} {counts[column].iloc[row]!r} is none of the {len(known)} that are drawn, {list(known)[:6]}."
+            )
     if not (found["weight"] > 0).all():
         raise UserError(f"weight {found['weight'].min():g} of a count is not above 0.")
     table = pd.DataFrame(found)
@@ -237,18 +252,34 @@ def _volumes(samples, plan):
     volume = samples["volume"].to_numpy(dtype=float)
     bad = ~(np.isfinite(volume) & (volume > 0))
     if bad.any():
-        raise UserError(f"volume {volume[bad][0]:g} m3 of sample {samples['sample_id'].iloc[int(np.argmax(bad))]!r} is not above 0.")
+        raise UserError(
+            f"volume {volume[bad][0]:g} m3 of sample {samples['sample_id'].iloc[int(np.argmax(bad))]!r} is not above 0."
+        )
     if "volume" in plan.off:
         return np.tile(volume, (plan.n_members, 1))
-    spread = samples["volume_rel_sd"].to_numpy(dtype=float) if "volume_rel_sd" in samples else np.full(len(volume), np.nan)
+    spread = (
+        samples["volume_rel_sd"].to_numpy(dtype=float) if "volume_rel_sd" in samples else np.full(len(volume), np.nan)
+    )
     if np.isnan(spread).any():
-        warnings.warn(f"the error of the volume of {int(np.isnan(spread).sum())} of {len(volume)} samples is unknown and was not drawn; give it by an "
-                      "effort file (rel_sd).", MethodWarning, stacklevel=3)
-    rules = samples["effort_rule"].fillna("").astype(str).to_numpy() if "effort_rule" in samples else np.full(len(volume), "")
+        warnings.warn(
+            f"the error of the volume of {int(np.isnan(spread).sum())} of {len(volume)} samples is unknown and was not drawn; give it by an "
+            "effort file (rel_sd).",
+            MethodWarning,
+            stacklevel=3,
+        )
+    rules = (
+        samples["effort_rule"].fillna("").astype(str).to_numpy()
+        if "effort_rule" in samples
+        else np.full(len(volume), "")
+    )
     drawn = np.empty((plan.n_members, len(volume)))
-    for rule in np.unique(rules):  # each with its own stream, so that a part of the samples draws the same errors as all
+    for rule in np.unique(
+        rules
+    ):  # each with its own stream, so that a part of the samples draws the same errors as all
         mine = rules == rule
-        drawn[:, mine] = counting_error.draw_volumes(volume[mine], spread[mine], _stream(plan, "volume", rule), plan.n_members)
+        drawn[:, mine] = counting_error.draw_volumes(
+            volume[mine], spread[mine], _stream(plan, "volume", rule), plan.n_members
+        )
     return drawn
 
 
@@ -275,7 +306,10 @@ def _chunk(rows, mean, tools, shape):
         empty[cell] = False
         empty = np.flatnonzero(empty)
         largest = rows.groupby("sample")["weight"].max().reindex(range(shape[0]), fill_value=1.0).to_numpy()
-        few = counting_error.draw_counts(np.zeros(len(empty)), random, plan.n_members, plan.prior) * largest[empty // shape[1]]
+        few = (
+            counting_error.draw_counts(np.zeros(len(empty)), random, plan.n_members, plan.prior)
+            * largest[empty // shape[1]]
+        )
         for target, each in ((drawn, 1.0), (volume, mean[0][empty % shape[1]]), (mass, mean[1][:, empty % shape[1]])):
             target.reshape(plan.n_members, -1)[:, empty] = few * each
     return (drawn, volume, mass) if rates is None else _corrected((drawn, volume, mass), rates, mean)
@@ -286,7 +320,9 @@ def _drawn_rows(rows, plan, random):
     n = rows["n"].to_numpy()
     if "counting" in plan.off:
         return np.tile(n, (plan.n_members, 1))
-    drawn = random.standard_gamma(n, (plan.n_members, len(n)))  # parts of a gamma draw are one of the whole, and shares of it
+    drawn = random.standard_gamma(
+        n, (plan.n_members, len(n))
+    )  # parts of a gamma draw are one of the whole, and shares of it
     if plan.prior == 0 or not len(n):
         return drawn
     new = (rows[["sample", "taxon", "weight"]].diff().fillna(1) != 0).any(axis=1).to_numpy()
@@ -346,14 +382,30 @@ def variance_shares(counts, samples, taxa, plan, weights=None):
     weights = np.ones(len(samples)) if weights is None else np.asarray(weights, dtype=float)
     sums = {}
     for source in ("all", *SOURCES):
-        off = plan.off if source == "all" else tuple(dict.fromkeys((*plan.off, *(name for name in SOURCES if name != source))))
+        off = (
+            plan.off
+            if source == "all"
+            else tuple(dict.fromkeys((*plan.off, *(name for name in SOURCES if name != source))))
+        )
         drawn = draw_concentrations(counts, samples, taxa, replace(plan, off=off))
-        sums[source] = {name: np.einsum("mst,s->mt", getattr(drawn, name).astype(np.float64), weights).std(axis=0, ddof=1) for name in QUANTITIES}
+        sums[source] = {
+            name: np.einsum("mst,s->mt", getattr(drawn, name).astype(np.float64), weights).std(axis=0, ddof=1)
+            for name in QUANTITIES
+        }
     rows = []
     for name in QUANTITIES:
         for place, taxon in enumerate(taxa):
             alone = np.array([sums[source][name][place] for source in SOURCES])
             total = (alone**2).sum()
-            rows += [{"quantity": name, "taxon": taxon, "source": source, "sd": sd, "sd_all": sums["all"][name][place],
-                      "share": sd**2 / total if total > 0 else np.nan} for source, sd in zip(SOURCES, alone, strict=True)]
+            rows += [
+                {
+                    "quantity": name,
+                    "taxon": taxon,
+                    "source": source,
+                    "sd": sd,
+                    "sd_all": sums["all"][name][place],
+                    "share": sd**2 / total if total > 0 else np.nan,
+                }
+                for source, sd in zip(SOURCES, alone, strict=True)
+            ]
     return pd.DataFrame(rows)

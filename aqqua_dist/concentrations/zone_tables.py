@@ -13,11 +13,29 @@ from aqqua_dist.organisms import rollup
 from aqqua_dist.spectra import spectrum
 
 UNITS = {
-    "volume": "m3", "number_concentration": "m-3", "biovolume_concentration": "mm3 m-3", "number_integral": "m-2", "esd_low": "mm", "esd_high": "mm",
-    "number_density": "m-3 mm-1", "biovolume_density": "mm3 m-3 mm-1", "depth_top": "m", "depth_bottom": "m", "lat": "degrees_north",
+    "volume": "m3",
+    "number_concentration": "m-3",
+    "biovolume_concentration": "mm3 m-3",
+    "number_integral": "m-2",
+    "esd_low": "mm",
+    "esd_high": "mm",
+    "number_density": "m-3 mm-1",
+    "biovolume_density": "mm3 m-3 mm-1",
+    "depth_top": "m",
+    "depth_bottom": "m",
+    "lat": "degrees_north",
     "lon": "degrees_east",
 }
-SPECTRUM = ["esd_low", "esd_high", "n", "volume", "number_concentration", "number_density", "biovolume_concentration", "biovolume_density"]
+SPECTRUM = [
+    "esd_low",
+    "esd_high",
+    "n",
+    "volume",
+    "number_concentration",
+    "number_density",
+    "biovolume_concentration",
+    "biovolume_density",
+]
 PLACE = ["profile", "zone", "cruise", "time", "lat", "lon", "depth_top", "depth_bottom"]
 
 
@@ -95,29 +113,42 @@ def pool(tables, pooling):
         with_volume = int((tables.samples["volume"] > 0).sum())
         raise UserError(
             f"none of {len(tables.samples)} samples ({with_volume} of them with a volume) covers {pooling.coverage:.0%} of a zone among "
-            f"{', '.join(name for name, _, _ in pooling.zones)}.")
+            f"{', '.join(name for name, _, _ in pooling.zones)}."
+        )
     counts = _counts(tables, pooling)
     counts = pooled_counts(counts[counts["sample_id"].isin(members["sample_id"])], members)
     searched = samples[samples["profile"].isin(_searched(tables, samples))]
     found = concentrations(searched, counts, list(pooling.taxa) or None)
-    particles = tables.extra.get("particles", pd.DataFrame(columns=["sample_id", "esd_low", "esd_high", "n", "biovolume"]))
+    particles = tables.extra.get(
+        "particles", pd.DataFrame(columns=["sample_id", "esd_low", "esd_high", "n", "biovolume"])
+    )
     particles = pooled_counts(particles[particles["sample_id"].isin(members["sample_id"])], members)
     seen = samples[samples["sample_id"].isin(particles["sample_id"])]
     place = samples.set_index("sample_id")[PLACE]
     return Zonal(
-        samples, found.join(place, on="sample_id")[[*PLACE, *found.columns]],
-        spectrum.spectra(seen, particles).join(place, on="sample_id")[[*PLACE, "sample_id", *SPECTRUM]], dropped)
+        samples,
+        found.join(place, on="sample_id")[[*PLACE, *found.columns]],
+        spectrum.spectra(seen, particles).join(place, on="sample_id")[[*PLACE, "sample_id", *SPECTRUM]],
+        dropped,
+    )
 
 
 def _counts(tables, pooling):
     tally = tables.extra.get("tally")
     counts = tables.counts
     if tally is not None and len(tally):
-        counts = pd.concat([counts, label_counts.label_counts(tally, tables.extra.get("acquisitions"), statuses=pooling.statuses)], ignore_index=True)
+        counts = pd.concat(
+            [counts, label_counts.label_counts(tally, tables.extra.get("acquisitions"), statuses=pooling.statuses)],
+            ignore_index=True,
+        )
     if not pooling.taxa:
         return counts
     known = tables.extra.get("taxa", pd.DataFrame(columns=["label", "hierarchy"]))
-    name = known["label"].fillna(known["taxon"]) if {"label", "taxon"} <= set(known) else known["label" if "label" in known else "taxon"]
+    name = (
+        known["label"].fillna(known["taxon"])
+        if {"label", "taxon"} <= set(known)
+        else known["label" if "label" in known else "taxon"]
+    )
     lines = dict(zip(name, known["hierarchy"].fillna(""), strict=True))
     return rollup.taxon_counts(counts, lines, list(pooling.taxa), leave_out=pooling.leave_out)
 
@@ -148,7 +179,12 @@ def write(zonal, folder, origin):
     list of pathlib.Path
         What was written.
     """
-    tables = {"zone_samples": zonal.samples, "zone_concentrations": zonal.concentrations, "zone_spectra": zonal.spectra, "zones_dropped": zonal.dropped}
+    tables = {
+        "zone_samples": zonal.samples,
+        "zone_concentrations": zonal.concentrations,
+        "zone_spectra": zonal.spectra,
+        "zones_dropped": zonal.dropped,
+    }
     paths = []
     for name, table in tables.items():
         paths.append(folder / f"{name}.csv")

@@ -55,7 +55,11 @@ def zone_samples(samples, zones, *, coverage=COVERAGE):
     if not 0 <= coverage <= 1:
         raise UserError(f"coverage {coverage!r} of a zone is outside [0, 1].")
     pieces = [_in_zone(samples, *zone) for zone in zones]
-    rows = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame(columns=[*samples.columns, "zone", "inside", "zone_top", "zone_bottom"])
+    rows = (
+        pd.concat(pieces, ignore_index=True)
+        if pieces
+        else pd.DataFrame(columns=[*samples.columns, "zone", "inside", "zone_top", "zone_bottom"])
+    )
     _refuse_overlaps(rows)
     rows["share"] = rows["inside"] / (rows["zone_bottom"] - rows["zone_top"])
     first = ["cruise", "instrument", "time", "lat", "lon", "effort_rule", "flags", "source", "zone_top", "zone_bottom"]
@@ -63,7 +67,9 @@ def zone_samples(samples, zones, *, coverage=COVERAGE):
     pooled = grouped[first].first()
     pooled["volume"] = grouped["volume"].sum(min_count=1)
     pooled["n_images"] = grouped["n_images"].sum(min_count=1)
-    weighted = (rows["volume_rel_sd"] * rows["volume"]).groupby([rows[key] for key in _KEYS], sort=False).sum(min_count=1)
+    weighted = (
+        (rows["volume_rel_sd"] * rows["volume"]).groupby([rows[key] for key in _KEYS], sort=False).sum(min_count=1)
+    )
     pooled["volume_rel_sd"] = weighted / pooled["volume"]  # one calibration for all bins: the errors do not average out
     pooled["coverage"], pooled["n_samples"] = grouped["share"].sum().clip(upper=1.0), grouped.size()
     pooled = pooled.reset_index().rename(columns={"zone_top": "depth_top", "zone_bottom": "depth_bottom"})
@@ -88,7 +94,12 @@ def _in_zone(samples, name, top, bottom):
     mine = held & (thin | (inside >= COVERAGE * thickness)) & (samples["volume"] > 0)
     rows = samples[mine].copy()
     rows["profile"] = rows["profile"].fillna(rows["sample_id"])
-    return rows.assign(zone=name, inside=np.where(thin[mine], thickness[mine], inside[mine]), zone_top=float(top), zone_bottom=float(bottom))
+    return rows.assign(
+        zone=name,
+        inside=np.where(thin[mine], thickness[mine], inside[mine]),
+        zone_top=float(top),
+        zone_bottom=float(bottom),
+    )
 
 
 def _refuse_overlaps(rows):
@@ -99,7 +110,8 @@ def _refuse_overlaps(rows):
         row, other = order[over].iloc[0], order.shift()[over].iloc[0]
         raise UserError(
             f"profile {row['profile']!r}: samples {other['sample_id']!r} and {row['sample_id']!r} overlap in depth ({int(over.sum())} such pairs); "
-            "their water would count twice.")
+            "their water would count twice."
+        )
 
 
 def pooled_counts(counts, members):
@@ -124,7 +136,9 @@ def pooled_counts(counts, members):
     joined = counts.merge(members, on="sample_id").drop(columns="sample_id").rename(columns={"pooled_id": "sample_id"})
     if joined.empty:
         return counts.iloc[:0].copy()
-    grouped = joined.assign(**{f"_{name}": joined[name].isna() for name in numbers}).groupby(keys, sort=False, dropna=False)
+    grouped = joined.assign(**{f"_{name}": joined[name].isna() for name in numbers}).groupby(
+        keys, sort=False, dropna=False
+    )
     found = grouped.agg({name: "sum" for name in numbers} | {f"_{name}": "any" for name in numbers}).reset_index()
     for name in numbers:
         found[name] = found[name].mask(found[f"_{name}"])  # a sum of which a part is unknown is unknown

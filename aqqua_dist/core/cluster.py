@@ -40,7 +40,9 @@ def submitter(scheduler, folder):
     if scheduler.startswith("local:"):
         number = scheduler.removeprefix("local:")
         if not number.isdigit() or int(number) < 1:
-            raise UserError(f"scheduler {scheduler!r} is neither an address, as tcp://host:8786, nor local:N with N at least 1.")
+            raise UserError(
+                f"scheduler {scheduler!r} is neither an address, as tcp://host:8786, nor local:N with N at least 1."
+            )
         local = distributed.LocalCluster(n_workers=int(number), threads_per_worker=1, dashboard_address=None)
     try:
         try:
@@ -58,7 +60,9 @@ def _distributed(scheduler):
     try:
         import distributed  # noqa: PLC0415  optional: pip install aqqua-dist[dask]
     except ImportError:
-        raise UserError(f"scheduler {scheduler!r} needs dask.distributed; install it with pip install 'aqqua-dist[dask]'.") from None
+        raise UserError(
+            f"scheduler {scheduler!r} needs dask.distributed; install it with pip install 'aqqua-dist[dask]'."
+        ) from None
     return distributed
 
 

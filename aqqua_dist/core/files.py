@@ -71,8 +71,12 @@ def write_parquet(table, path, provenance, units=None):
         Unit of a column, kept in the column's metadata.
     """
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    fields = [f.with_metadata({b"units": units[f.name].encode()}) if units and f.name in units else f for f in arrow.schema]
-    schema = pa.schema(fields, metadata=dict(arrow.schema.metadata or {}) | {NAME.encode(): provenance.to_json().encode()})
+    fields = [
+        f.with_metadata({b"units": units[f.name].encode()}) if units and f.name in units else f for f in arrow.schema
+    ]
+    schema = pa.schema(
+        fields, metadata=dict(arrow.schema.metadata or {}) | {NAME.encode(): provenance.to_json().encode()}
+    )
     with replacing(path) as part:
         pq.write_table(arrow.cast(schema), part, compression="zstd")
 
@@ -93,7 +97,11 @@ class ParquetParts:
 
     def __init__(self, path, schema, repeating):
         self.rows, self.provenance, self.left_out = 0, None, []
-        self._path, self._schema, self._options = path, schema, {"compression": "zstd", "use_dictionary": repeating or False}
+        self._path, self._schema, self._options = (
+            path,
+            schema,
+            {"compression": "zstd", "use_dictionary": repeating or False},
+        )
         self._writer = pq.ParquetWriter(path, schema, **self._options)
         self._worker, self._pending = ThreadPoolExecutor(1), None
 
@@ -107,7 +115,10 @@ class ParquetParts:
         """
         if table.num_rows == 0:
             return
-        columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type) for f in self._schema]
+        columns = [
+            table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+            for f in self._schema
+        ]
         if self._pending is not None:
             self._pending.result()
         self._pending = self._worker.submit(self._writer.write_table, pa.table(columns, schema=self._schema))
@@ -170,7 +181,9 @@ def parquet_parts(path, schema, *, units=None, repeating=()):
         try:
             yield parts
             if parts.provenance is None:
-                raise ValueError(f"{path}: the provenance is {parts.provenance!r}, it must be set before the table is complete.")
+                raise ValueError(
+                    f"{path}: the provenance is {parts.provenance!r}, it must be set before the table is complete."
+                )
             complete = True
         finally:
             parts._close(complete)
@@ -308,12 +321,21 @@ def write_netcdf(dataset, path, provenance, encoding=None):
     """
     dataset = dataset.copy()
     software = " ".join(f"{name}={version}" for name, version in provenance.software.items())
-    dataset.attrs = {
-        "id": f"{provenance.study}-{Path(path).stem}", "date_created": provenance.created,
-        "history": f"{provenance.created} aqqua-dist stage {provenance.stage} of study {provenance.study}",
-    } | dataset.attrs | {NAME: provenance.to_json(), "recipe": provenance.recipe_text, "software_versions": software}
+    dataset.attrs = (
+        {
+            "id": f"{provenance.study}-{Path(path).stem}",
+            "date_created": provenance.created,
+            "history": f"{provenance.created} aqqua-dist stage {provenance.stage} of study {provenance.study}",
+        }
+        | dataset.attrs
+        | {NAME: provenance.to_json(), "recipe": provenance.recipe_text, "software_versions": software}
+    )
     if encoding is None:
-        encoding = {name: {"zlib": True, "complevel": 1} for name, v in dataset.data_vars.items() if v.dtype.kind in "fi" and v.ndim}
+        encoding = {
+            name: {"zlib": True, "complevel": 1}
+            for name, v in dataset.data_vars.items()
+            if v.dtype.kind in "fi" and v.ndim
+        }
     with replacing(path) as part:
         dataset.to_netcdf(part, format="NETCDF4", engine="netcdf4", encoding=encoding)
 

@@ -58,8 +58,11 @@ def cell_area(lat, lon, radius_km=AUTHALIC_RADIUS_KM):
     band = np.abs(np.sin(np.radians(north)) - np.sin(np.radians(south)))
     area = (radius_km * 1e3) ** 2 * np.radians(dlon) * band
     return xr.DataArray(
-        np.repeat(area[:, None], lon.size, axis=1), dims=("lat", "lon"),
-        coords={"lat": lat, "lon": lon}, name="cell_area", attrs={"units": "m2"},
+        np.repeat(area[:, None], lon.size, axis=1),
+        dims=("lat", "lon"),
+        coords={"lat": lat, "lon": lon},
+        name="cell_area",
+        attrs={"units": "m2"},
     )
 
 
@@ -165,8 +168,9 @@ def nearest_index(centres, values):
     step = _step(centres, "grid")
     index = np.floor((np.asarray(values, float) - centres[0]) / step + 0.5)
     # the upper edge of the last cell (the north pole) belongs to the last cell
-    index = np.where(index == centres.size, np.where(
-        np.isclose(values, centres[-1] + step / 2), centres.size - 1, -1), index)
+    index = np.where(
+        index == centres.size, np.where(np.isclose(values, centres[-1] + step / 2), centres.size - 1, -1), index
+    )
     return np.where((index < 0) | (index >= centres.size) | np.isnan(index), -1, index).astype(int)
 
 

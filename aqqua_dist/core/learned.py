@@ -77,7 +77,9 @@ def read_learned(kind, names, path):
     found = kind(*(data[name].to_numpy() if data[name].ndim else data[name].item() for name in names))
     if found.version != data.attrs.get("version"):
         said = data.attrs.get("version")
-        raise UserError(f"file {str(path)!r}: its numbers have version {found.version}, it says {said!r}; it was changed, fit again.")
+        raise UserError(
+            f"file {str(path)!r}: its numbers have version {found.version}, it says {said!r}; it was changed, fit again."
+        )
     return found
 
 

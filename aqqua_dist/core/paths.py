@@ -109,9 +109,15 @@ def find_input(path, recipe_folder, *, folders=False):
         The existing file.
     """
     wanted = Path(os.path.expandvars(str(path))).expanduser()
-    places = [wanted] if wanted.is_absolute() else [
-        Path(recipe_folder) / wanted, Path.cwd() / wanted, data_root() / wanted,
-    ]
+    places = (
+        [wanted]
+        if wanted.is_absolute()
+        else [
+            Path(recipe_folder) / wanted,
+            Path.cwd() / wanted,
+            data_root() / wanted,
+        ]
+    )
     for place in places:
         if place.is_file() or folders and place.is_dir():
             return place

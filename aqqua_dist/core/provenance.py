@@ -13,7 +13,15 @@ from aqqua_dist import __version__
 from aqqua_dist.core.errors import UserError
 
 _REPORTED = (
-    "numpy", "pandas", "xarray", "scikit-learn", "xgboost-cpu", "xgboost", "scipy", "netCDF4", "pyarrow",
+    "numpy",
+    "pandas",
+    "xarray",
+    "scikit-learn",
+    "xgboost-cpu",
+    "xgboost",
+    "scipy",
+    "netCDF4",
+    "pyarrow",
 )
 
 
@@ -148,5 +156,7 @@ def content_key(**parts):
     try:
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise UserError(f"content key of {sorted(parts)} cannot be made: {error}; allowed is what JSON holds.") from None
+        raise UserError(
+            f"content key of {sorted(parts)} cannot be made: {error}; allowed is what JSON holds."
+        ) from None
     return hashlib.sha256(text.encode()).hexdigest()[:32]

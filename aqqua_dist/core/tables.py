@@ -7,21 +7,57 @@ import pandas as pd
 from aqqua_dist.core.errors import UserError
 
 SAMPLES = {
-    "sample_id": "string", "cruise": "string", "instrument": "string", "time": "datetime64[ns, UTC]", "lat": "float64", "lon": "float64",
-    "depth_top": "float64", "depth_bottom": "float64", "volume": "float64", "volume_rel_sd": "float64", "n_images": "Int64",
-    "effort_rule": "string", "flags": "string", "source": "string", "profile": "string",
+    "sample_id": "string",
+    "cruise": "string",
+    "instrument": "string",
+    "time": "datetime64[ns, UTC]",
+    "lat": "float64",
+    "lon": "float64",
+    "depth_top": "float64",
+    "depth_bottom": "float64",
+    "volume": "float64",
+    "volume_rel_sd": "float64",
+    "n_images": "Int64",
+    "effort_rule": "string",
+    "flags": "string",
+    "source": "string",
+    "profile": "string",
 }
 """Columns of ``samples``: positions in degrees, depths in m (positive down), volume in m3; profile names the cast whose depth bin a sample is."""
 OBJECTS = {
-    "object_id": "string", "sample_id": "string", "label": "string", "status": "string", "area": "float64", "major": "float64",
-    "minor": "float64", "pixel": "float64", "esd": "float64", "n_individuals": "Int64", "score": "float64", "model_id": "string",
-    "acquisition_id": "string", "depth": "float64",
+    "object_id": "string",
+    "sample_id": "string",
+    "label": "string",
+    "status": "string",
+    "area": "float64",
+    "major": "float64",
+    "minor": "float64",
+    "pixel": "float64",
+    "esd": "float64",
+    "n_individuals": "Int64",
+    "score": "float64",
+    "model_id": "string",
+    "acquisition_id": "string",
+    "depth": "float64",
 }
 """Columns of ``objects``: area in px2, axes in px, pixel and esd in µm, depth of the image in m; status is one of `STATUSES`."""
-COUNTS = {"sample_id": "string", "taxon": "string", "n": "float64", "biovolume": "float64", "method": "string", "weight": "float64"}
+COUNTS = {
+    "sample_id": "string",
+    "taxon": "string",
+    "n": "float64",
+    "biovolume": "float64",
+    "method": "string",
+    "weight": "float64",
+}
 """Columns of ``counts``: n objects with their biovolume in mm3; zeros are not stored. One object stands for `weight` of the sample's volume (missing: 1)."""
 FINDINGS = {
-    "severity": "string", "check": "string", "file": "string", "row": "Int64", "column": "string", "value": "string", "message": "string",
+    "severity": "string",
+    "check": "string",
+    "file": "string",
+    "row": "Int64",
+    "column": "string",
+    "value": "string",
+    "message": "string",
 }
 """Columns of ``findings``: severity is one of `SEVERITIES`; row counts the header as 1."""
 STATUSES = ("validated", "predicted", "dubious", "unclassified")
@@ -50,7 +86,11 @@ def typed(table, columns):
         if kind.startswith("datetime64"):
             frame[name] = pd.to_datetime(values, utc=True, format="ISO8601").astype(kind)
         elif kind == "float64":
-            frame[name] = pd.to_numeric(values, errors="raise").astype("Float64").astype("float64") if len(values) else pd.Series(dtype=kind)
+            frame[name] = (
+                pd.to_numeric(values, errors="raise").astype("Float64").astype("float64")
+                if len(values)
+                else pd.Series(dtype=kind)
+            )
         else:
             frame[name] = values.astype(kind)
     return pd.DataFrame(frame, index=table.index).reset_index(drop=True)
@@ -81,7 +121,13 @@ def finding(severity, check, message, **where):
     if unknown:
         raise UserError(f"a finding has no {sorted(unknown)}; its place is told by file, row, column, value.")
     value = where.pop("value", None)
-    return {"severity": severity, "check": check, "message": message, "value": None if value is None else str(value), **where}
+    return {
+        "severity": severity,
+        "check": check,
+        "message": message,
+        "value": None if value is None else str(value),
+        **where,
+    }
 
 
 @dataclass(frozen=True)
@@ -111,7 +157,9 @@ class Ingested:
         for name in ("objects", "counts"):
             strangers = set(getattr(self, name)["sample_id"].dropna()) - known
             if strangers:
-                raise UserError(f"{name}: sample_id {sorted(strangers)[0]!r} is not among the {len(known)} samples; {len(strangers)} such ids.")
+                raise UserError(
+                    f"{name}: sample_id {sorted(strangers)[0]!r} is not among the {len(known)} samples; {len(strangers)} such ids."
+                )
         if self.samples["sample_id"].duplicated().any():
             twice = self.samples.loc[self.samples["sample_id"].duplicated(), "sample_id"].iloc[0]
             raise UserError(f"samples: sample_id {twice!r} stands more than once, allowed is once.")
@@ -137,4 +185,10 @@ def joined(parts):
         name: pd.concat([getattr(part, name) for part in parts], ignore_index=True)
         for name in ("samples", "objects", "counts", "findings")
     }
-    return Ingested(**main, extra={name: pd.concat([part.extra[name] for part in parts if name in part.extra], ignore_index=True) for name in names})
+    return Ingested(
+        **main,
+        extra={
+            name: pd.concat([part.extra[name] for part in parts if name in part.extra], ignore_index=True)
+            for name in names
+        },
+    )

@@ -50,7 +50,9 @@ def convert(values, from_units, to_units, *, place):
     try:
         converted = _REGISTRY.Quantity(np.asarray(values, dtype=float), source).to(goal).magnitude
     except pint.DimensionalityError:
-        raise UserError(f"{place}: unit {from_units!r} cannot become {to_units!r}; give values whose unit has the same dimension.") from None
+        raise UserError(
+            f"{place}: unit {from_units!r} cannot become {to_units!r}; give values whose unit has the same dimension."
+        ) from None
     return pd.Series(converted, index=values.index, name=values.name) if isinstance(values, pd.Series) else converted
 
 
@@ -90,20 +92,28 @@ def pixel_size(value, units="detect", *, place="pixel size"):
     if units == "detect":
         between = (sizes >= 0.5) & (sizes <= 1)
         if between.any():
-            raise UserError(f"{place}: pixel size {sizes[between].flat[0]:g} may be mm or µm; name the unit, 'um' or 'mm'.")
+            raise UserError(
+                f"{place}: pixel size {sizes[between].flat[0]:g} may be mm or µm; name the unit, 'um' or 'mm'."
+            )
         inverse = (sizes >= 2.5) & (sizes <= 3.6)
         if inverse.any():
             value = sizes[inverse].flat[0]
-            raise UserError(f"{place}: {value:g} may be a pixel in µm or IFCB's pixels per µm; name the unit, 'um' or 'px um-1'.")
+            raise UserError(
+                f"{place}: {value:g} may be a pixel in µm or IFCB's pixels per µm; name the unit, 'um' or 'px um-1'."
+            )
         pixels = np.where(sizes < 0.5, sizes * 1e3, sizes)
     elif units == "px um-1":
         pixels = 1 / sizes
     elif units in factors:
         pixels = sizes * factors[units]
     else:
-        raise UserError(f"{place}: unit {units!r} of the pixel size is unknown, allowed are 'detect', 'um', 'mm', 'm' and 'px um-1'.")
+        raise UserError(
+            f"{place}: unit {units!r} of the pixel size is unknown, allowed are 'detect', 'um', 'mm', 'm' and 'px um-1'."
+        )
     low, high = PIXEL_UM
     bad = (pixels < low) | (pixels > high)
     if bad.any():
-        raise UserError(f"{place}: a pixel of {pixels[bad].flat[0]:g} µm is outside [{low:g}, {high:g}] µm; is its unit {units!r}?")
+        raise UserError(
+            f"{place}: a pixel of {pixels[bad].flat[0]:g} µm is outside [{low:g}, {high:g}] µm; is its unit {units!r}?"
+        )
     return pixels

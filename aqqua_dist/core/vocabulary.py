@@ -107,7 +107,11 @@ def check(table, *, place):
         bad = (values < low) | (values > high)
         if bad.any():
             first = int(np.flatnonzero(bad.ravel())[0])
-            where = f"row {first + 2}" if values.ndim == 1 else f"index {tuple(map(int, np.unravel_index(first, values.shape)))}"
+            where = (
+                f"row {first + 2}"
+                if values.ndim == 1
+                else f"index {tuple(map(int, np.unravel_index(first, values.shape)))}"
+            )
             raise UserError(
                 f"{place}: {where}, {name}: {values.ravel()[first]:g} is outside [{low:g}, {high:g}] {entry.units}; "
                 f"{int(bad.sum())} such values. Is it in another unit?"

@@ -1,6 +1,5 @@
 """Sums of what a model says (`aqqua_dist.counts.classifier_tallies`) to counts of classes, corrected by a labelled validation table."""
 
-
 import numpy as np
 import pandas as pd
 
@@ -34,9 +33,15 @@ def raw_counts(sums, axes, scoring):
     column, size = np.divmod(rest, axes.sizes)
     mine = (column >= len(axes.labels)) & (row < len(axes.samples) - len(scoring.extra_rows))
     unit = tallies.SHARE_UNIT if scoring.method in ("probabilistic", "pacc") else 1.0
-    return pd.DataFrame({
-        "row": row[mine], "column": column[mine] - len(axes.labels), "size": size[mine], "n": sums.n[mine] * unit,
-        "biovolume": np.where(sums.unknown[mine] > 0, np.nan, sums.volume[mine] * tallies.VOLUME_UNIT)})
+    return pd.DataFrame(
+        {
+            "row": row[mine],
+            "column": column[mine] - len(axes.labels),
+            "size": size[mine],
+            "n": sums.n[mine] * unit,
+            "biovolume": np.where(sums.unknown[mine] > 0, np.nan, sums.volume[mine] * tallies.VOLUME_UNIT),
+        }
+    )
 
 
 def repaired_rows(sums, axes, scoring):
@@ -113,7 +118,10 @@ def model_counts(sums, axes, scoring, validated=None, prior=None):
         raise UserError(f"method {scoring.method!r} needs a labelled validation table of the model.")
     blocks = [block for _, block in raw.groupby(raw["row"] // BLOCK, sort=True)]
     if scoring.method == "em":
-        means, prior = mean_answers(sums, axes, scoring), validated.mix if prior is None else np.asarray(prior, dtype=float)
+        means, prior = (
+            mean_answers(sums, axes, scoring),
+            validated.mix if prior is None else np.asarray(prior, dtype=float),
+        )
         parts = [_by_em(block, means, scoring.classes, prior) for block in blocks]
     else:
         rates = validated.of(scoring.method).rates
@@ -128,10 +136,21 @@ def _by_rates(block, rates, classes, unknown_size):
     np.add.at(seen, (place, block["column"].to_numpy()), block["n"].to_numpy())
     corrected = correction.adjusted(seen, rates, classes)
     factor = np.divide(corrected, seen, out=np.zeros_like(seen), where=seen > 0)[place, block["column"]]
-    table = block.rename(columns={"column": "class"}).assign(n=block["n"] * factor, biovolume=block["biovolume"] * factor, raw=block["n"])
+    table = block.rename(columns={"column": "class"}).assign(
+        n=block["n"] * factor, biovolume=block["biovolume"] * factor, raw=block["n"]
+    )
     new, number = np.nonzero((seen == 0) & (corrected > 0))
     if len(new):
-        found = pd.DataFrame({"row": rows[new], "class": number, "size": unknown_size, "n": corrected[new, number], "biovolume": np.nan, "raw": 0.0})
+        found = pd.DataFrame(
+            {
+                "row": rows[new],
+                "class": number,
+                "size": unknown_size,
+                "n": corrected[new, number],
+                "biovolume": np.nan,
+                "raw": 0.0,
+            }
+        )
         table = pd.concat([table, found], ignore_index=True).sort_values(["row", "class", "size"], ignore_index=True)
     return table[table["n"] > 0]
 
@@ -148,9 +167,17 @@ def _by_em(block, means, classes, prior):
     share /= share.sum(axis=1, keepdims=True)  # of each class in the objects of one row
     keys = block[["row", "size"]].reset_index(drop=True)
     n, volume = share * block["n"].to_numpy()[:, None], share * block["biovolume"].to_numpy()[:, None]
-    long = pd.DataFrame({
-        "row": np.repeat(keys["row"], len(classes)), "class": np.tile(np.arange(len(classes)), len(keys)), "size": np.repeat(keys["size"], len(classes)),
-        "n": n.ravel(), "biovolume": volume.ravel(), "raw": np.repeat(block["n"].to_numpy(), len(classes)) * means[column].ravel()})
+    long = pd.DataFrame(
+        {
+            "row": np.repeat(keys["row"], len(classes)),
+            "class": np.tile(np.arange(len(classes)), len(keys)),
+            "size": np.repeat(keys["size"], len(classes)),
+            "n": n.ravel(),
+            "biovolume": volume.ravel(),
+            "raw": np.repeat(block["n"].to_numpy(), len(classes)) * means[column].ravel(),
+        }
+    )
     found = long.groupby(["row", "class", "size"], as_index=False).agg(
-        n=("n", "sum"), biovolume=("biovolume", lambda part: part.sum(skipna=False)), raw=("raw", "sum"))
+        n=("n", "sum"), biovolume=("biovolume", lambda part: part.sum(skipna=False)), raw=("raw", "sum")
+    )
     return found[found["n"] > 1e-9]

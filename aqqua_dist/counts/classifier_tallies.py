@@ -71,7 +71,9 @@ class Scoring:
             return ()
         if self.method != "em":
             return self.classes
-        return tuple((best, second, level) for best in self.classes for second in self.classes for level in range(LEVELS))
+        return tuple(
+            (best, second, level) for best in self.classes for second in self.classes for level in range(LEVELS)
+        )
 
     @property
     def extra_rows(self):
@@ -84,7 +86,9 @@ class Scoring:
         given = self.thresholds if isinstance(self.thresholds, dict) else dict.fromkeys(self.classes, self.thresholds)
         strange = sorted(set(given) - set(self.classes))
         if strange or not all(0 <= limit <= 1 for limit in given.values()):
-            raise UserError(f"thresholds {given}: allowed are numbers within [0, 1] of the classes {list(self.classes)[:8]}.")
+            raise UserError(
+                f"thresholds {given}: allowed are numbers within [0, 1] of the classes {list(self.classes)[:8]}."
+            )
         return np.array([given.get(name, 0.0) for name in self.classes])
 
 
@@ -113,16 +117,24 @@ def classes_of(paths):
         schema = pq.read_schema(path)
         if "prob" not in schema.names:
             if found is not None:
-                raise UserError(f"{path}: there is no column 'prob', {first} has one; all partitions need the same columns.")
+                raise UserError(
+                    f"{path}: there is no column 'prob', {first} has one; all partitions need the same columns."
+                )
             continue
         held = (schema.field("prob").metadata or {}).get(b"classes") or (schema.metadata or {}).get(b"classes")
         if held is None:
-            raise UserError(f"{path}: the classes of column 'prob' have no names; give them as a JSON list 'classes' in the metadata of the file.")
+            raise UserError(
+                f"{path}: the classes of column 'prob' have no names; give them as a JSON list 'classes' in the metadata of the file."
+            )
         names = tuple(map(str, json.loads(held)))
         if found is not None and names != found:
-            raise UserError(f"{path}: the probabilities are of the classes {list(names)[:8]}, those of {first} of {list(found)[:8]}; the order must be the same.")
+            raise UserError(
+                f"{path}: the probabilities are of the classes {list(names)[:8]}, those of {first} of {list(found)[:8]}; the order must be the same."
+            )
         if first is None and path != paths[0]:
-            raise UserError(f"{paths[0]}: there is no column 'prob', {path} has one; all partitions need the same columns.")
+            raise UserError(
+                f"{paths[0]}: there is no column 'prob', {path} has one; all partitions need the same columns."
+            )
         first, found = first or path, names
     return found
 
@@ -165,7 +177,9 @@ def answers(table, scoring, place):
     best = np.array([known.get(label, -1) for label in labels], dtype=np.int64)
     if (best < 0).any():
         row = int(np.argmax(best < 0))
-        raise UserError(f"{place}: object {row + 1} of the model has the label {labels[row]!r}, which is none of its {len(known)} classes {list(known)[:8]}.")
+        raise UserError(
+            f"{place}: object {row + 1} of the model has the label {labels[row]!r}, which is none of its {len(known)} classes {list(known)[:8]}."
+        )
     top = table["score"].to_numpy().astype(np.float64) if "score" in table.column_names else np.full(len(best), np.nan)
     return best, top, None, 0
 
@@ -182,12 +196,20 @@ def _matrix(column, size, place):
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        raise UserError(f"{place}: object {row + 1} of the model has no probabilities; {column.null_count} such objects.")
+        raise UserError(
+            f"{place}: object {row + 1} of the model has no probabilities; {column.null_count} such objects."
+        )
     if not len(column):
         return np.zeros((0, size))
-    lengths = np.asarray(column.value_lengths()) if not pa.types.is_fixed_size_list(column.type) else np.full(1, column.type.list_size)
+    lengths = (
+        np.asarray(column.value_lengths())
+        if not pa.types.is_fixed_size_list(column.type)
+        else np.full(1, column.type.list_size)
+    )
     if (lengths != size).any():
-        raise UserError(f"{place}: column 'prob' holds lists of {int(lengths[lengths != size][0])} numbers, needed are {size}, one per class.")
+        raise UserError(
+            f"{place}: column 'prob' holds lists of {int(lengths[lengths != size][0])} numbers, needed are {size}, one per class."
+        )
     return column.flatten().to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, size)
 
 
@@ -215,8 +237,17 @@ def tally_model(table, places, sizes, scoring, place):
         To be added up.
     """
     axes, rows = sizes, max(1, BLOCK // max(1, len(scoring.classes)))
-    return [tally for start in range(0, len(table), rows)
-            for tally in _block(table.slice(start, rows), [part[start : start + rows] for part in places], axes, scoring, f"{place}, from object {start + 1}")]
+    return [
+        tally
+        for start in range(0, len(table), rows)
+        for tally in _block(
+            table.slice(start, rows),
+            [part[start : start + rows] for part in places],
+            axes,
+            scoring,
+            f"{place}, from object {start + 1}",
+        )
+    ]
 
 
 def _block(table, places, axes, scoring, place):
@@ -261,7 +292,11 @@ def _shares(prob, best, places, axes):
     if not len(starts):
         return tallies.merge([])
     share = share[order]
-    parts = (share, np.rint(share * tallies.SHARE_UNIT * volume[order, None]).astype(np.int64), share * unknown[order, None])
+    parts = (
+        share,
+        np.rint(share * tallies.SHARE_UNIT * volume[order, None]).astype(np.int64),
+        share * unknown[order, None],
+    )
     n, total, lost = (np.add.reduceat(part, starts, axis=0) for part in parts)
     row, column = np.nonzero(n)
     sample, size = np.divmod(key[starts][row], axes.sizes)

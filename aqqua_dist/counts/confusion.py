@@ -69,12 +69,20 @@ def confusion(true, predicted, classes):
     classes, predicted = tuple(classes), np.asarray(predicted)
     rows = codes(true, classes, "true class")
     if len(predicted) != len(rows):
-        raise UserError(f"{len(predicted)} predictions for {len(rows)} true classes of the validation table, needed is one each.")
+        raise UserError(
+            f"{len(predicted)} predictions for {len(rows)} true classes of the validation table, needed is one each."
+        )
     empty = np.bincount(rows, minlength=len(classes)) == 0
     if empty.any():
-        raise UserError(f"class {classes[int(np.argmax(empty))]!r} has 0 labelled images in the validation table, at least 1 is needed; {empty.sum()} such classes.")
+        raise UserError(
+            f"class {classes[int(np.argmax(empty))]!r} has 0 labelled images in the validation table, at least 1 is needed; {empty.sum()} such classes."
+        )
     soft = predicted.ndim == 2
-    votes = check_probabilities(predicted, classes)[0] if soft else np.eye(len(classes))[codes(predicted, classes, "predicted class")]
+    votes = (
+        check_probabilities(predicted, classes)[0]
+        if soft
+        else np.eye(len(classes))[codes(predicted, classes, "predicted class")]
+    )
     table = np.zeros((len(classes), len(classes)))
     np.add.at(table, rows, votes)
     return Confusion(classes, table, "probabilities" if soft else "labels")
@@ -106,18 +114,26 @@ def check_probabilities(prob, classes, columns=None):
     """
     prob = np.asarray(prob, dtype=np.float64)
     if prob.ndim != 2 or prob.shape[1] != len(classes):
-        raise UserError(f"probabilities of shape {prob.shape} for {len(classes)} classes {list(classes)[:8]}; needed is one column per class.")
+        raise UserError(
+            f"probabilities of shape {prob.shape} for {len(classes)} classes {list(classes)[:8]}; needed is one column per class."
+        )
     if columns is not None and tuple(columns) != tuple(classes):
-        raise UserError(f"probabilities: the columns are of the classes {list(columns)[:8]}, needed is the order of {list(classes)[:8]}.")
+        raise UserError(
+            f"probabilities: the columns are of the classes {list(columns)[:8]}, needed is the order of {list(classes)[:8]}."
+        )
     bad = ~((prob >= 0) & (prob <= 1 + TOLERANCE))
     if bad.any():
         row, column = map(int, np.argwhere(bad)[0])
-        raise UserError(f"probabilities, row {row + 1}, class {classes[column]!r}: {prob[row, column]} is outside [0, 1]; {bad.sum()} such values.")
+        raise UserError(
+            f"probabilities, row {row + 1}, class {classes[column]!r}: {prob[row, column]} is outside [0, 1]; {bad.sum()} such values."
+        )
     total = prob.sum(axis=1)
     off = np.abs(total - 1)
     if (off > TOLERANCE).any():
         row = int(np.argmax(off > TOLERANCE))
-        raise UserError(f"probabilities, row {row + 1}: they add up to {total[row]:.6g}, needed is 1; {(off > TOLERANCE).sum()} such rows.")
+        raise UserError(
+            f"probabilities, row {row + 1}: they add up to {total[row]:.6g}, needed is 1; {(off > TOLERANCE).sum()} such rows."
+        )
     return prob / total[:, None], {"rows": int((off > REPAIR).sum()), "largest": float(off.max(initial=0.0))}
 
 
@@ -149,7 +165,9 @@ def codes(labels, classes, what):
     places = np.array([known.get(label, -1) for label in np.asarray(labels, dtype=object)], dtype=np.int64)
     if (places < 0).any():
         row = int(np.argmax(places < 0))
-        raise UserError(f"row {row + 1}: {what} {labels[row]!r} is none of {list(classes)[:8]} ({len(classes)} in all).")
+        raise UserError(
+            f"row {row + 1}: {what} {labels[row]!r} is none of {list(classes)[:8]} ({len(classes)} in all)."
+        )
     return places
 
 
@@ -200,7 +218,9 @@ class Validated:
         kind = ADJUSTED.get(method)
         found = {"labels": self.labels, "probabilities": self.probabilities}.get(kind)
         if kind and found is None:
-            raise UserError(f"method {method!r} needs a validation table with {kind}, given is one with the best class only.")
+            raise UserError(
+                f"method {method!r} needs a validation table with {kind}, given is one with the best class only."
+            )
         return found
 
 
@@ -231,21 +251,29 @@ def read_validation(path, classes=None):
     table = files.read_parquet(path) if str(path).endswith(".parquet") else _csv(path)
     true = next((name for name in TRUE if name in table), None)
     if true is None:
-        raise UserError(f"{path}: there is no column of true classes, allowed are {list(TRUE)}; the table has {list(table)[:12]}.")
+        raise UserError(
+            f"{path}: there is no column of true classes, allowed are {list(TRUE)}; the table has {list(table)[:12]}."
+        )
     if table[true].isna().any():
-        raise UserError(f"{path}, row {int(np.flatnonzero(table[true].isna())[0]) + 2}, column {true!r}: the true class is missing.")
+        raise UserError(
+            f"{path}, row {int(np.flatnonzero(table[true].isna())[0]) + 2}, column {true!r}: the true class is missing."
+        )
     prefix = next((prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in table)), None)
     predicted = next((name for name in PREDICTED if name in table), None)
     try:
         if prefix is None:
             if predicted is None:
-                raise UserError(f"there is neither a column of {list(PREDICTED)} nor one of probabilities {[f'{p}<class>' for p in PREFIXES]}.")
+                raise UserError(
+                    f"there is neither a column of {list(PREDICTED)} nor one of probabilities {[f'{p}<class>' for p in PREFIXES]}."
+                )
             names = tuple(classes) if classes is not None else tuple(sorted(set(table[true]) | set(table[predicted])))
             return Validated(confusion(table[true].to_numpy(), table[predicted].to_numpy(), names))
         held = [name for name in table if name.startswith(prefix)]
         names = tuple(name.removeprefix(prefix) for name in held)
         if classes is not None and set(names) != set(classes):
-            raise UserError(f"the probabilities are of the classes {sorted(names)[:8]}, those of the objects of {sorted(classes)[:8]}.")
+            raise UserError(
+                f"the probabilities are of the classes {sorted(names)[:8]}, those of the objects of {sorted(classes)[:8]}."
+            )
         names = tuple(classes) if classes is not None else names
         prob, _ = check_probabilities(table[[f"{prefix}{name}" for name in names]].to_numpy(), names)
         best = np.array(names, dtype=object)[prob.argmax(axis=1)]

@@ -19,7 +19,14 @@ from scipy.optimize import nnls
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.counts.confusion import ADJUSTED, check_probabilities, codes
 
-METHODS = {"validated": None, "top1": "top", "thresholded": "kept", "probabilistic": "prob", "acc": "top", "pacc": "prob"}
+METHODS = {
+    "validated": None,
+    "top1": "top",
+    "thresholded": "kept",
+    "probabilistic": "prob",
+    "acc": "top",
+    "pacc": "prob",
+}
 DUBIOUS = {"predicted": 1, "validated": 0, "unclassified": 2}
 """What can become of objects whose label a human doubts, see `who_counts`."""
 ILL = 1e4
@@ -53,7 +60,8 @@ class Sums:
         if (self.classes, self.top.shape) != (other.classes, other.top.shape):
             raise UserError(
                 f"sums of samples and classes {self.top.shape}, {list(self.classes)[:8]}, and {other.top.shape}, {list(other.classes)[:8]}; "
-                "needed are the same, in the same order.")
+                "needed are the same, in the same order."
+            )
         added = [getattr(self, entry.name) + getattr(other, entry.name) for entry in fields(self)[1:-1]]
         return Sums(self.classes, *added, max(self.largest, other.largest))
 
@@ -81,7 +89,9 @@ def who_counts(status, dubious="predicted"):
     """
     if dubious not in DUBIOUS:
         raise UserError(f"dubious objects as {dubious!r}: allowed are {list(DUBIOUS)}.")
-    return np.array([0, 1, 1, DUBIOUS[dubious]])[codes(status, ("validated", "predicted", "unclassified", "dubious"), "status")]
+    return np.array([0, 1, 1, DUBIOUS[dubious]])[
+        codes(status, ("validated", "predicted", "unclassified", "dubious"), "status")
+    ]
 
 
 def summed(prob, classes, sample, size, thresholds=0.0):
@@ -111,15 +121,27 @@ def summed(prob, classes, sample, size, thresholds=0.0):
         Probabilities, numbers of samples or thresholds that are none.
     """
     (prob, record), classes, sample = check_probabilities(prob, classes), tuple(classes), np.asarray(sample)
-    if sample.shape != (len(prob),) or len(sample) and not (sample.dtype.kind in "iu" and 0 <= sample.min() <= sample.max() < size):
-        raise UserError(f"numbers of samples {sample.ravel()[:4].tolist()} of shape {sample.shape} for {len(prob)} objects; allowed are whole numbers from 0 to {size - 1}, one each.")
-    limits = dict.fromkeys(classes, thresholds) if not isinstance(thresholds, dict) else {name: 0.0 for name in classes} | thresholds
+    if (
+        sample.shape != (len(prob),)
+        or len(sample)
+        and not (sample.dtype.kind in "iu" and 0 <= sample.min() <= sample.max() < size)
+    ):
+        raise UserError(
+            f"numbers of samples {sample.ravel()[:4].tolist()} of shape {sample.shape} for {len(prob)} objects; allowed are whole numbers from 0 to {size - 1}, one each."
+        )
+    limits = (
+        dict.fromkeys(classes, thresholds)
+        if not isinstance(thresholds, dict)
+        else {name: 0.0 for name in classes} | thresholds
+    )
     if set(limits) != set(classes) or not all(0 <= limit <= 1 for limit in limits.values()):
         raise UserError(f"thresholds {limits}: allowed are numbers within [0, 1] of the classes {list(classes)[:8]}.")
     best = prob.argmax(axis=1)
     passed = prob[np.arange(len(prob)), best] >= np.array([limits[name] for name in classes])[best]
     cell = sample.astype(np.int64) * len(classes) + best
-    top, kept = (np.bincount(cell[rows], minlength=size * len(classes)).reshape(size, -1) for rows in (slice(None), passed))
+    top, kept = (
+        np.bincount(cell[rows], minlength=size * len(classes)).reshape(size, -1) for rows in (slice(None), passed)
+    )
     added = np.column_stack([np.bincount(sample.astype(np.int64), column, size) for column in prob.T])
     return Sums(classes, top, kept, added, record["rows"], record["largest"])
 
@@ -154,7 +176,9 @@ def estimate(sums, method, table=None):
         raise UserError(f"method {method!r} of counting is unknown, allowed are {list(METHODS)}.")
     if method in ADJUSTED and (table is None or (table.classes, table.kind) != (sums.classes, ADJUSTED[method])):
         given = None if table is None else f"one from {table.kind} of {list(table.classes)[:8]}"
-        raise UserError(f"method {method!r} needs a confusion from {ADJUSTED[method]} of the classes {list(sums.classes)[:8]}, given is {given}.")
+        raise UserError(
+            f"method {method!r} needs a confusion from {ADJUSTED[method]} of the classes {list(sums.classes)[:8]}, given is {given}."
+        )
     counts = np.zeros(sums.top.shape) if method == "validated" else getattr(sums, METHODS[method]).astype(float)
     classified = {"validated": counts, "thresholded": counts}.get(method, sums.top).sum(axis=1)
     left = sums.top.sum(axis=1) - classified.astype(np.int64)
@@ -198,18 +222,26 @@ def adjusted(counts, rates, classes=None):
     size = seen.shape[-1] if seen.ndim else 0
     members = seen.shape[:1] if seen.ndim == 3 else ()
     if rates.shape != (*members, size, size) or not ((rates >= 0).all() and np.allclose(rates.sum(axis=-1), 1)):
-        raise UserError(f"rates of shape {rates.shape} for counts of shape {seen.shape}; needed is {(*members, size, size)}, shares whose rows add up to 1.")
+        raise UserError(
+            f"rates of shape {rates.shape} for counts of shape {seen.shape}; needed is {(*members, size, size)}, shares whose rows add up to 1."
+        )
     good = (np.isfinite(seen) & (seen >= 0)).all(axis=-1).ravel()
     if not good.all():
         row = int(np.argmin(good))
-        raise UserError(f"counts {seen.reshape(-1, size)[row, :8].tolist()} of row {row + 1} hold a number below 0 or none.")
+        raise UserError(
+            f"counts {seen.reshape(-1, size)[row, :8].tolist()} of row {row + 1} hold a number below 0 or none."
+        )
     mean = rates.reshape(-1, size, size).mean(axis=0)
     condition = np.linalg.cond(mean)
     if not condition < ILL:
         null = np.abs(np.linalg.svd(mean.T)[2][-1])  # the mix that the model does not see
         mixed = [str(k if classes is None else classes[k]) for k in np.flatnonzero(null > null.max() / 3)]
-        warnings.warn(f"the confusion matrix has a condition number of {condition:.3g}, above {ILL:g}: the model does not tell {mixed} apart, so that "
-                      "the corrected count of each of them means nothing.", MethodWarning, stacklevel=2)
+        warnings.warn(
+            f"the confusion matrix has a condition number of {condition:.3g}, above {ILL:g}: the model does not tell {mixed} apart, so that "
+            "the corrected count of each of them means nothing.",
+            MethodWarning,
+            stacklevel=2,
+        )
     if members:
         return np.array([_unmixed(one, each) for one, each in zip(seen, rates, strict=True)]).reshape(seen.shape)
     return _unmixed(np.atleast_2d(seen), rates).reshape(seen.shape)
@@ -266,10 +298,14 @@ def em(prob, classes, prior, weight=None, *, tolerance=1e-6, rounds=2000):
     chunks = [check_probabilities(part, classes)[0] for part in (prob if isinstance(prob, list) else [prob])]
     edges, prior = np.cumsum([0, *map(len, chunks)]), np.asarray(prior, dtype=float)
     if prior.shape != (len(classes),) or not (np.isfinite(prior) & (prior > 0)).all():
-        raise UserError(f"prior {prior.ravel()[:8].tolist()} of {len(classes)} classes must hold one number above 0 per class.")
+        raise UserError(
+            f"prior {prior.ravel()[:8].tolist()} of {len(classes)} classes must hold one number above 0 per class."
+        )
     weight = np.ones(edges[-1]) if weight is None else np.asarray(weight, dtype=float)
     if weight.ndim not in (1, 2) or weight.shape[-1] != edges[-1] or not (np.isfinite(weight) & (weight >= 0)).all():
-        raise UserError(f"weights of shape {weight.shape} for {edges[-1]} rows of probabilities; needed is a number of 0 or more for each.")
+        raise UserError(
+            f"weights of shape {weight.shape} for {edges[-1]} rows of probabilities; needed is a number of 0 or more for each."
+        )
     sets = np.atleast_2d(weight)
     total, prior = sets.sum(axis=1, keepdims=True), prior / prior.sum()
     share, change, done = np.tile(prior, (len(sets), 1)), np.inf, 0
@@ -280,7 +316,9 @@ def em(prob, classes, prior, weight=None, *, tolerance=1e-6, rounds=2000):
         new = np.where(total > 0, ratio * new / np.where(total > 0, total, 1), prior)
         change, share, done = float(np.abs(new - share).max(initial=0)), new, done + 1
     if change > tolerance:
-        warnings.warn(f"the mix of classes still changed by {change:.2g} after {done} iterations, more than {tolerance:g}.", MethodWarning, stacklevel=2)
+        warnings.warn(
+            f"the mix of classes still changed by {change:.2g} after {done} iterations, more than {tolerance:g}.",
+            MethodWarning,
+            stacklevel=2,
+        )
     return (share * total).reshape(*weight.shape[:-1], len(classes)), {"rounds": done, "change": change}
-
-

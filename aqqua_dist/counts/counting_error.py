@@ -92,7 +92,9 @@ def fay_feuer(n, weight, group, level=LEVEL, largest=None):
         top[: len(given)] = given
     np.maximum.at(top, group, weight)
     if (top == 0).any():
-        raise UserError(f"sum {int(np.argmin(top))} has no part, needed is at least one count (0 too) or its largest weight.")
+        raise UserError(
+            f"sum {int(np.argmin(top))} has no part, needed is at least one count (0 too) or its largest weight."
+        )
     mean, variance = np.bincount(group, weight * n, size), np.bincount(group, weight**2 * n, size)
     with np.errstate(divide="ignore", invalid="ignore"):
         low = np.where(mean > 0, variance / (2 * mean) * chi2.ppf(tail, 2 * mean**2 / variance), 0.0)
@@ -140,11 +142,18 @@ def concentration_interval(counts, samples, level=LEVEL):
         row = int(np.flatnonzero(group < 0)[0])
         raise UserError(
             f"count {row + 1}: taxon {counts['taxon'].iloc[row]!r} of sample {counts['sample_id'].iloc[row]!r} is not among the {len(samples)} "
-            f"concentrations; {int((group < 0).sum())} such counts.")
-    weight = (counts["weight"].fillna(1.0) if "weight" in counts else pd.Series(1.0, index=counts.index)).to_numpy(dtype=float)
+            f"concentrations; {int((group < 0).sum())} such counts."
+        )
+    weight = (counts["weight"].fillna(1.0) if "weight" in counts else pd.Series(1.0, index=counts.index)).to_numpy(
+        dtype=float
+    )
     largest = np.zeros(len(samples))
     np.maximum.at(largest, group, weight)
-    known = samples["largest_weight"].to_numpy(dtype=float) if "largest_weight" in samples else np.full(len(samples), np.nan)
+    known = (
+        samples["largest_weight"].to_numpy(dtype=float)
+        if "largest_weight" in samples
+        else np.full(len(samples), np.nan)
+    )
     largest = np.where(np.isnan(known), np.where(largest > 0, largest, 1.0), known)
     low, high = fay_feuer(counts["n"].to_numpy(dtype=float), weight, group, level, largest)
     return low / volume, high / volume
@@ -296,7 +305,9 @@ def draw_volumes(volume, rel_sd, rng, size=1, rule=None):
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise UserError(f"relative sd {rel_sd[row]:g} of the volume in row {row + 1} is not a number of 0 or more.")
-    names, place = np.unique(np.zeros(len(volume)) if rule is None else np.asarray(rule).astype(str), return_inverse=True)
+    names, place = np.unique(
+        np.zeros(len(volume)) if rule is None else np.asarray(rule).astype(str), return_inverse=True
+    )
     if len(place) != len(volume):
         raise UserError(f"{len(place)} effort rules for {len(volume)} volumes, needed is one each.")
     spread = np.sqrt(np.log1p(np.nan_to_num(rel_sd) ** 2))
@@ -332,14 +343,23 @@ def combined(samples, classes, counts, left, validated=None):
     """
     names, counts, left = [*classes, "unclassified"], np.asarray(counts, dtype=float), np.asarray(left, dtype=float)
     if counts.shape != (len(samples), len(classes)) or left.shape != (len(samples),):
-        raise UserError(f"counts of shape {counts.shape} and a remainder of {left.shape} for {len(samples)} samples and {len(classes)} classes.")
-    model = pd.DataFrame({
-        "sample_id": np.repeat(np.asarray(samples, dtype=object), len(names)), "taxon": np.tile(np.array(names, dtype=object), len(samples)),
-        "n": np.column_stack([counts, left]).ravel(), "n_validated": 0.0})
+        raise UserError(
+            f"counts of shape {counts.shape} and a remainder of {left.shape} for {len(samples)} samples and {len(classes)} classes."
+        )
+    model = pd.DataFrame(
+        {
+            "sample_id": np.repeat(np.asarray(samples, dtype=object), len(names)),
+            "taxon": np.tile(np.array(names, dtype=object), len(samples)),
+            "n": np.column_stack([counts, left]).ravel(),
+            "n_validated": 0.0,
+        }
+    )
     if validated is not None:
         strange = sorted(set(validated["sample_id"]) - set(samples))
         if strange:
-            raise UserError(f"validated sample {strange[0]!r} is none of the {len(samples)} samples; {len(strange)} such samples.")
+            raise UserError(
+                f"validated sample {strange[0]!r} is none of the {len(samples)} samples; {len(strange)} such samples."
+            )
         model = pd.concat([model, validated[["sample_id", "taxon", "n"]].assign(n_validated=validated["n"])])
     table = model.groupby(["sample_id", "taxon"], as_index=False, sort=False)[["n", "n_validated"]].sum()
     return table[table["n"] > 0].reset_index(drop=True)
@@ -357,7 +377,9 @@ def _counts(n):
 def _parts(n, weight, group):
     n, weight, group = _counts(n), _above_0(weight, "weight"), np.asarray(group)
     if not n.shape == weight.shape == group.shape or n.ndim != 1:
-        raise UserError(f"counts of shape {n.shape}, weights of {weight.shape} and sums of {group.shape}; needed is one of each per row.")
+        raise UserError(
+            f"counts of shape {n.shape}, weights of {weight.shape} and sums of {group.shape}; needed is one of each per row."
+        )
     if len(group) and not (np.issubdtype(group.dtype, np.integer) and group.min() >= 0):
         wrong = group[group < 0][0] if np.issubdtype(group.dtype, np.number) and (group < 0).any() else group.dtype
         raise UserError(f"sum {wrong!s} is none, allowed are whole numbers from 0.")

@@ -14,10 +14,21 @@ from aqqua_dist.organisms import rollup
 from aqqua_dist.organisms.elements import carbon
 
 ROWS = 2**20
-SCHEMA = pa.schema([
-    ("sample_id", pa.string()), ("taxon", pa.string()), ("esd_low", pa.float64()), ("esd_high", pa.float64()), ("n", pa.float64()),
-    ("n_low", pa.float64()), ("n_high", pa.float64()), ("biovolume", pa.float64()), ("carbon", pa.float64()), ("weight", pa.float64()),
-    ("method", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("taxon", pa.string()),
+        ("esd_low", pa.float64()),
+        ("esd_high", pa.float64()),
+        ("n", pa.float64()),
+        ("n_low", pa.float64()),
+        ("n_high", pa.float64()),
+        ("biovolume", pa.float64()),
+        ("carbon", pa.float64()),
+        ("weight", pa.float64()),
+        ("method", pa.string()),
+    ]
+)
 UNITS = {"esd_low": "um", "esd_high": "um", "biovolume": "mm3", "carbon": "mg"}
 REPEATING = ["sample_id", "taxon", "esd_low", "esd_high", "weight", "method", "n"]
 
@@ -140,9 +151,15 @@ def label_rows(sums, known, part=slice(None)):
     axes = known.axes
     row, rest = np.divmod(sums.cells[part], axes.width * axes.sizes)
     label, size = np.divmod(rest, axes.sizes)
-    table = pd.DataFrame({
-        "row": row, "taxon": np.array(axes.labels, dtype=object)[label], "size": size, "n": sums.n[part].astype(float),
-        "biovolume": np.where(sums.unknown[part] > 0, np.nan, sums.volume[part] * tallies.VOLUME_UNIT)})
+    table = pd.DataFrame(
+        {
+            "row": row,
+            "taxon": np.array(axes.labels, dtype=object)[label],
+            "size": size,
+            "n": sums.n[part].astype(float),
+            "biovolume": np.where(sums.unknown[part] > 0, np.nan, sums.volume[part] * tallies.VOLUME_UNIT),
+        }
+    )
     return _complete(table, known).assign(method=method_of(known.options))
 
 
@@ -194,7 +211,11 @@ def _complete(table, known):
     low, high = (edges[:-1], edges[1:]) if known.axes.sizes > 1 else ([], [])
     row, size = table["row"].to_numpy(dtype=np.int64), table["size"].to_numpy(dtype=np.int64)
     table = table.assign(
-        sample_id=known.names[row], weight=known.weights[row], esd_low=np.append(low, np.nan)[size], esd_high=np.append(high, np.nan)[size])
+        sample_id=known.names[row],
+        weight=known.weights[row],
+        esd_low=np.append(low, np.nan)[size],
+        esd_high=np.append(high, np.nan)[size],
+    )
     return table.drop(columns=["row", "size"]).assign(carbon=_carbon(table, known.relations))
 
 
@@ -311,8 +332,12 @@ def whole_counts(sums, known, model=None):
 def _summed(table):
     keys = ["sample_id", "taxon", "method", "weight"]
     grouped = table.assign(_v=table["biovolume"].isna(), _c=table["carbon"].isna()).groupby(keys, sort=False)
-    found = grouped.agg(n=("n", "sum"), biovolume=("biovolume", "sum"), carbon=("carbon", "sum"), _v=("_v", "any"), _c=("_c", "any")).reset_index()
-    return found.assign(biovolume=found["biovolume"].mask(found["_v"]), carbon=found["carbon"].mask(found["_c"])).drop(columns=["_v", "_c"])
+    found = grouped.agg(
+        n=("n", "sum"), biovolume=("biovolume", "sum"), carbon=("carbon", "sum"), _v=("_v", "any"), _c=("_c", "any")
+    ).reset_index()
+    return found.assign(biovolume=found["biovolume"].mask(found["_v"]), carbon=found["carbon"].mask(found["_c"])).drop(
+        columns=["_v", "_c"]
+    )
 
 
 def parse_relation(text):

@@ -75,21 +75,29 @@ def refuse_repeated(groups, *, memory=MEMORY, progress=True):
     if len(found):
         row = found.iloc[0]
         one, two = (f"{path}, row group {group}, row {place}" for path, group, place in row["places"])
-        raise UserError(f"object {row['object_id']!r} stands {row['n']} times, first in {one} and {two}; {len(found)} such ids, each image counts once.")
+        raise UserError(
+            f"object {row['object_id']!r} stands {row['n']} times, first in {one} and {two}; {len(found)} such ids, each image counts once."
+        )
 
 
 def _ids(path, group):
     try:
         with pq.ParquetFile(path) as file:
             if "object_id" not in file.schema_arrow.names:
-                raise UserError(f"{path}: there is no column 'object_id' to tell objects apart; the file has {file.schema_arrow.names[:20]}.")
+                raise UserError(
+                    f"{path}: there is no column 'object_id' to tell objects apart; the file has {file.schema_arrow.names[:20]}."
+                )
             column = file.read_row_group(group, columns=["object_id"])["object_id"].combine_chunks()
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: row group {group} cannot be read ({str(error).splitlines()[0]}); the file is damaged.") from None
+        raise UserError(
+            f"{path}: row group {group} cannot be read ({str(error).splitlines()[0]}); the file is damaged."
+        ) from None
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if column.null_count:
         row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-        raise UserError(f"{path}, row group {group}, row {row}: object_id is missing; {column.null_count} such objects.")
+        raise UserError(
+            f"{path}, row group {group}, row {row}: object_id is missing; {column.null_count} such objects."
+        )
     return column.cast(pa.string())
 
 
@@ -105,5 +113,9 @@ def _verified(parts, candidates):
         mine = np.flatnonzero(np.isin(_hashes(ids), candidates))
         rows += [(ids[int(row)].as_py(), (path, group, int(row))) for row in mine]
     table = pd.DataFrame(rows, columns=["object_id", "place"])
-    found = table.groupby("object_id")["place"].agg(n="size", places=lambda part: tuple(part.iloc[:2])) if len(table) else pd.DataFrame({"n": [], "places": []})
+    found = (
+        table.groupby("object_id")["place"].agg(n="size", places=lambda part: tuple(part.iloc[:2]))
+        if len(table)
+        else pd.DataFrame({"n": [], "places": []})
+    )
     return found[found["n"] > 1].rename_axis("object_id").reset_index()

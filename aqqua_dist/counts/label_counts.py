@@ -42,12 +42,14 @@ def label_counts(tally, acquisitions=None, *, statuses=("validated",)):
     if acquisitions is not None and "weight" in acquisitions:
         keys = ["sample_id", "acquisition_id"]
         weights = acquisitions.drop_duplicates(keys).set_index(keys)["weight"]
-        index = pd.MultiIndex.from_arrays([kept["sample_id"].fillna("").astype(str), kept["acquisition_id"].fillna("").astype(str)])
+        index = pd.MultiIndex.from_arrays(
+            [kept["sample_id"].fillna("").astype(str), kept["acquisition_id"].fillna("").astype(str)]
+        )
         weight = weights.reindex(index).fillna(1.0).to_numpy(dtype=float)
     known = kept["biovolume"] if "biovolume" in kept else np.nan
-    grouped = kept.assign(weight=weight, biovolume=known, unknown=pd.isna(known)).groupby(["sample_id", "label", "weight"], sort=True)
+    grouped = kept.assign(weight=weight, biovolume=known, unknown=pd.isna(known)).groupby(
+        ["sample_id", "label", "weight"], sort=True
+    )
     table = grouped.agg(n=("n", "sum"), biovolume=("biovolume", "sum"), unknown=("unknown", "any")).reset_index()
     table["biovolume"] = table["biovolume"].mask(table["unknown"])
     return typed(table.rename(columns={"label": "taxon"}).assign(method="+".join(statuses)), COUNTS)
-
-

@@ -64,15 +64,22 @@ def links_of(samples, units=()):
     """
     ids = pd.Index(samples["sample_id"].astype(str))
     if ids.has_duplicates:
-        raise UserError(f"samples: {ids[ids.duplicated()][0]!r} stands {int((ids == ids[ids.duplicated()][0]).sum())} times, allowed is once.")
+        raise UserError(
+            f"samples: {ids[ids.duplicated()][0]!r} stands {int((ids == ids[ids.duplicated()][0]).sum())} times, allowed is once."
+        )
     places = {key: len(ids) + number for number, key in enumerate(units)}
     if "profile" not in samples or samples["profile"].isna().all():
         return Links(ids, units=places)
     known = samples["profile"].notna().to_numpy()
     number, casts = pd.factorize(samples["profile"][known].astype(str), sort=True)
-    bins = pd.DataFrame({
-        "cast": number, "top": samples["depth_top"].to_numpy(dtype=float)[known], "bottom": samples["depth_bottom"].to_numpy(dtype=float)[known],
-        "place": np.flatnonzero(known)}).sort_values(["cast", "top"], ignore_index=True)
+    bins = pd.DataFrame(
+        {
+            "cast": number,
+            "top": samples["depth_top"].to_numpy(dtype=float)[known],
+            "bottom": samples["depth_bottom"].to_numpy(dtype=float)[known],
+            "place": np.flatnonzero(known),
+        }
+    ).sort_values(["cast", "top"], ignore_index=True)
     return Links(ids, pd.Index(casts), bins, _lookup(bins, len(casts)), places)
 
 
@@ -138,7 +145,8 @@ def _refuse_unknown(codes, column, links, place):
     if lost.any():
         strange = column[int(np.flatnonzero(lost)[0])].as_py()
         raise UserError(
-            f"{place}: sample {strange!r} is not among the {len(links.samples)} samples, so nobody knows its volume; {int(lost.sum())} such objects.")
+            f"{place}: sample {strange!r} is not among the {len(links.samples)} samples, so nobody knows its volume; {int(lost.sum())} such objects."
+        )
 
 
 def _units(table, codes, links, place):
@@ -149,22 +157,30 @@ def _units(table, codes, links, place):
     if not mine.any():
         return codes
     if "acquisition_id" not in table.column_names:
-        raise UserError(f"{place}: there is no column 'acquisition_id', and sample {links.samples[codes[mine][0]]!r} has fractions of different weight.")
+        raise UserError(
+            f"{place}: there is no column 'acquisition_id', and sample {links.samples[codes[mine][0]]!r} has fractions of different weight."
+        )
     acquisitions = table["acquisition_id"].to_pandas().fillna("").to_numpy()[mine]
     pairs = pd.DataFrame({"sample": links.samples[codes[mine]], "acquisition": acquisitions})
     kinds = pairs.drop_duplicates()
     unknown = [key for key in kinds.itertuples(index=False, name=None) if key not in links.units]
     if unknown:
-        raise UserError(f"{place}: acquisition {unknown[0][1]!r} of sample {unknown[0][0]!r} is not among the acquisitions, so nobody knows its weight.")
+        raise UserError(
+            f"{place}: acquisition {unknown[0][1]!r} of sample {unknown[0][0]!r} is not among the acquisitions, so nobody knows its weight."
+        )
     found = codes.copy()
-    found[mine] = pd.MultiIndex.from_tuples(links.units).get_indexer(pd.MultiIndex.from_frame(pairs)) + len(links.samples)
+    found[mine] = pd.MultiIndex.from_tuples(links.units).get_indexer(pd.MultiIndex.from_frame(pairs)) + len(
+        links.samples
+    )
     return found
 
 
 def _bins(casts, table, links, place):
     """Places of objects that name a cast, by their depth."""
     if "depth" not in table.column_names:
-        raise UserError(f"{place}: objects name the cast {links.casts[casts[0]]!r} and have no column 'depth' to find its bin by.")
+        raise UserError(
+            f"{place}: objects name the cast {links.casts[casts[0]]!r} and have no column 'depth' to find its bin by."
+        )
     depth = np.maximum(table["depth"].to_numpy(), 0.0)
     if links.lookup is not None:
         step = float(links.bins["bottom"].iloc[0] - links.bins["top"].iloc[0])
@@ -181,16 +197,28 @@ def _bins(casts, table, links, place):
         bins = links.bins[links.bins["cast"] == casts[row]]
         raise UserError(
             f"{place}: an object of cast {links.casts[casts[row]]!r} at {depth[row]:g} m lies in none of its {len(bins)} bins "
-            f"({bins['top'].min():g}-{bins['bottom'].max():g} m); {int(lost.sum())} such objects.")
+            f"({bins['top'].min():g}-{bins['bottom'].max():g} m); {int(lost.sum())} such objects."
+        )
     return found
 
 
 def _by_search(casts, depth, bins):
     """Places by bisection; -1 where no bin holds the depth."""
     far = 1e5  # deeper than any sea
-    at = np.searchsorted(bins["cast"].to_numpy() * far + bins["top"].to_numpy(), casts * far + np.where(np.isnan(depth), -1, depth), side="right") - 1
+    at = (
+        np.searchsorted(
+            bins["cast"].to_numpy() * far + bins["top"].to_numpy(),
+            casts * far + np.where(np.isnan(depth), -1, depth),
+            side="right",
+        )
+        - 1
+    )
     at = np.maximum(at, 0)
-    inside = (bins["cast"].to_numpy()[at] == casts) & (depth >= bins["top"].to_numpy()[at]) & (depth < bins["bottom"].to_numpy()[at])
+    inside = (
+        (bins["cast"].to_numpy()[at] == casts)
+        & (depth >= bins["top"].to_numpy()[at])
+        & (depth < bins["bottom"].to_numpy()[at])
+    )
     return np.where(inside, bins["place"].to_numpy()[at], -1)
 
 

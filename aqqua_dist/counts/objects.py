@@ -37,9 +37,19 @@ def object_files(source):
     if (source / "objects.parquet").is_file():
         return [source / "objects.parquet"], source
     place = source / "objects.parquet" if (source / "objects.parquet").is_dir() else source
-    paths = sorted(path for path in place.rglob("*.parquet") if path.name != "samples.parquet" and not path.name.startswith(".")) if place.is_dir() else []
+    paths = (
+        sorted(
+            path
+            for path in place.rglob("*.parquet")
+            if path.name != "samples.parquet" and not path.name.startswith(".")
+        )
+        if place.is_dir()
+        else []
+    )
     if not paths:
-        raise UserError(f"{str(source)!r} holds no Parquet files of objects; give a file, a folder of them, or the folder of an ingest.")
+        raise UserError(
+            f"{str(source)!r} holds no Parquet files of objects; give a file, a folder of them, or the folder of an ingest."
+        )
     return paths, source
 
 
@@ -61,7 +71,9 @@ def read_samples(path):
         No such file, a missing column, or a volume that is not above 0.
     """
     if not path.is_file():
-        raise UserError(f"the table of samples {str(path)!r} does not exist; without it nobody knows the sampled volumes.")
+        raise UserError(
+            f"the table of samples {str(path)!r} does not exist; without it nobody knows the sampled volumes."
+        )
     table = pd.DataFrame(files.read_parquet(path))
     missing = [name for name in ("sample_id", "volume") if name not in table]
     if missing:
@@ -69,7 +81,9 @@ def read_samples(path):
     bad = table["volume"].notna() & ~(table["volume"] > 0)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise UserError(f"{path}, row {row + 1}: volume {table['volume'].iloc[row]:g} of sample {table['sample_id'].iloc[row]!r} is not above 0 m3.")
+        raise UserError(
+            f"{path}, row {row + 1}: volume {table['volume'].iloc[row]:g} of sample {table['sample_id'].iloc[row]!r} is not above 0 m3."
+        )
     return table
 
 
@@ -131,7 +145,9 @@ def refuse_same_folder(source, out):
         They are one folder.
     """
     if out.resolve() in (source.resolve(), source.resolve().parent) and (out / "samples.parquet").is_file():
-        raise UserError(f"the output folder {str(out)!r} is the one that is read, whose tables would be lost; give another one.")
+        raise UserError(
+            f"the output folder {str(out)!r} is the one that is read, whose tables would be lost; give another one."
+        )
 
 
 def ingested_counts(source):
@@ -195,9 +211,19 @@ def parse_memory(text):
     UserError
         The text is nothing of the kind, or below 16 MiB.
     """
-    units = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+    units = {
+        "": 1,
+        "kb": 10**3,
+        "mb": 10**6,
+        "gb": 10**9,
+        "tb": 10**12,
+        "kib": 2**10,
+        "mib": 2**20,
+        "gib": 2**30,
+        "tib": 2**40,
+    }
     number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
-    unit = text.strip()[len(number):].strip().lower()
+    unit = text.strip()[len(number) :].strip().lower()
     try:
         size = int(float(json.loads(number)) * units[unit])
     except (ValueError, KeyError, TypeError):
@@ -235,22 +261,37 @@ def join_predictions(folder, path):
     classes = files.read_parquet(needed[2]).sort_values("place")
     models = classes["model_id"].unique()
     if len(models) > 1:
-        raise UserError(f"{needed[1]}: there are probabilities of {len(models)} models ({', '.join(map(str, models[:5]))}); ingest the outputs of one at a time.")
+        raise UserError(
+            f"{needed[1]}: there are probabilities of {len(models)} models ({', '.join(map(str, models[:5]))}); ingest the outputs of one at a time."
+        )
     held = pq.read_table(needed[1], columns=["object_id", "prob"])
     held = held.filter(held["prob"].is_valid())
     index = pd.Index(held["object_id"].to_pandas().astype(str))
     prob, size = held["prob"].combine_chunks(), len(classes)
-    lengths = np.unique(np.asarray(prob.value_lengths())) if not pa.types.is_fixed_size_list(prob.type) else np.array([prob.type.list_size])
+    lengths = (
+        np.unique(np.asarray(prob.value_lengths()))
+        if not pa.types.is_fixed_size_list(prob.type)
+        else np.array([prob.type.list_size])
+    )
     if len(prob) and lengths.tolist() != [size]:
-        raise UserError(f"{needed[1]}: column 'prob' holds lists of {lengths[:4].tolist()} numbers, the classes are {size}.")
+        raise UserError(
+            f"{needed[1]}: column 'prob' holds lists of {lengths[:4].tolist()} numbers, the classes are {size}."
+        )
     matrix = prob.flatten().to_numpy(zero_copy_only=False).astype("float32").reshape(-1, size)
     with files.replacing(path) as part, pq.ParquetFile(needed[0]) as source:
         kind = pa.list_(pa.float32(), size)
-        schema = source.schema_arrow.append(pa.field("prob", kind)).with_metadata({"classes": json.dumps(list(classes["class"].astype(str)))})
+        schema = source.schema_arrow.append(pa.field("prob", kind)).with_metadata(
+            {"classes": json.dumps(list(classes["class"].astype(str)))}
+        )
         with pq.ParquetWriter(part, schema, compression="zstd") as writer:
             for batch in source.iter_batches(2**17):
                 place = index.get_indexer(batch["object_id"].to_pandas().astype(str))
-                values = pa.FixedSizeListArray.from_arrays(pa.array(matrix[np.maximum(place, 0)].ravel()), type=kind, mask=pa.array(place < 0)) \
-                    if len(matrix) else pa.nulls(len(place), kind)
+                values = (
+                    pa.FixedSizeListArray.from_arrays(
+                        pa.array(matrix[np.maximum(place, 0)].ravel()), type=kind, mask=pa.array(place < 0)
+                    )
+                    if len(matrix)
+                    else pa.nulls(len(place), kind)
+                )
                 writer.write_table(pa.Table.from_arrays([*batch.columns, values], schema=schema))
     return True

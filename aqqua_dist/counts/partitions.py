@@ -128,7 +128,9 @@ def _metadata(path):
     missing = [] if "sample_id" in names else ["sample_id"]
     missing += [] if names & {"label", "prob"} else ["label"]
     if missing:
-        raise UserError(f"{path}: column {missing[0]!r} is missing, objects need 'sample_id' and 'label' or 'prob'; the file has {sorted(names)[:20]}.")
+        raise UserError(
+            f"{path}: column {missing[0]!r} is missing, objects need 'sample_id' and 'label' or 'prob'; the file has {sorted(names)[:20]}."
+        )
     return meta
 
 
@@ -161,10 +163,14 @@ def labels_of(groups):
 
 def _read(path, number, columns):
     try:
-        with pq.ParquetFile(path, read_dictionary=[name for name in columns if name in ("sample_id", "label", "status")]) as file:
+        with pq.ParquetFile(
+            path, read_dictionary=[name for name in columns if name in ("sample_id", "label", "status")]
+        ) as file:
             return file.read_row_group(number, columns=columns)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: row group {number} cannot be read ({str(error).splitlines()[0]}); the file is damaged.") from None
+        raise UserError(
+            f"{path}: row group {number} cannot be read ({str(error).splitlines()[0]}); the file is damaged."
+        ) from None
 
 
 def tally_group(group, axes, links, options, into=None):
@@ -223,10 +229,16 @@ def tally_group(group, axes, links, options, into=None):
 def _wanted(group, links, options):
     """Columns that are read."""
     names, by_label = set(pq.read_schema(group.parts[0][0]).names), options.scoring.method == "labels"
-    asked = [*COLUMNS, *(["score"] if options.min_score or not by_label else []), *(["acquisition_id"] if links.units else [])]
+    asked = [
+        *COLUMNS,
+        *(["score"] if options.min_score or not by_label else []),
+        *(["acquisition_id"] if links.units else []),
+    ]
     asked += ["prob"] if options.scoring.soft and options.scoring.columns else []
     if by_label and options.statuses and "status" not in names:
-        raise UserError(f"{group.parts[0][0]}: there is no column 'status' to choose {options.statuses} by; ask for all statuses.")
+        raise UserError(
+            f"{group.parts[0][0]}: there is no column 'status' to choose {options.statuses} by; ask for all statuses."
+        )
     return [name for name in asked if name in names]
 
 
@@ -237,7 +249,9 @@ def _add_scored(held, table, places, axes, options, place):
     if "status" in table.column_names:
         status = table["status"].combine_chunks().cast(pa.string()).fill_null("unclassified").dictionary_encode()
         try:
-            who = correction.who_counts(status.dictionary.to_pylist(), options.scoring.dubious)[status.indices.to_numpy()]
+            who = correction.who_counts(status.dictionary.to_pylist(), options.scoring.dubious)[
+                status.indices.to_numpy()
+            ]
         except UserError as error:
             raise UserError(f"{place}: {error}") from None
     mine = who == 1 if options.scoring.columns else np.zeros(len(who), dtype=bool)
@@ -249,18 +263,24 @@ def _add_scored(held, table, places, axes, options, place):
     held.add(((sample * axes.width + label) * axes.sizes + size)[others], volume[others], unknown[others])
     if mine.any():
         rows = table.filter(pa.array(mine))
-        for tally in classifier_tallies.tally_model(rows, [part[mine] for part in places], axes, options.scoring, place):
+        for tally in classifier_tallies.tally_model(
+            rows, [part[mine] for part in places], axes, options.scoring, place
+        ):
             held.add_tally(tally)
 
 
 def _labels(table, axes, options, place):
     if "label" not in table.column_names:
-        raise UserError(f"{place}: there is no column 'label' to count by; count what the model says, as with method 'top1'.")
+        raise UserError(
+            f"{place}: there is no column 'label' to count by; count what the model says, as with method 'top1'."
+        )
     labels = pd.Index(axes.labels)
     codes, column = codes_of(table["label"], labels)
     if (codes == -1).any():
         strange = column[int(np.flatnonzero(codes == -1)[0])].as_py()
-        raise UserError(f"{place}: label {strange!r} is not among the {len(labels)} labels; {int((codes == -1).sum())} such objects.")
+        raise UserError(
+            f"{place}: label {strange!r} is not among the {len(labels)} labels; {int((codes == -1).sum())} such objects."
+        )
     codes[codes == -2] = len(labels) - 1
     if options.min_score and options.scoring.method == "labels":
         if "score" not in table.column_names:
@@ -289,7 +309,9 @@ def key_of(groups, axes, options):
     """
     paths = sorted({path for group in groups for path, _ in group.parts})
     stats = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
-    digest = hashlib.sha256(repr((stats, groups, axes.labels, axes.sizes, options.statuses, options.min_score, options.scoring)).encode())
+    digest = hashlib.sha256(
+        repr((stats, groups, axes.labels, axes.sizes, options.statuses, options.min_score, options.scoring)).encode()
+    )
     digest.update("\n".join(map(str, axes.samples)).encode())
     return digest.hexdigest()[:16]
 
@@ -320,9 +342,20 @@ def run_groups(groups, axes, links, options, *, state, submit=None):
     done, saved = _resumed(state, key, held), time.monotonic()
     left = [number for number in range(len(groups)) if number not in done]
     work, shared = [groups[number] for number in left], (axes, links, options)
-    results = submit(tally_group, work, shared) if submit else ((k, tally_group(group, *shared, into=held)) for k, group in enumerate(work))
+    results = (
+        submit(tally_group, work, shared)
+        if submit
+        else ((k, tally_group(group, *shared, into=held)) for k, group in enumerate(work))
+    )
     total = sum(group.rows for group in groups)
-    with tqdm(total=total, initial=total - sum(group.rows for group in work), desc="aggregate", unit="object", unit_scale=True, disable=None) as bar:
+    with tqdm(
+        total=total,
+        initial=total - sum(group.rows for group in work),
+        desc="aggregate",
+        unit="object",
+        unit_scale=True,
+        disable=None,
+    ) as bar:
         for place, tally in results:
             if tally is not None:
                 held.add_tally(tally)
@@ -337,7 +370,9 @@ def run_groups(groups, axes, links, options, *, state, submit=None):
 def _save(tally, done, key, state):
     part = state.with_name(f".{state.name}.part")
     with part.open("wb") as stream:
-        np.savez(stream, key=key, done=sorted(done), cells=tally.cells, n=tally.n, volume=tally.volume, unknown=tally.unknown)
+        np.savez(
+            stream, key=key, done=sorted(done), cells=tally.cells, n=tally.n, volume=tally.volume, unknown=tally.unknown
+        )
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(state)

@@ -98,7 +98,9 @@ def size_class(esd):
         place = np.floor(PER_OCTAVE * np.log2(esd))
     known = np.isfinite(esd) & (esd > 0)
     place = np.where(known, np.clip(place, 0, CLASSES - 1), CLASSES).astype(np.int16)
-    edges = np.append(np.exp2(np.arange(CLASSES) / PER_OCTAVE), np.inf)  # the logarithm may be off by one unit at an edge
+    edges = np.append(
+        np.exp2(np.arange(CLASSES) / PER_OCTAVE), np.inf
+    )  # the logarithm may be off by one unit at an edge
     low = np.append(edges[:-1], np.nan)[place]
     high = np.append(edges[1:], np.nan)[place]
     with np.errstate(invalid="ignore"):
@@ -144,7 +146,9 @@ def whole_volume(volume, place="volume"):
     wrong = ~unknown & ~((volume >= 0) & (volume <= 1e6))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise UserError(f"{place}, row {row + 1}: biovolume {volume[row]:g} mm3 is outside [0, 1e6]; {int(wrong.sum())} such objects.")
+        raise UserError(
+            f"{place}, row {row + 1}: biovolume {volume[row]:g} mm3 is outside [0, 1e6]; {int(wrong.sum())} such objects."
+        )
     return np.rint(np.where(unknown, 0.0, volume) / VOLUME_UNIT).astype(np.int64), unknown
 
 
@@ -175,7 +179,12 @@ def tally_cells(cells, volume, unknown):
     ordered = cells[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     counts = np.diff(np.r_[starts, len(ordered)])
-    return Tally(ordered[starts], counts, np.add.reduceat(volume[order], starts), np.add.reduceat(unknown[order].astype(np.int64), starts))
+    return Tally(
+        ordered[starts],
+        counts,
+        np.add.reduceat(volume[order], starts),
+        np.add.reduceat(unknown[order].astype(np.int64), starts),
+    )
 
 
 def _dense(places, volume, unknown, span, first):
@@ -213,7 +222,9 @@ def merge(tallies):
     tallies = [tally for tally in tallies if len(tally.cells)]
     if len(tallies) < 2:
         return tallies[0] if tallies else _empty()
-    parts = [np.concatenate([getattr(tally, name) for tally in tallies]) for name in ("cells", "n", "volume", "unknown")]
+    parts = [
+        np.concatenate([getattr(tally, name) for tally in tallies]) for name in ("cells", "n", "volume", "unknown")
+    ]
     order = np.argsort(parts[0], kind="stable")  # runs that are sorted already are merged, not sorted
     cells = parts[0][order]
     starts = np.flatnonzero(np.r_[True, cells[1:] != cells[:-1]])
@@ -224,7 +235,9 @@ def merge(tallies):
 
 def _refuse_overflow(volume):
     if (volume < 0).any() or (volume > _LIMIT).any():
-        raise UserError(f"the biovolume of a sample and class is above {float(_LIMIT) * VOLUME_UNIT:g} mm3, which a cell holds; is its unit mm3?")
+        raise UserError(
+            f"the biovolume of a sample and class is above {float(_LIMIT) * VOLUME_UNIT:g} mm3, which a cell holds; is its unit mm3?"
+        )
 
 
 class Accumulator:
@@ -300,7 +313,8 @@ class Accumulator:
             if self._held > self._memory / 3:
                 raise UserError(
                     f"{len(whole.cells)} cells are filled, which needs {3 * self._held / 2**20:.0f} MiB, allowed are {self._memory / 2**20:.0f}; raise the "
-                    "memory, or take fewer size classes or samples at a time.")
+                    "memory, or take fewer size classes or samples at a time."
+                )
 
     def result(self):
         """Everything added so far.

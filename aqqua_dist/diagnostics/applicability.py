@@ -161,7 +161,9 @@ class Applicability(BaseEstimator):
             return self.tree_.query(self.points_, k=2, workers=self.jobs)[0][:, 1]
         groups = np.asarray(groups)
         if groups.shape != (len(self.points_),):
-            raise UserError(f"groups: shape {groups.shape}; allowed is ({len(self.points_)},), one fold per training row.")
+            raise UserError(
+                f"groups: shape {groups.shape}; allowed is ({len(self.points_)},), one fold per training row."
+            )
         folds, fold = np.unique(groups, return_inverse=True)
         if len(folds) < 2:
             raise UserError(f"groups: one fold ({folds[0]}) only; allowed are 2 or more.")

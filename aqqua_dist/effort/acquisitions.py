@@ -40,7 +40,9 @@ def image_bins(images, *, thickness=5.0, offset=0.0):
     if not thickness > 0:
         raise UserError(f"thickness {thickness!r} of the depth bins is not above 0 m.")
     if "object_id" in images:
-        raise UserError(f"image_bins: the {len(images)} rows have an 'object_id', so they are objects; images without any count too.")
+        raise UserError(
+            f"image_bins: the {len(images)} rows have an 'object_id', so they are objects; images without any count too."
+        )
     for name in ("sample_id", "image_id", "depth"):
         if name not in images:
             raise UserError(f"image_bins: column {name!r} is missing, the table has {list(images.columns)[:30]}.")
@@ -50,12 +52,19 @@ def image_bins(images, *, thickness=5.0, offset=0.0):
     depth = pd.to_numeric(once["depth"], errors="coerce").to_numpy(dtype=float)
     if not np.isfinite(depth).all():
         row = int(np.flatnonzero(~np.isfinite(depth))[0])
-        raise UserError(f"image_bins, column 'depth', image {str(once['image_id'].iloc[row])!r}: {str(once['depth'].iloc[row])!r} is no depth in m.")
+        raise UserError(
+            f"image_bins, column 'depth', image {str(once['image_id'].iloc[row])!r}: {str(once['depth'].iloc[row])!r} is no depth in m."
+        )
     number = np.floor(np.maximum(depth + offset, 0) / thickness)
     counted = once.assign(bin=number).groupby(["sample_id", "bin"], sort=True).size().reset_index(name="n_images")
-    return pd.DataFrame({
-        "sample_id": counted["sample_id"], "depth_top": counted["bin"] * thickness, "depth_bottom": (counted["bin"] + 1) * thickness,
-        "n_images": counted["n_images"]})
+    return pd.DataFrame(
+        {
+            "sample_id": counted["sample_id"],
+            "depth_top": counted["bin"] * thickness,
+            "depth_bottom": (counted["bin"] + 1) * thickness,
+            "n_images": counted["n_images"],
+        }
+    )
 
 
 def look_time(triggers, *, min_processing=0.073):
@@ -87,13 +96,17 @@ def look_time(triggers, *, min_processing=0.073):
     names = ("trigger", "trigger_open_time", "frame_grab_time")
     missing = [name for name in names if name not in triggers]
     if missing or triggers.empty:
-        raise UserError(f"look time: {len(triggers)} triggers with {list(triggers.columns)[:12]}; needed are at least 1 and {list(names)}.")
+        raise UserError(
+            f"look time: {len(triggers)} triggers with {list(triggers.columns)[:12]}; needed are at least 1 and {list(names)}."
+        )
     once = triggers.drop_duplicates("trigger", keep="first")
     opened, grabbed = (pd.to_numeric(once[name], errors="coerce").to_numpy(dtype=float) for name in names[1:])
     if not (np.isfinite(opened).all() and np.isfinite(grabbed).all()):
         row = int(np.flatnonzero(~(np.isfinite(opened) & np.isfinite(grabbed)))[0])
         number = once["trigger"].iloc[row]
-        raise UserError(f"look time: trigger {number} has times {opened[row]:g} and {grabbed[row]:g}, allowed are seconds.")
+        raise UserError(
+            f"look time: trigger {number} has times {opened[row]:g} and {grabbed[row]:g}, allowed are seconds."
+        )
     opened, grabbed = (np.where(times < 0, times + 86400, times) for times in (opened, grabbed))
     processing = np.maximum(opened[1:] - grabbed[:-1], min_processing)
     return float(grabbed[-1] - processing.sum() - min_processing)

@@ -28,14 +28,23 @@ class Flags:
 def _scans(entry, values, flags, options):
     """Scans of one size fraction: parts of it, or replicates (formats with ``_<i>_sur_<n>``)."""
     parts = [_FRACTION.match(text) for text in values["fraction"]]
-    table = pd.DataFrame({
-        "sample": values["sample_id"], "text": values["fraction"], "sub_part": values["sub_part"], "tot_vol": values["tot_vol"],
-        "name": [m["name"].lower() if m else text for m, text in zip(parts, values["fraction"], strict=True)],
-        "part": [int(m["part"] or 1) if m else 1 for m in parts], "parts": [int(m["parts"] or 1) if m else 1 for m in parts]})
+    table = pd.DataFrame(
+        {
+            "sample": values["sample_id"],
+            "text": values["fraction"],
+            "sub_part": values["sub_part"],
+            "tot_vol": values["tot_vol"],
+            "name": [m["name"].lower() if m else text for m, text in zip(parts, values["fraction"], strict=True)],
+            "part": [int(m["part"] or 1) if m else 1 for m in parts],
+            "parts": [int(m["parts"] or 1) if m else 1 for m in parts],
+        }
+    )
     _check_scans(entry, table, options)
     flags.add(np.log2(table["sub_part"]) % 1 != 0, "sub_part no power of 2")
     flags.add(table["parts"] > 1, f"scans pooled as {options.get('scans')}")
-    whole = table["sample"].isin(set(table.loc[table["name"] == "tot", "sample"]) & set(table.loc[table["name"] != "tot", "sample"]))
+    whole = table["sample"].isin(
+        set(table.loc[table["name"] == "tot", "sample"]) & set(table.loc[table["name"] != "tot", "sample"])
+    )
     flags.add(whole, "tot beside fractions")
     order = table.drop_duplicates(["sample", "name"]).pivot(index="sample", columns="name", values="sub_part")
     if {"d1", "d2"} <= set(order.columns):
@@ -46,21 +55,29 @@ def _scans(entry, values, flags, options):
 def _check_scans(entry, table, options):
     where = f"rule {entry.name!r}"
     for row in np.flatnonzero(table["sub_part"] < 1):
-        raise UserError(f"{where}, column 'sub_part', row {row + 2}: {table['sub_part'][row]:g} is below 1; a quarter is written 4.")
+        raise UserError(
+            f"{where}, column 'sub_part', row {row + 2}: {table['sub_part'][row]:g} is below 1; a quarter is written 4."
+        )
     for row in np.flatnonzero(table.duplicated(["sample", "name", "part"])):
-        raise UserError(f"{where}, row {row + 2}: fraction {table['text'][row]!r} of {table['sample'][row]!r} stands twice, not once.")
+        raise UserError(
+            f"{where}, row {row + 2}: fraction {table['text'][row]!r} of {table['sample'][row]!r} stands twice, not once."
+        )
     for row in np.flatnonzero(table.groupby("sample")["tot_vol"].transform("nunique") > 1):
-        raise UserError(f"{where}, column 'tot_vol', row {row + 2}: {table['tot_vol'][row]:g} m3 is not as in its other fractions.")
+        raise UserError(
+            f"{where}, column 'tot_vol', row {row + 2}: {table['tot_vol'][row]:g} m3 is not as in its other fractions."
+        )
     several = table[table["parts"] > 1]
     if len(several) and "scans" not in options:
         raise UserError(
             f"{where}, row {several.index[0] + 2}: fraction {several['text'].iloc[0]!r} is one of {several['parts'].iloc[0]} scans; say "
-            "scans='parts' where sub_part belongs to all of them together, or scans='replicates' where each scan has its own sub_part.")
+            "scans='parts' where sub_part belongs to all of them together, or scans='replicates' where each scan has its own sub_part."
+        )
     for (sample, name), group in several.groupby(["sample", "name"]):
         if len(group) != group["parts"].iloc[0] or group["parts"].nunique() > 1 or group["sub_part"].nunique() > 1:
             raise UserError(
                 f"{where}, row {group.index[0] + 2}: fraction {name!r} of sample {sample!r} names {group['parts'].iloc[0]} scans; the "
-                f"table has {len(group)} with sub_part {sorted(set(group['sub_part']))}, needed are all of them with one sub_part.")
+                f"table has {len(group)} with sub_part {sorted(set(group['sub_part']))}, needed are all of them with one sub_part."
+            )
 
 
 def _images_processed(values, flags):
@@ -78,7 +95,8 @@ def _flowcam_ecotaxatoolbox(entry, values, flags, options):
     if len(over):
         raise UserError(
             f"rule {entry.name!r}, column 'volpump', row {over[0] + 2}: {values['volpump'][over[0]]:g} is above 10, so by the source no "
-            "concentration factor; allowed is at most 10 (the source takes it as 1: write 1 if that is meant).")
+            "concentration factor; allowed is at most 10 (the source takes it as 1: write 1 if that is meant)."
+        )
     return _images_processed(values, flags)
 
 
@@ -96,7 +114,9 @@ def _ifcb_new(entry, values, flags, options):
         chosen[name] = np.where(from_adc, last, header)
         none = np.flatnonzero(~np.isfinite(chosen[name]))
         if len(none):
-            raise UserError(f"rule {entry.name!r}, row {none[0] + 2}: neither {name!r} nor '{name}_adc' is a time ({len(none)} such rows).")
+            raise UserError(
+                f"rule {entry.name!r}, row {none[0] + 2}: neither {name!r} nor '{name}_adc' is a time ({len(none)} such rows)."
+            )
     return chosen["run_time"] - chosen["inhibit_time"]
 
 
@@ -104,12 +124,17 @@ def _hits_and_misses(entry, values, flags, options):
     hits, misses = values["hits"], values["misses"]
     lost = np.flatnonzero((hits == 0) & (misses > 0))
     if len(lost):
-        raise UserError(f"rule {entry.name!r}, row {lost[0] + 2}: 0 hits and {misses[lost[0]]:g} misses: nothing of the volume was seen.")
+        raise UserError(
+            f"rule {entry.name!r}, row {lost[0] + 2}: 0 hits and {misses[lost[0]]:g} misses: nothing of the volume was seen."
+        )
     flags.add(misses > 0, "particles missed")
     return np.where(hits > 0, hits / np.maximum(hits + misses, 1), 1.0)
 
 
 FACTORS = {
-    "scans": _scans, "flowcam_pssdb": _flowcam_pssdb, "flowcam_ecotaxatoolbox": _flowcam_ecotaxatoolbox, "ifcb_new": _ifcb_new,
+    "scans": _scans,
+    "flowcam_pssdb": _flowcam_pssdb,
+    "flowcam_ecotaxatoolbox": _flowcam_ecotaxatoolbox,
+    "ifcb_new": _ifcb_new,
     "hits_and_misses": _hits_and_misses,
 }

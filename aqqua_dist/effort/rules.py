@@ -75,7 +75,10 @@ def rules():
         By name, from ``data/effort_rules.yaml``.
     """
     entries = yaml.safe_load(package_data("effort_rules.yaml").read_text(encoding="utf-8"))
-    return {name: EffortRule(name=name, **entry | {"instruments": tuple(entry["instruments"])}) for name, entry in entries.items()}
+    return {
+        name: EffortRule(name=name, **entry | {"instruments": tuple(entry["instruments"])})
+        for name, entry in entries.items()
+    }
 
 
 def volume(rule, table, *, units=None, rel_sd=None, **constants):
@@ -113,13 +116,17 @@ def volume(rule, table, *, units=None, rel_sd=None, **constants):
     entry = _rule(rule)
     _check_call(entry, table, units, constants)
     if rel_sd is not None and not (np.isscalar(rel_sd) and np.isfinite(rel_sd) and 0 <= rel_sd < 1):
-        raise UserError(f"rel_sd {rel_sd!r} of rule {entry.name!r} is outside [0, 1); it is one standard deviation, relative.")
+        raise UserError(
+            f"rel_sd {rel_sd!r} of rule {entry.name!r} is outside [0, 1); it is one standard deviation, relative."
+        )
     values = {name: _column(entry, name, table, units or {}, constants) for name in entry.columns}
     flags = Flags(len(table))
     result = np.ones(len(table))
     for name, spec in entry.columns.items():
         if "usual" in spec:
-            low, high = (float(convert(edge, spec["units"], _target(spec["units"]), place=name)) for edge in spec["usual"])
+            low, high = (
+                float(convert(edge, spec["units"], _target(spec["units"]), place=name)) for edge in spec["usual"]
+            )
             flags.add((values[name] < low) | (values[name] > high), f"{name} unusual")
         if spec.get("power"):
             result = result * values[name] ** spec["power"]
@@ -131,11 +138,15 @@ def volume(rule, table, *, units=None, rel_sd=None, **constants):
     bad = ~(np.isfinite(result) & (result > 0))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise UserError(f"rule {entry.name!r}, row {row + 2}: volume {result[row]:g} m3 is not above 0 ({int(bad.sum())} such rows).")
+        raise UserError(
+            f"rule {entry.name!r}, row {row + 2}: volume {result[row]:g} m3 is not above 0 ({int(bad.sum())} such rows)."
+        )
     _check_limit(entry, values, result)
     spread = rel_sd if rel_sd is not None else np.nan if entry.relative_sd is None else entry.relative_sd
     return pd.DataFrame(
-        {"volume": result, "volume_rel_sd": float(spread), "effort_rule": entry.label, "flags": flags.texts()}, index=table.index)
+        {"volume": result, "volume_rel_sd": float(spread), "effort_rule": entry.label, "flags": flags.texts()},
+        index=table.index,
+    )
 
 
 def _rule(name):
@@ -153,7 +164,8 @@ def _refuse_objects(who, table):
     if found:
         raise UserError(
             f"{who}: the table has a column {found[0]!r}, so its {len(table)} rows are objects; volume comes from a table of images or "
-            "acquisitions, because those without any object were sampled too.")
+            "acquisitions, because those without any object were sampled too."
+        )
 
 
 def _check_call(entry, table, units, constants):
@@ -191,7 +203,9 @@ def _column(entry, name, table, units, constants):
     source = next((column for column in spec["names"] if column in table), None)
     if name in constants:
         if source is not None:
-            raise UserError(f"rule {entry.name!r}: {name} is given as {constants[name]!r} and as column {source!r} of the table; give one.")
+            raise UserError(
+                f"rule {entry.name!r}: {name} is given as {constants[name]!r} and as column {source!r} of the table; give one."
+            )
         cells = pd.Series([constants[name]] * len(table), dtype=object)
     elif source is not None:
         cells = table[source].reset_index(drop=True)
@@ -199,14 +213,20 @@ def _column(entry, name, table, units, constants):
         return np.full(len(table), np.nan)
     else:
         wanted = " or ".join(map(repr, spec["names"]))
-        raise UserError(f"rule {entry.name!r}: column {wanted} is missing, the table has {list(map(str, table.columns))[:30]}.")
+        raise UserError(
+            f"rule {entry.name!r}: column {wanted} is missing, the table has {list(map(str, table.columns))[:30]}."
+        )
     if spec.get("text"):
         if cells.isna().any():
-            raise UserError(f"rule {entry.name!r}, column {source or name!r}, row {int(np.flatnonzero(cells.isna())[0]) + 2} is empty.")
+            raise UserError(
+                f"rule {entry.name!r}, column {source or name!r}, row {int(np.flatnonzero(cells.isna())[0]) + 2} is empty."
+            )
         return cells.astype(str).to_numpy()
     unit = units.get(name, spec["units"])
     if unit is None:
-        raise UserError(f"rule {entry.name!r}: nobody tells the unit of {source or name!r}; give units={{{name!r}: 'm3'}} or 'cm3'.")
+        raise UserError(
+            f"rule {entry.name!r}: nobody tells the unit of {source or name!r}; give units={{{name!r}: 'm3'}} or 'cm3'."
+        )
     return _numbers(entry, spec, cells, source or name, unit)
 
 
@@ -224,13 +244,19 @@ def _numbers(entry, spec, cells, column, unit):
     missing = np.isnan(numbers) if spec.get("count") else np.isnan(numbers) | np.isin(numbers, SENTINELS)
     whole, zero = spec.get("count", False), spec.get("zero", False)
     with np.errstate(invalid="ignore"):
-        wrong = ~missing & (np.isinf(numbers) | (numbers < 0) | ((numbers == 0) & (not zero)) | (whole & (numbers % 1 != 0)))
+        wrong = ~missing & (
+            np.isinf(numbers) | (numbers < 0) | ((numbers == 0) & (not zero)) | (whole & (numbers % 1 != 0))
+        )
     for row in np.flatnonzero(wrong):
         kind = f"a {'whole ' if whole else ''}number {'of at least' if zero else 'above'} 0"
-        raise UserError(f"{where}, row {row + 2}: {str(cells.iloc[row])!r} is not {kind} ({int(wrong.sum())} such rows).")
+        raise UserError(
+            f"{where}, row {row + 2}: {str(cells.iloc[row])!r} is not {kind} ({int(wrong.sum())} such rows)."
+        )
     for row in np.flatnonzero(missing if not spec.get("optional") else []):
         shown = "the cell is empty" if np.isnan(numbers[row]) else f"{str(cells.iloc[row])!r} stands for none"
-        raise UserError(f"{where}, row {row + 2}: {shown}; there is no volume without it, never 1 ({int(missing.sum())} such rows).")
+        raise UserError(
+            f"{where}, row {row + 2}: {shown}; there is no volume without it, never 1 ({int(missing.sum())} such rows)."
+        )
     return np.where(missing, np.nan, numbers * scale)
 
 
@@ -245,7 +271,9 @@ def _parsed(cell, where):
         return np.nan, None
     match = _NUMBER_WITH_UNIT.match(text)
     if match is None:
-        raise UserError(f"{where}: {cell!r} is not a number (with a decimal point, then perhaps a unit, as in '0.18_ml').")
+        raise UserError(
+            f"{where}: {cell!r} is not a number (with a decimal point, then perhaps a unit, as in '0.18_ml')."
+        )
     unit = match.group(2)
     return float(match.group(1)), None if unit is None else re.sub(r"(?i)^([mµu]?)l$", r"\1L", unit)
 
@@ -259,6 +287,5 @@ def _check_limit(entry, values, result):
             row = int(np.flatnonzero(over)[0])
             raise UserError(
                 f"rule {entry.name!r}, row {row + 2}: the volume is {result[row] * 1e6:g} mL, allowed is at most the {name} of "
-                f"{limit[row] * 1e6:g} mL; the times are wrong.")
-
-
+                f"{limit[row] * 1e6:g} mL; the times are wrong."
+            )

@@ -80,8 +80,13 @@ def read_choices(path):
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"effort file {str(path)!r} cannot be read ({str(error).splitlines()[0]}).") from None
     if not isinstance(content, dict) or not content:
-        raise UserError(f"effort file {str(path)!r} holds {type(content).__name__}, needed is an instrument with its rule, as 'FlowCam: {{rule: …}}'.")
-    return {str(instrument): _choice(entry, f"effort file {str(path)!r}, {instrument}") for instrument, entry in content.items()}
+        raise UserError(
+            f"effort file {str(path)!r} holds {type(content).__name__}, needed is an instrument with its rule, as 'FlowCam: {{rule: …}}'."
+        )
+    return {
+        str(instrument): _choice(entry, f"effort file {str(path)!r}, {instrument}")
+        for instrument, entry in content.items()
+    }
 
 
 def _choice(entry, place):
@@ -150,7 +155,11 @@ def with_volumes(ingested, choices=None):
         whole = volumes.groupby("sample_id", sort=False).first()
         for column in ("volume", "volume_rel_sd", "effort_rule", "flags"):
             samples.loc[whole.index, column] = whole[column]
-    findings = pd.concat([ingested.findings, typed(pd.DataFrame(found), FINDINGS)], ignore_index=True) if found else ingested.findings
+    findings = (
+        pd.concat([ingested.findings, typed(pd.DataFrame(found), FINDINGS)], ignore_index=True)
+        if found
+        else ingested.findings
+    )
     extra = ingested.extra | {"acquisitions": acquisitions}
     return Ingested(typed(samples.reset_index(), SAMPLES), ingested.objects, ingested.counts, findings, extra)
 
@@ -158,7 +167,9 @@ def with_volumes(ingested, choices=None):
 def _groups(acquisitions, samples, choices):
     """Instrument, choice and rows of each group of acquisitions."""
     instrument = acquisitions["sample_id"].map(samples["instrument"]).astype(object)
-    generation = acquisitions["generation"] if "generation" in acquisitions else pd.Series(pd.NA, index=acquisitions.index)
+    generation = (
+        acquisitions["generation"] if "generation" in acquisitions else pd.Series(pd.NA, index=acquisitions.index)
+    )
     for name in instrument.dropna().unique():
         rows = acquisitions.index[instrument == name]
         choice = choices.get(name, choices.get("IFCB") if str(name).startswith("IFCB") else None)
@@ -178,7 +189,8 @@ def _volumes(table, choice, kind, found):
     if not choice.parts and table["sample_id"].duplicated().any():
         sample = table.loc[table["sample_id"].duplicated(), "sample_id"].iloc[0]
         raise UserError(
-            f"effort of {kind}: sample {sample!r} has several acquisitions; say 'parts: add' for size fractions or 'parts: pool' for repeats.")
+            f"effort of {kind}: sample {sample!r} has several acquisitions; say 'parts: add' for size fractions or 'parts: pool' for repeats."
+        )
     try:
         return _one(table, choice), []
     except UserError as error:
@@ -203,12 +215,20 @@ def _filled(table, choice, kind, found):
         if column is None:
             choice = replace(choice, constants=choice.constants | {name: value})
             continue
-        empty = table[column].isna() | table[column].astype(str).str.strip().str.lower().isin(["", "nan", "na", "none", "null"])
+        empty = table[column].isna() | table[column].astype(str).str.strip().str.lower().isin(
+            ["", "nan", "na", "none", "null"]
+        )
         if empty.any():
             table = table.assign(**{column: table[column].where(~empty, str(value))})
-            found.append(finding(
-                "repaired", "volume", f"{column} of {int(empty.sum())} acquisitions of {kind} is empty; {value} was taken, as the effort file says.",
-                column=column, value=value))
+            found.append(
+                finding(
+                    "repaired",
+                    "volume",
+                    f"{column} of {int(empty.sum())} acquisitions of {kind} is empty; {value} was taken, as the effort file says.",
+                    column=column,
+                    value=value,
+                )
+            )
     return table, choice
 
 
@@ -223,5 +243,8 @@ def _one(table, choice):
         volumes["volume"], volumes["weight"] = by_sample.transform("sum"), 1.0
     several = by_sample.transform("size") > 1
     note = np.where(several, "fractions add" if choice.parts == "add" else "acquisitions pooled", "")
-    words = [";".join(dict.fromkeys(word for word in (*flags.split(";"), extra) if word)) for flags, extra in zip(volumes["flags"], note, strict=True)]
+    words = [
+        ";".join(dict.fromkeys(word for word in (*flags.split(";"), extra) if word))
+        for flags, extra in zip(volumes["flags"], note, strict=True)
+    ]
     return volumes.assign(flags=pd.array(words, dtype="string"))

@@ -21,7 +21,11 @@ from aqqua_dist.embeddings.components import embedding_scatter, fit_components
 from aqqua_dist.embeddings.morphotypes import Morphotypes, draw_rows, fit_morphotypes
 from aqqua_dist.embeddings.novelty import SampleNovelty, fit_novelty
 
-REFERENCES = ["https://doi.org/10.1145/1772690.1772862", "https://doi.org/10.1016/S0047-259X(03)00096-4", "https://doi.org/10.1214/22-AOS2244"]
+REFERENCES = [
+    "https://doi.org/10.1145/1772690.1772862",
+    "https://doi.org/10.1016/S0047-259X(03)00096-4",
+    "https://doi.org/10.1214/22-AOS2244",
+]
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,17 @@ def collect_embeddings(source, out, options=None, *, samples=None, scheduler=Non
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
         sums = partitions.sum_partitions([str(path) for path in paths], shared, state, submit)
     origin = Provenance(
-        study="embeddings", stage="embeddings", key="", recipe_text=repr(options), recipe_sha256="",
-        inputs={str(path): f"{path.stat().st_size} bytes" for path in paths}, seeds={"seed": options.seed}, software=software_versions(),
-        references=REFERENCES, created=created_now())
+        study="embeddings",
+        stage="embeddings",
+        key="",
+        recipe_text=repr(options),
+        recipe_sha256="",
+        inputs={str(path): f"{path.stat().st_size} bytes" for path in paths},
+        seeds={"seed": options.seed},
+        software=software_versions(),
+        references=REFERENCES,
+        created=created_now(),
+    )
     found = _write(sums, (table, codebook, training), options, out, origin)
     shutil.rmtree(state)
     return found
@@ -151,7 +163,9 @@ def _samples_of(paths, folder, ids):
     table = files.read_parquet(objects)[["object_id", "sample_id"]].astype(str)
     twice = table["object_id"].duplicated()
     if twice.any():
-        raise UserError(f"{objects}: object {table.loc[twice, 'object_id'].iloc[0]!r} stands twice, so nobody knows whose its embedding is.")
+        raise UserError(
+            f"{objects}: object {table.loc[twice, 'object_id'].iloc[0]!r} stands twice, so nobody knows whose its embedding is."
+        )
     return pd.Series(ids.get_indexer(table["sample_id"]), index=pd.Index(table["object_id"]))
 
 
@@ -160,7 +174,9 @@ def _codebook(paths, options):
         return Morphotypes.load(options.codebook)
     if not options.morphotypes:
         return None
-    drawn = draw_rows(partitions.finite_rows([str(path) for path in paths], options.on_bad), options.fit_rows, seed=options.seed)
+    drawn = draw_rows(
+        partitions.finite_rows([str(path) for path in paths], options.on_bad), options.fit_rows, seed=options.seed
+    )
     return fit_morphotypes(drawn, options.morphotypes, seed=options.seed)
 
 
@@ -179,11 +195,22 @@ def _write(sums, known, options, out, origin):
         codebook.save(out / "morphotypes.nc", origin)
         versions["morphotypes"] = codebook.version
         _morphotypes(sums.counts, table, codebook, out, origin)
-    (files.write_geoparquet if {"lat", "lon"} <= set(table) else files.write_parquet)(table, out / "samples.parquet", origin)
+    (files.write_geoparquet if {"lat", "lon"} <= set(table) else files.write_parquet)(
+        table, out / "samples.parquet", origin
+    )
     versions = {name: version for name, version in versions.items() if version}
     found = Collected(out, sums.rows, int(moments.n_dropped.sum()), len(present), versions)
-    files.write_json({"objects": found.objects, "not_finite": found.dropped, "samples": len(table), "samples_with_objects": found.samples,
-                         "versions": versions}, out / "report.json", origin)
+    files.write_json(
+        {
+            "objects": found.objects,
+            "not_finite": found.dropped,
+            "samples": len(table),
+            "samples_with_objects": found.samples,
+            "versions": versions,
+        },
+        out / "report.json",
+        origin,
+    )
     return found
 
 
@@ -192,10 +219,16 @@ def _components(known, names, options, out, origin):
     places, means, n = known
     most = min(means.shape[1], len(means) - 1)
     if most < 1:
-        warnings.warn(f"{len(means)} samples have embeddings; their components need at least 2.", MethodWarning, stacklevel=4)
+        warnings.warn(
+            f"{len(means)} samples have embeddings; their components need at least 2.", MethodWarning, stacklevel=4
+        )
         return ""
     if options.components > most:
-        warnings.warn(f"{options.components} components were asked for; {len(means)} samples have {most}.", MethodWarning, stacklevel=4)
+        warnings.warn(
+            f"{options.components} components were asked for; {len(means)} samples have {most}.",
+            MethodWarning,
+            stacklevel=4,
+        )
     found = fit_components(embedding_scatter(means, n, place="sample means"), min(options.components, most))
     found.save(out / "components.nc", origin)
     table = pd.DataFrame({"sample_id": names, "n": 0} | dict.fromkeys(found.names, np.nan))
@@ -208,7 +241,9 @@ def _components(known, names, options, out, origin):
 def _novelty(known, names, training, out, origin):
     places, means = known
     if training is None and len(means) < 3:
-        warnings.warn(f"{len(means)} samples have embeddings; their novelty needs at least 3.", MethodWarning, stacklevel=4)
+        warnings.warn(
+            f"{len(means)} samples have embeddings; their novelty needs at least 3.", MethodWarning, stacklevel=4
+        )
         return ""
     model = training or fit_novelty(means)
     score, quantile = model.score(means)
@@ -223,13 +258,26 @@ def _morphotypes(counts, table, codebook, out, origin):
     """Objects and concentrations per morphotype, as those of taxa."""
     n = counts["n"].to_numpy(dtype=float)
     low, high = counting_error.garwood(n)
-    rows = pd.DataFrame({
-        "sample_id": table["sample_id"].astype(str).to_numpy(dtype=object)[counts["sample"]], "taxon": np.array(codebook.names, dtype=object)[counts["morphotype"]],
-        "n": n, "n_low": low, "n_high": high, "biovolume": np.nan, "weight": 1.0, "method": f"morphotypes {codebook.version}"})
+    rows = pd.DataFrame(
+        {
+            "sample_id": table["sample_id"].astype(str).to_numpy(dtype=object)[counts["sample"]],
+            "taxon": np.array(codebook.names, dtype=object)[counts["morphotype"]],
+            "n": n,
+            "n_low": low,
+            "n_high": high,
+            "biovolume": np.nan,
+            "weight": 1.0,
+            "method": f"morphotypes {codebook.version}",
+        }
+    )
     files.write_parquet(rows, out / "counts.parquet", origin)
-    whole = table[table["volume"] > 0].assign(**{name: np.nan for name in ("depth_top", "depth_bottom") if name not in table})
+    whole = table[table["volume"] > 0].assign(
+        **{name: np.nan for name in ("depth_top", "depth_bottom") if name not in table}
+    )
     mine = rows[rows["sample_id"].isin(whole["sample_id"])]
     found = concentrations(whole, mine, codebook.names)
     low, high = counting_error.concentration_interval(mine, found)
     found = found.drop(columns="biovolume_concentration").assign(concentration_low=low, concentration_high=high)
-    files.write_parquet(found, out / "concentrations.parquet", origin, {name: unit for name, unit in UNITS.items() if name in found})
+    files.write_parquet(
+        found, out / "concentrations.parquet", origin, {name: unit for name, unit in UNITS.items() if name in found}
+    )

@@ -86,7 +86,9 @@ def embedding_scatter(embeddings, weights=None, *, place="embeddings"):
     if len(bad):
         raise UserError(f"{place}, row {bad[0]}: the embedding is not finite; {len(bad)} such rows, leave them out.")
     if not np.isfinite(products).all():
-        raise UserError(f"{place}: numbers up to {np.abs(embeddings).max():.3g} have squares that are too large; scale them.")
+        raise UserError(
+            f"{place}: numbers up to {np.abs(embeddings).max():.3g} have squares that are too large; scale them."
+        )
     return EmbeddingScatter(len(embeddings), float(total), mean, products)
 
 
@@ -113,7 +115,9 @@ def merge_scatter(parts):
     parts = list(parts)
     dimensions = sorted({len(part.mean) for part in parts})
     if len(dimensions) != 1:
-        raise UserError(f"{len(parts)} partial results have embeddings of {dimensions} dimensions; needed is one dimension for all.")
+        raise UserError(
+            f"{len(parts)} partial results have embeddings of {dimensions} dimensions; needed is one dimension for all."
+        )
     n, weight, mean, products = parts[0].n, parts[0].weight, parts[0].mean.copy(), parts[0].products.copy()
     for part in parts[1:]:
         step, share = part.mean - mean, part.weight / (weight + part.weight)
@@ -192,8 +196,11 @@ class EmbeddingComponents:
             Embedded.
         """
         variables = {
-            "mean": ("dimension", self.mean), "components": (("component", "dimension"), self.components),
-            "variance": ("component", self.variance), "total_variance": ((), self.total_variance)}
+            "mean": ("dimension", self.mean),
+            "components": (("component", "dimension"), self.components),
+            "variance": ("component", self.variance),
+            "total_variance": ((), self.total_variance),
+        }
         write_learned(self, variables, path, provenance)
 
     @classmethod
@@ -246,7 +253,11 @@ def fit_components(partial, n_components):
     variance, vectors = np.linalg.eigh(partial.covariance)
     components = vectors[:, ::-1][:, :n_components].T
     if not variance[-1] > 0:
-        raise UserError(f"the {partial.n} embeddings do not differ (largest variance {variance[-1]:g}), so they have no components.")
+        raise UserError(
+            f"the {partial.n} embeddings do not differ (largest variance {variance[-1]:g}), so they have no components."
+        )
     largest = np.abs(components).argmax(axis=1)
     components = components * np.sign(components[np.arange(n_components), largest])[:, None]
-    return EmbeddingComponents(partial.mean, components, np.maximum(variance[::-1][:n_components], 0), float(np.trace(partial.covariance)))
+    return EmbeddingComponents(
+        partial.mean, components, np.maximum(variance[::-1][:n_components], 0), float(np.trace(partial.covariance))
+    )

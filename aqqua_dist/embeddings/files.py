@@ -61,7 +61,9 @@ def embedding_field(dimension, dtype):
     """
     dtype = np.dtype(dtype).name
     if dtype not in KINDS or dimension < 1:
-        raise UserError(f"embeddings of {dimension} numbers of type {dtype!r} cannot be stored; allowed are 1 or more of {list(KINDS)}.")
+        raise UserError(
+            f"embeddings of {dimension} numbers of type {dtype!r} cannot be stored; allowed are 1 or more of {list(KINDS)}."
+        )
     metadata = {"embedding_dtype": dtype, "embedding_dimension": str(dimension)}
     return pa.field(COLUMN, pa.binary(dimension * np.dtype(KINDS[dtype]).itemsize), nullable=False, metadata=metadata)
 
@@ -81,7 +83,9 @@ def embedding_array(values):
     """
     values = check_embeddings(values)
     packed = np.ascontiguousarray(values, dtype=KINDS[values.dtype.name])
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(packed.shape[1] * packed.itemsize), len(packed), [None, pa.py_buffer(packed)])
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(packed.shape[1] * packed.itemsize), len(packed), [None, pa.py_buffer(packed)]
+    )
 
 
 def embeddings_of(array, field, *, place, first=0):
@@ -113,11 +117,14 @@ def embeddings_of(array, field, *, place, first=0):
     kind = array.type
     listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not pa.types.is_fixed_size_binary(kind) and not (listed and pa.types.is_floating(kind.value_type)):
-        raise UserError(f"{place}: column {field.name!r} holds {kind}; needed are fixed-length binary or lists of real numbers.")
+        raise UserError(
+            f"{place}: column {field.name!r} holds {kind}; needed are fixed-length binary or lists of real numbers."
+        )
     if array.null_count:
         row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
         raise UserError(
-            f"{place}, row {first + row}: the embedding is missing; {array.null_count} such rows in this batch, every object needs one.")
+            f"{place}, row {first + row}: the embedding is missing; {array.null_count} such rows in this batch, every object needs one."
+        )
     if not listed:
         return _binary(array, field, place)
     lengths = np.unique(array.value_lengths().to_numpy(zero_copy_only=False)) if len(array) else np.zeros(1, int)
@@ -130,24 +137,34 @@ def embeddings_of(array, field, *, place, first=0):
     flat = array.flatten()
     if flat.null_count:
         row = int(np.flatnonzero(flat.is_null().to_numpy(zero_copy_only=False))[0]) // int(lengths[0])
-        raise UserError(f"{place}, row {first + row}: a number of the embedding is missing; {flat.null_count} such numbers in this batch.")
+        raise UserError(
+            f"{place}, row {first + row}: a number of the embedding is missing; {flat.null_count} such numbers in this batch."
+        )
     values = flat.to_numpy(zero_copy_only=False).reshape(len(array), int(lengths[0]))
     return values.astype("float32") if values.dtype == np.float64 else values
 
 
 def _unequal(place, row, found, before):
-    return UserError(f"{place}, row {row}: the embedding has {found} numbers, those before have {before}; allowed is one length.")
+    return UserError(
+        f"{place}, row {row}: the embedding has {found} numbers, those before have {before}; allowed is one length."
+    )
 
 
 def _binary(array, field, place):
     metadata = field.metadata or {}
-    dtype, dimension = metadata.get(b"embedding_dtype", b"").decode(), metadata.get(b"embedding_dimension", b"").decode()
+    dtype, dimension = (
+        metadata.get(b"embedding_dtype", b"").decode(),
+        metadata.get(b"embedding_dimension", b"").decode(),
+    )
     width = array.type.byte_width
     if dtype not in KINDS or not dimension.isdigit() or int(dimension) * np.dtype(KINDS[dtype]).itemsize != width:
         raise UserError(
             f"{place}: column {field.name!r} holds {width} bytes per row, and says embedding_dtype {dtype!r} and embedding_dimension "
-            f"{dimension!r}; needed are one of {list(KINDS)} and the number that fits.")
-    flat = np.frombuffer(array.buffers()[1], KINDS[dtype], count=len(array) * int(dimension), offset=array.offset * width)
+            f"{dimension!r}; needed are one of {list(KINDS)} and the number that fits."
+        )
+    flat = np.frombuffer(
+        array.buffers()[1], KINDS[dtype], count=len(array) * int(dimension), offset=array.offset * width
+    )
     return flat.reshape(len(array), int(dimension))
 
 
@@ -273,10 +290,15 @@ def write_embeddings(path, batches, provenance):
                 table = table.append_column(embedding_field(values.shape[1], values.dtype), embedding_array(values))
                 if writer is None:
                     writer = _writer(part, table.schema, provenance)
-                if not table.schema.equals(writer.schema) or table.schema.field(COLUMN).metadata != writer.schema.field(COLUMN).metadata:
+                if (
+                    not table.schema.equals(writer.schema)
+                    or table.schema.field(COLUMN).metadata != writer.schema.field(COLUMN).metadata
+                ):
                     found = f"{table.schema.names} with {values.dtype} x {values.shape[1]}"
                     raise UserError(f"{path}, row {written}: the batch has {found}, needed is what those before have.")
-                writer.write_table(table.cast(writer.schema), row_group_size=max(1, GROUP_BYTES // (values.shape[1] * values.itemsize)))
+                writer.write_table(
+                    table.cast(writer.schema), row_group_size=max(1, GROUP_BYTES // (values.shape[1] * values.itemsize))
+                )
                 written += len(values)
         finally:
             if writer is not None:

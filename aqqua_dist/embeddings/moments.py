@@ -83,7 +83,9 @@ class EmbeddingMoments:
             missing for a sample without objects: no mean is no zero).
         """
         if len(self.sample) and self.sample[-1] >= len(sample_ids):
-            raise UserError(f"sample code {self.sample[-1]} has no id; {len(sample_ids)} ids are given, one per code from 0.")
+            raise UserError(
+                f"sample code {self.sample[-1]} has no id; {len(sample_ids)} ids are given, one per code from 0."
+            )
         columns = {"sample_id": pd.array(list(sample_ids), dtype="string")}
         for name in ("n", "n_dropped", "n_effective"):
             values = getattr(self, name)
@@ -162,7 +164,9 @@ def merge_moments(parts):
     parts = list(parts)
     dimensions = sorted({part.mean.shape[1] for part in parts})
     if len(dimensions) != 1:
-        raise UserError(f"{len(parts)} partial results have embeddings of {dimensions} dimensions; needed is one dimension for all.")
+        raise UserError(
+            f"{len(parts)} partial results have embeddings of {dimensions} dimensions; needed is one dimension for all."
+        )
     result = _empty(np.unique(np.concatenate([part.sample for part in parts])), dimensions[0])
     for part in parts:
         _add(result, part)
@@ -177,7 +181,9 @@ def _checked(embeddings, sample, weights, place):
         raise UserError(f"{place}: the sample codes are {found}, needed are {n} whole numbers, one per embedding.")
     if n and sample.min() < 0:
         row = int(np.argmin(sample))
-        raise UserError(f"{place}, row {row}: sample code {sample[row]} is below 0; an object without a sample has no place here.")
+        raise UserError(
+            f"{place}, row {row}: sample code {sample[row]} is below 0; an object without a sample has no place here."
+        )
     return embeddings, sample.astype("int64", copy=False), check_weights(weights, n, place)
 
 
@@ -189,8 +195,14 @@ def _starts(sample):
 def _empty(sample, dimension):
     k = len(sample)
     return EmbeddingMoments(
-        np.array(sample, dtype="int64"), np.zeros(k, "int64"), np.zeros(k, "int64"), np.zeros(k), np.zeros(k),
-        np.full((k, dimension), np.nan), np.zeros((k, dimension)))
+        np.array(sample, dtype="int64"),
+        np.zeros(k, "int64"),
+        np.zeros(k, "int64"),
+        np.zeros(k),
+        np.zeros(k),
+        np.full((k, dimension), np.nan),
+        np.zeros((k, dimension)),
+    )
 
 
 def _span(rows, sample, weights, drop, place):
@@ -204,7 +216,8 @@ def _span(rows, sample, weights, drop, place):
             column = int(np.argmin(np.isfinite(rows.values[at])))
             raise UserError(
                 f"{place}, row {at}, number {column}: {rows.values[at, column]} is not finite; {len(bad)} such rows up to here, "
-                "allowed are finite embeddings, or on_bad='drop'.")
+                "allowed are finite embeddings, or on_bad='drop'."
+            )
         np.add.at(part.n_dropped, np.searchsorted(part.sample, sample[bad]), 1)
         sample, weights, rows = np.delete(sample, bad), np.delete(weights, bad), rows.without(bad)
         starts = _starts(sample)

@@ -90,7 +90,8 @@ class Morphotypes:
         bad = np.flatnonzero(labels < 0)
         if len(bad) and on_bad == "raise":
             raise UserError(
-                f"{place}, row {bad[0]}: the embedding is not finite; {len(bad)} such rows, allowed are finite ones, or on_bad='drop'.")
+                f"{place}, row {bad[0]}: the embedding is not finite; {len(bad)} such rows, allowed are finite ones, or on_bad='drop'."
+            )
         return labels, distances
 
     def novelty(self, labels, distances):
@@ -128,8 +129,12 @@ class Morphotypes:
             Embedded.
         """
         variables = {
-            "centroids": (("morphotype", "dimension"), self.centroids), "spread": ("morphotype", self.spread), "n": ("morphotype", self.n),
-            "scores": ("training_object", self.scores), "seed": ((), self.seed)}
+            "centroids": (("morphotype", "dimension"), self.centroids),
+            "spread": ("morphotype", self.spread),
+            "n": ("morphotype", self.n),
+            "scores": ("training_object", self.scores),
+            "seed": ((), self.seed),
+        }
         write_learned(self, variables, path, provenance)
 
     @classmethod
@@ -185,10 +190,14 @@ def fit_morphotypes(embeddings, n_morphotypes, *, seed, place="embeddings"):
     """
     embeddings = check_embeddings(embeddings, place)
     if not 2 <= n_morphotypes <= len(embeddings) // 2:
-        raise UserError(f"{place}: {n_morphotypes} morphotypes of {len(embeddings)} objects; allowed are 2 to half the number of objects.")
+        raise UserError(
+            f"{place}: {n_morphotypes} morphotypes of {len(embeddings)} objects; allowed are 2 to half the number of objects."
+        )
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if len(bad):
-        raise UserError(f"{place}, row {bad[0]}: the embedding is not finite; {len(bad)} such rows, leave them out before fitting.")
+        raise UserError(
+            f"{place}, row {bad[0]}: the embedding is not finite; {len(bad)} such rows, leave them out before fitting."
+        )
     single = embeddings.astype("float32")
     model = MiniBatchKMeans(n_morphotypes, random_state=seed, n_init=3, batch_size=4096)
     with warnings.catch_warnings():
@@ -202,7 +211,9 @@ def fit_morphotypes(embeddings, n_morphotypes, *, seed, place="embeddings"):
         warnings.warn(f"{empty} and were left out; ask for fewer.", MethodWarning, stacklevel=2)
     centroids = centroids[kept]
     if len(kept) < 2:
-        raise UserError(f"{place}: the {len(embeddings)} objects have {len(kept)} morphotype; needed are different embeddings.")
+        raise UserError(
+            f"{place}: the {len(embeddings)} objects have {len(kept)} morphotype; needed are different embeddings."
+        )
     return _calibrated(centroids, rows, seed, place)
 
 
@@ -216,7 +227,8 @@ def _calibrated(centroids, rows, seed, place):
     if not squares.sum() > 0:
         raise UserError(
             f"{place}: all {rows.n} objects lie on their {len(centroids)} centroids, so nothing is new or old; "
-            "allowed are fewer morphotypes.")
+            "allowed are fewer morphotypes."
+        )
     spread = np.sqrt((squares + SHRINKAGE * squares.sum() / n.sum()) / (n + SHRINKAGE))
     with np.errstate(divide="ignore", invalid="ignore"):
         own = np.where(n[labels] > 1, distances * n[labels] / (n[labels] - 1.0), np.inf)
@@ -281,10 +293,16 @@ def morphotype_counts(sample, labels):
         exactly (`merge_counts`); n over the volume is a concentration.
     """
     sample, labels = np.asarray(sample), np.asarray(labels)
-    if sample.shape != labels.shape or sample.dtype.kind not in "iu" or labels.dtype.kind not in "iu" or (sample.size and sample.min() < 0):
+    if (
+        sample.shape != labels.shape
+        or sample.dtype.kind not in "iu"
+        or labels.dtype.kind not in "iu"
+        or (sample.size and sample.min() < 0)
+    ):
         raise UserError(
             f"samples are {sample.dtype} of shape {sample.shape} and labels {labels.dtype} of shape {labels.shape}; "
-            "needed are whole numbers from 0, one pair per object.")
+            "needed are whole numbers from 0, one pair per object."
+        )
     counted = labels >= 0
     width = int(labels.max(initial=0)) + 1
     pairs, n = np.unique(sample[counted].astype("int64") * width + labels[counted], return_counts=True)

@@ -53,7 +53,10 @@ class NearestCentroid:
             float32, shape (n,); NaN where the row is not finite.
         """
         labels, distances = np.full(rows.n, -1, "int32"), np.empty(rows.n, "float32")
-        scores, moved = np.empty((len(self._single), ROWS_NEAREST), "float32"), np.empty((ROWS_NEAREST, rows.values.shape[1]), "float32")
+        scores, moved = (
+            np.empty((len(self._single), ROWS_NEAREST), "float32"),
+            np.empty((ROWS_NEAREST, rows.values.shape[1]), "float32"),
+        )
         again = [np.empty(0, dtype=int)]
         with np.errstate(over="ignore", invalid="ignore"):
             for low in range(0, rows.n, ROWS_NEAREST):

@@ -78,7 +78,10 @@ class SampleNovelty:
             Embedded.
         """
         variables = {
-            "mean": ("dimension", self.mean), "root": (("dimension", "direction"), self.root), "scores": ("training_sample", self.scores)}
+            "mean": ("dimension", self.mean),
+            "root": (("dimension", "direction"), self.root),
+            "scores": ("training_sample", self.scores),
+        }
         write_learned(self, variables, path, provenance)
 
     @classmethod

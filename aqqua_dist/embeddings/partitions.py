@@ -135,7 +135,9 @@ def columns_of(path, by_object):
         raise UserError(f"{path}: the Parquet file cannot be read ({str(error).splitlines()[0][:150]}).") from None
     key = "sample_id" if "sample_id" in names else "object_id" if by_object and "object_id" in names else None
     if key is None or "embedding" not in names:
-        raise UserError(f"{path}: column {'embedding' if key else 'sample_id'!r} is missing; the file has {names[:20]}.")
+        raise UserError(
+            f"{path}: column {'embedding' if key else 'sample_id'!r} is missing; the file has {names[:20]}."
+        )
     return [key, *(["weight"] if "weight" in names else [])]
 
 
@@ -147,8 +149,14 @@ def _places(batch, key, shared, path):
         places = shared.sample_of.reindex(ids.astype(str)).fillna(-1).to_numpy(dtype=np.int64)
     if (places < 0).any():
         row = int(np.argmax(places < 0))
-        known = f"the {len(shared.samples)} samples" if key == "sample_id" else f"the {len(shared.sample_of)} objects of the ingest"
-        raise UserError(f"{path}, row {batch.first + row}: {key} {ids.iloc[row]!r} is not among {known}; {int((places < 0).sum())} such rows here.")
+        known = (
+            f"the {len(shared.samples)} samples"
+            if key == "sample_id"
+            else f"the {len(shared.sample_of)} objects of the ingest"
+        )
+        raise UserError(
+            f"{path}, row {batch.first + row}: {key} {ids.iloc[row]!r} is not among {known}; {int((places < 0).sum())} such rows here."
+        )
     return places.astype(np.int64)
 
 
@@ -176,7 +184,9 @@ def finite_rows(paths, on_bad):
         for batch in read_embeddings(path, memory=MEMORY):
             bad = ~np.isfinite(batch.values).all(axis=1)
             if bad.any() and on_bad == "raise":
-                raise UserError(f"{path}, row {batch.first + int(np.argmax(bad))}: the embedding is not finite; allowed are finite ones, or on_bad='drop'.")
+                raise UserError(
+                    f"{path}, row {batch.first + int(np.argmax(bad))}: the embedding is not finite; allowed are finite ones, or on_bad='drop'."
+                )
             yield batch.values[~bad] if bad.any() else batch.values
 
 
@@ -212,15 +222,25 @@ def sum_partitions(paths, shared, state, submit=None):
             done[place] = kept
     left = [place for place in range(len(paths)) if place not in done]
     work = [paths[place] for place in left]
-    results = submit(sum_partition, work, (shared,)) if submit else ((k, sum_partition(path, shared)) for k, path in enumerate(work))
+    results = (
+        submit(sum_partition, work, (shared,))
+        if submit
+        else ((k, sum_partition(path, shared)) for k, path in enumerate(work))
+    )
     for k, sums in tqdm(results, total=len(work), desc="embeddings", unit="file", disable=None):
         done[left[k]] = sums
         _keep(sums, key, state / f"{left[k]}.npz")
     parts = [done[place] for place in range(len(paths))]
     for path, part in zip(paths, parts, strict=True):
         if part.moments.mean.shape[1] != parts[0].moments.mean.shape[1]:
-            raise UserError(f"{path}: embeddings of {part.moments.mean.shape[1]} numbers, those of {paths[0]} have {parts[0].moments.mean.shape[1]}.")
-    return Sums(merge_moments([part.moments for part in parts]), merge_counts([part.counts for part in parts]), sum(part.rows for part in parts))
+            raise UserError(
+                f"{path}: embeddings of {part.moments.mean.shape[1]} numbers, those of {paths[0]} have {parts[0].moments.mean.shape[1]}."
+            )
+    return Sums(
+        merge_moments([part.moments for part in parts]),
+        merge_counts([part.counts for part in parts]),
+        sum(part.rows for part in parts),
+    )
 
 
 def _key(paths, shared):

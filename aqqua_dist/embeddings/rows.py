@@ -39,7 +39,12 @@ def check_embeddings(embeddings, place="embeddings", *, dimension=None, double=F
         Another type, shape or dimension.
     """
     embeddings = np.asarray(embeddings)
-    if embeddings.ndim != 2 or embeddings.shape[1] == 0 or embeddings.dtype.kind != "f" or embeddings.dtype.itemsize > (8 if double else 4):
+    if (
+        embeddings.ndim != 2
+        or embeddings.shape[1] == 0
+        or embeddings.dtype.kind != "f"
+        or embeddings.dtype.itemsize > (8 if double else 4)
+    ):
         kinds = "float16, float32 or float64" if double else "float16 or float32"
         found = f"{embeddings.dtype} of shape {embeddings.shape}"
         raise UserError(f"{place}: the embeddings are {found}; needed is {kinds}, one row per object.")
@@ -74,14 +79,17 @@ def check_weights(weights, n, place="embeddings"):
         return np.ones(n, "float32")
     weights = np.asarray(weights)
     if weights.shape != (n,) or weights.dtype.kind not in "fiu":
-        raise UserError(f"{place}: the weights are {weights.dtype} of shape {weights.shape}, needed are {n} numbers, one per embedding.")
+        raise UserError(
+            f"{place}: the weights are {weights.dtype} of shape {weights.shape}, needed are {n} numbers, one per embedding."
+        )
     with np.errstate(over="ignore"):
         single = weights.astype("float32")
     bad = np.flatnonzero(~(np.isfinite(single) & (single > 0)))
     if len(bad):
         raise UserError(
             f"{place}, row {bad[0]}: weight {weights[bad[0]]} is not a number above 0 that single precision holds; {len(bad)} such rows, "
-            "leave out objects that do not count.")
+            "leave out objects that do not count."
+        )
     return single
 
 
@@ -198,7 +206,9 @@ class Rows:
         if self.order is None:
             stored = self.values[at]
         else:
-            stored = np.take(self.values, self.order[at], axis=0, mode="clip", out=self._buffer(self.values.dtype, rows))
+            stored = np.take(
+                self.values, self.order[at], axis=0, mode="clip", out=self._buffer(self.values.dtype, rows)
+            )
         if stored.dtype == np.float32 and self.order is not None:
             return stored
         return widen(stored, self._buffer(np.dtype("float32"), rows))

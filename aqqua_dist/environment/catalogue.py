@@ -71,7 +71,8 @@ def read_entry(path):
         raise UserError(f"{path}: the catalogue entry is not YAML: {' '.join(str(error).split())}.") from None
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'entry'}: {e['msg']} (found {e['input']!r})" for e in error.errors())
+            f"{'.'.join(map(str, e['loc'])) or 'entry'}: {e['msg']} (found {e['input']!r})" for e in error.errors()
+        )
         raise UserError(f"{path}: the catalogue entry has faults: {faults}.") from None
     if entry.name != path.stem:
         raise UserError(f"{path}: name {entry.name!r} differs from the file name, which must be {entry.name}.yaml.")
@@ -91,12 +92,25 @@ def catalogue_readme():
     rows = [[f"`{e.name}`", e.title, e.units, ", ".join(e.dims), e.source, e.citation, e.licence] for e in entries]
     lines = ["| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]]
     traps = [f"* `{e.name}`: {trap}" for e in entries for trap in e.traps]
-    return "\n".join([
-        "# Environmental layers", "",
-        "Made from `catalogue/*.yaml`; do not edit, run `python environmental_layers/make_readme.py`.", "",
-        *lines, "", "## Traps", "", *traps, "", "## How the embedded files are made", "",
-        "`build_embedded.py` (climatology), `build_coastline.py` (coastline) and `build_basins.py` (ocean basins) say",
-        "where their sources come from, and how each field is regridded and its gaps are filled.", ""])
+    return "\n".join(
+        [
+            "# Environmental layers",
+            "",
+            "Made from `catalogue/*.yaml`; do not edit, run `python environmental_layers/make_readme.py`.",
+            "",
+            *lines,
+            "",
+            "## Traps",
+            "",
+            *traps,
+            "",
+            "## How the embedded files are made",
+            "",
+            "`build_embedded.py` (climatology), `build_coastline.py` (coastline) and `build_basins.py` (ocean basins) say",
+            "where their sources come from, and how each field is regridded and its gaps are filled.",
+            "",
+        ]
+    )
 
 
 def load_layer(name):
@@ -128,7 +142,6 @@ def load_layer(name):
     if layer.dims != tuple(entry.dims) or layer.attrs.get("units") != entry.units:
         raise UserError(
             f"layer {name!r}: {entry.file} holds dims {layer.dims} in {layer.attrs.get('units')!r}, "
-            f"its catalogue entry says {tuple(entry.dims)} in {entry.units!r}.")
+            f"its catalogue entry says {tuple(entry.dims)} in {entry.units!r}."
+        )
     return layer.rename(name)
-
-

@@ -52,9 +52,15 @@ def build_cube(names, zones, *, resolution, monthly, clip=True, radius_km=grid.A
     floor = load_layer("bathymetry")
     share = interpolate(floor.notnull().astype("float64"), lat, lon)
     floor = interpolate(floor, lat, lon).where(share >= 0.5)
-    cube = xr.Dataset(coords={
-        "zone": ("zone", [z.name for z in zones], {"long_name": "depth zone"}), "lat": lat, "lon": lon,
-        "zone_top": ("zone", [float(z.top) for z in zones]), "zone_bottom": ("zone", [float(z.bottom) for z in zones])})
+    cube = xr.Dataset(
+        coords={
+            "zone": ("zone", [z.name for z in zones], {"long_name": "depth zone"}),
+            "lat": lat,
+            "lon": lon,
+            "zone_top": ("zone", [float(z.top) for z in zones]),
+            "zone_bottom": ("zone", [float(z.bottom) for z in zones]),
+        }
+    )
     for name in names:
         cube[name] = _predictor(load_layer(name), zones, lat, lon, monthly).where(floor.notnull()).astype("float32")
     if monthly and "month" not in cube.dims:
@@ -79,7 +85,9 @@ def _predictor(layer, zones, lat, lon, monthly):
         names = xr.DataArray([z.name for z in zones], dims="zone", name="zone")
         layer = xr.concat([zone_mean(layer, z.top, z.bottom) for z in zones], dim=names)
         layer = layer.transpose(..., "zone", "lat", "lon")
-    layer.attrs = {k: v for k, v in layer.attrs.items() if k in ("units", "long_name", "standard_name", "source", "references")}
+    layer.attrs = {
+        k: v for k, v in layer.attrs.items() if k in ("units", "long_name", "standard_name", "source", "references")
+    }
     return interpolate(layer, lat, lon)
 
 
@@ -90,8 +98,10 @@ def _described(cube):
     for name, text in (("zone_top", "upper limit of the zone"), ("zone_bottom", "lower limit of the zone")):
         cube[name].attrs = {"long_name": text, "units": "m", "positive": "down"}
     cube["domain"].attrs = {
-        "long_name": "cells that are predicted", "flag_values": np.array([0, 1], dtype="int8"),
-        "flag_meanings": "not_predicted predicted"}
+        "long_name": "cells that are predicted",
+        "flag_values": np.array([0, 1], dtype="int8"),
+        "flag_meanings": "not_predicted predicted",
+    }
     cube["thickness"].attrs = {"long_name": "thickness of the zone", "units": "m"}
     cube["cell_area"].attrs = {"standard_name": "cell_area", "long_name": "area of the cell", "units": "m2"}
     return cube

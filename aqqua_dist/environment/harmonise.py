@@ -28,7 +28,12 @@ def interpolate(layer, lat, lon):
     lat, lon = np.asarray(lat, dtype="float64"), np.asarray(lon, dtype="float64")
     layer = layer.transpose(..., "lat", "lon")
     old_lat, old_lon = layer["lat"].to_numpy().astype("float64"), layer["lon"].to_numpy().astype("float64")
-    if lat.shape == old_lat.shape and lon.shape == old_lon.shape and np.allclose(lat, old_lat) and np.allclose(lon, old_lon):
+    if (
+        lat.shape == old_lat.shape
+        and lon.shape == old_lon.shape
+        and np.allclose(lat, old_lat)
+        and np.allclose(lon, old_lon)
+    ):
         return layer.assign_coords(lat=lat, lon=lon)
     if old_lon.size * (old_lon[1] - old_lon[0]) < 359.9:
         raise UserError(f"layer {layer.name!r} spans longitudes {old_lon[0]:g} to {old_lon[-1]:g}; it must be global.")
@@ -41,8 +46,12 @@ def interpolate(layer, lat, lon):
     found = np.divide(total, weight, out=np.full(total.shape, np.nan), where=weight > 1e-9)
     coords = {d: layer.coords[d] for d in layer.dims[:-2] if d in layer.coords}
     return xr.DataArray(
-        found.astype(layer.dtype), dims=layer.dims, coords=coords | {"lat": lat, "lon": lon}, name=layer.name,
-        attrs=layer.attrs)
+        found.astype(layer.dtype),
+        dims=layer.dims,
+        coords=coords | {"lat": lat, "lon": lon},
+        name=layer.name,
+        attrs=layer.attrs,
+    )
 
 
 def _weights(measure, old, new, *, cyclic):

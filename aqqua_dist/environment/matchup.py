@@ -1,6 +1,5 @@
 """Where tables and grids meet, and the only place where they do."""
 
-
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -111,7 +110,9 @@ def extract(cube, table, names):
     for name, values in index.items():
         if (values < 0).any():
             row = int(np.flatnonzero(values.to_numpy() < 0)[0])
-            raise UserError(f"row {row + 2}: {name} '{table[name].iloc[row]}' is not in the cube, which goes {_extent(cube, name)}.")
+            raise UserError(
+                f"row {row + 2}: {name} '{table[name].iloc[row]}' is not in the cube, which goes {_extent(cube, name)}."
+            )
     found = {}
     for name in names:
         layer = cube[name]
@@ -122,5 +123,3 @@ def extract(cube, table, names):
 def _extent(cube, name):
     first, last = cube[name].to_numpy()[[0, -1]]
     return f"from {first} to {last}"
-
-

@@ -41,7 +41,8 @@ def basin_mask(lat, lon):
         row = int(np.argmax((mask == 0).ravel()))
         raise UserError(
             f"cell at ({grid_lat.ravel()[row]:g}, {grid_lon.ravel()[row]:g}) lies in no basin; "
-            "latitudes must lie in [-90, 90] and longitudes in [-180, 180].")
+            "latitudes must lie in [-90, 90] and longitudes in [-180, 180]."
+        )
     attrs = {
         "long_name": "ocean basin",
         "flag_values": np.array([f["properties"]["flag"] for f in features], dtype="int8"),
@@ -74,7 +75,9 @@ def region_masks(cube, cells, *, latitude_band, basins):
     if basins:
         flags = cube["region_basin"]
         values = flags.to_numpy().ravel()[cells]
-        for value, label in zip(np.atleast_1d(flags.attrs["flag_values"]), flags.attrs["flag_meanings"].split(), strict=True):
+        for value, label in zip(
+            np.atleast_1d(flags.attrs["flag_values"]), flags.attrs["flag_meanings"].split(), strict=True
+        ):
             if (values == value).any():
                 names.append(("basin", label))
                 masks.append(values == value)

@@ -12,7 +12,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from aqqua_dist.core.errors import UserError
 
 LOWEST_LABEL = {
-    "count:poisson": 0.0, "reg:tweedie": 0.0, "reg:gamma": np.nextafter(0.0, 1.0), "reg:squarederror": -np.inf,
+    "count:poisson": 0.0,
+    "reg:tweedie": 0.0,
+    "reg:gamma": np.nextafter(0.0, 1.0),
+    "reg:squarederror": -np.inf,
 }
 """Smallest label that each objective accepts."""
 ALLOWED_LABELS = {
@@ -297,8 +300,17 @@ class BoostedTrees(RegressorMixin, BaseEstimator):
     """
 
     def __init__(  # noqa: PLR0913  a scikit-learn constructor
-        self, objective="count:poisson", n_rounds=300, learning_rate=0.1, max_depth=4, min_child_weight=1.0,
-        subsample=1.0, tree_method="hist", base_score=None, n_threads=1, random_state=None,
+        self,
+        objective="count:poisson",
+        n_rounds=300,
+        learning_rate=0.1,
+        max_depth=4,
+        min_child_weight=1.0,
+        subsample=1.0,
+        tree_method="hist",
+        base_score=None,
+        n_threads=1,
+        random_state=None,
     ):
         self.objective = objective
         self.n_rounds = n_rounds

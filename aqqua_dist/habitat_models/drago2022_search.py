@@ -19,7 +19,9 @@ LOOK_BACK = 10
 """Rounds over which the mean loss must have fallen by less than `MIN_GAIN`."""
 MIN_GAIN = 0.01
 METRIC = {
-    "count:poisson": "poisson-nloglik", "reg:tweedie": "tweedie-nloglik@1.5", "reg:gamma": "gamma-nloglik",
+    "count:poisson": "poisson-nloglik",
+    "reg:tweedie": "tweedie-nloglik@1.5",
+    "reg:gamma": "gamma-nloglik",
     "reg:squarederror": "rmse",
 }
 
@@ -76,7 +78,9 @@ def select_rounds(mean_loss, se_loss):
     """
     loss, se = np.asarray(mean_loss, dtype=np.float64), np.asarray(se_loss, dtype=np.float64)
     if loss.ndim != 1 or loss.size == 0 or loss.shape != se.shape:
-        raise UserError(f"mean_loss: shape {loss.shape}, se_loss: shape {se.shape}; allowed are two equal, non-empty curves.")
+        raise UserError(
+            f"mean_loss: shape {loss.shape}, se_loss: shape {se.shape}; allowed are two equal, non-empty curves."
+        )
     found = _flat_round(loss)
     flat = loss.size if found is None else found
     above = loss[:flat] - (loss[flat - 1] + se[flat - 1])
@@ -178,7 +182,9 @@ def _loss_curve(resamples, settings, pool, block):
     for resample in resamples:
         resample.begin(settings)
     losses = np.empty((len(resamples), 0))
-    while losses.shape[1] < settings.n_rounds and (losses.shape[1] <= LOOK_BACK or _flat_round(losses.mean(axis=0)) is None):
+    while losses.shape[1] < settings.n_rounds and (
+        losses.shape[1] <= LOOK_BACK or _flat_round(losses.mean(axis=0)) is None
+    ):
         first = losses.shape[1]
         last = min(first + block, settings.n_rounds)
         grown = list(pool.map(lambda resample, first=first, last=last: resample.grow(first, last), resamples))

@@ -202,11 +202,15 @@ class MemberEnsemble:
                 meta = json.loads(archive.read("meta.json"))
                 found = (meta.get("format"), meta.get("version"))
                 if found != (FILE_FORMAT, FILE_VERSION):
-                    raise UserError(f"{path}: format {found} is not {(FILE_FORMAT, FILE_VERSION)}, the one that is read.")
+                    raise UserError(
+                        f"{path}: format {found} is not {(FILE_FORMAT, FILE_VERSION)}, the one that is read."
+                    )
                 boosters = [_booster(archive.read(_part(k))) for k in range(meta["n_members"])]
                 centre = _booster(archive.read("centre.ubj")) if meta["centre"] else None
         except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, xgb.core.XGBoostError) as error:
-            raise UserError(f"{path}: not a saved ensemble or a damaged one ({error}); allowed is a file of `save`.") from error
+            raise UserError(
+                f"{path}: not a saved ensemble or a damaged one ({error}); allowed is a file of `save`."
+            ) from error
         return cls(
             boosters,
             meta["feature_names"],
@@ -219,7 +223,9 @@ class MemberEnsemble:
     def _checked(self, X):
         X = np.ascontiguousarray(X, dtype=np.float32)
         if X.ndim != 2 or X.shape[1] != len(self.feature_names):
-            raise UserError(f"X: shape {X.shape}; allowed is (n_rows, {len(self.feature_names)}), columns {self.feature_names}.")
+            raise UserError(
+                f"X: shape {X.shape}; allowed is (n_rows, {len(self.feature_names)}), columns {self.feature_names}."
+            )
         return X
 
 
@@ -332,7 +338,9 @@ def fit_members(X, y, plan, *, weights=None, jobs=1, progress=True):
         boosters = list(tqdm(fits, total=len(tasks), desc="members", unit="fit", disable=None if progress else True))
     centre = boosters.pop() if plan.centre else None
     names = X.columns if isinstance(X, pd.DataFrame) else [f"x{k}" for k in range(rows.shape[1])]
-    return MemberEnsemble(boosters, names, centre=centre, scale=plan.scale, settings=dict(plan.settings, seed=plan.seed))
+    return MemberEnsemble(
+        boosters, names, centre=centre, scale=plan.scale, settings=dict(plan.settings, seed=plan.seed)
+    )
 
 
 def _own_labels(plan, labels, objective):
@@ -341,7 +349,9 @@ def _own_labels(plan, labels, objective):
         return [labels] * len(plan.members)
     own = np.asarray(plan.labels, dtype=np.float64)
     if own.shape != (len(plan.members), len(labels)):
-        raise UserError(f"members: drawn labels of shape {own.shape}; needed is {(len(plan.members), len(labels))}, one row per member.")
+        raise UserError(
+            f"members: drawn labels of shape {own.shape}; needed is {(len(plan.members), len(labels))}, one row per member."
+        )
     check_labels(own.ravel(), objective)
     return list(own)
 

@@ -112,13 +112,18 @@ def map_dataset(fields, *, quantity, taxon, zone, grid, about):
     for key, field in fields.items():
         name, attrs = _described(key, entry, fields)
         if key != "applicability" and not about.lossless:
-            field, attrs = field.copy(data=bit_round(field.to_numpy())), attrs | {"quantization_nsb": np.int32(KEPT_BITS)}
+            field, attrs = (
+                field.copy(data=bit_round(field.to_numpy())),
+                attrs | {"quantization_nsb": np.int32(KEPT_BITS)},
+            )
         data[name] = _placed(field, taxon, zone[0]).assign_attrs(attrs)
     data["thickness"] = _exact(grid["thickness"], "thickness").expand_dims(zone=[zone[0]])
     data["cell_area"] = _exact(grid["cell_area"], "cell_area")
     dataset = xr.Dataset(data).transpose("taxon", "month", "zone", "lat", "lon", missing_dims="ignore")
     dataset = _with_coordinates(dataset, taxon, zone)
-    if "dissimilarity_index" in dataset:  # locates a cell in predictor space; as data it would need a standard name, and there is none
+    if (
+        "dissimilarity_index" in dataset
+    ):  # locates a cell in predictor space; as data it would need a standard name, and there is none
         dataset = dataset.set_coords("dissimilarity_index")
     dataset.attrs = _global_attributes(dataset, entry, taxon, zone, about)
     return dataset
@@ -206,7 +211,11 @@ def _placed(field, taxon, zone):
 
 def _exact(field, name):
     entry = vocabulary_entry(name)
-    attrs = _names(entry) | {"units": entry.units, "coverage_content_type": entry.coverage_content_type, "grid_mapping": "crs"}
+    attrs = _names(entry) | {
+        "units": entry.units,
+        "coverage_content_type": entry.coverage_content_type,
+        "grid_mapping": "crs",
+    }
     if name == "thickness":
         attrs |= {"cell_methods": "area: mean", "cell_measures": "area: cell_area"}
     return field.reset_coords(drop=True).astype("float64").assign_attrs(attrs)
@@ -222,14 +231,20 @@ def _described(key, entry, fields):
     shared = {"cell_methods": "area: mean", "cell_measures": "area: cell_area", "grid_mapping": "crs"}
     if key == "applicability":
         return key, shared | {
-            "long_name": "inside the area of applicability", "standard_name": "quality_flag",
-            "flag_values": np.array([0, 1], dtype="int8"), "flag_meanings": "outside inside",
-            "coverage_content_type": "qualityInformation", "references": "https://doi.org/10.1111/2041-210X.13650"}
+            "long_name": "inside the area of applicability",
+            "standard_name": "quality_flag",
+            "flag_values": np.array([0, 1], dtype="int8"),
+            "flag_meanings": "outside inside",
+            "coverage_content_type": "qualityInformation",
+            "references": "https://doi.org/10.1111/2041-210X.13650",
+        }
     if key == "dissimilarity_index":
         known = vocabulary_entry(key)
         return key, shared | _names(known) | {
-            "units": known.units, "coverage_content_type": known.coverage_content_type,
-            "references": "https://doi.org/10.1111/2041-210X.13650"}
+            "units": known.units,
+            "coverage_content_type": known.coverage_content_type,
+            "references": "https://doi.org/10.1111/2041-210X.13650",
+        }
     stem, annual = key.removesuffix("_annual"), key.endswith("_annual")
     name = entry.name + ("_annual" if annual else "")
     text, extra = _STATISTICS.get(stem, ("", {}))
@@ -241,7 +256,9 @@ def _described(key, entry, fields):
             attrs["standard_name"] += " standard_error"
         return f"{name}_{stem}", attrs | extra | {"coverage_content_type": "qualityInformation"}
     beside = [f"{name}_{s}" for s in _STATISTICS if s + ("_annual" if annual else "") in fields]
-    if "applicability" in fields and set(fields["applicability"].dims) <= set(fields[key].dims):  # the CF data model allows no further axis
+    if "applicability" in fields and set(fields["applicability"].dims) <= set(
+        fields[key].dims
+    ):  # the CF data model allows no further axis
         beside.append("applicability")
     return name, attrs | ({"ancillary_variables": " ".join(beside)} if beside else {})
 
@@ -251,15 +268,29 @@ def _with_coordinates(dataset, taxon, zone):
     dataset = dataset.assign_coords(
         biological_taxon_name=("taxon", np.array([taxon.name], dtype=object)),
         biological_taxon_lsid=("taxon", np.array([taxon.lsid], dtype=object)),
-        depth=("zone", [(top + bottom) / 2]), zone_top=("zone", [float(top)]), zone_bottom=("zone", [float(bottom)]))
+        depth=("zone", [(top + bottom) / 2]),
+        zone_top=("zone", [float(top)]),
+        zone_bottom=("zone", [float(bottom)]),
+    )
     dataset["taxon"].attrs = {"long_name": "taxon"}
-    dataset["biological_taxon_name"].attrs = {"standard_name": "biological_taxon_name", "long_name": "name of the taxon"}
+    dataset["biological_taxon_name"].attrs = {
+        "standard_name": "biological_taxon_name",
+        "long_name": "name of the taxon",
+    }
     dataset["biological_taxon_lsid"].attrs = {
-        "standard_name": "biological_taxon_lsid", "long_name": "life science identifier of the taxon, empty where it has none"}
+        "standard_name": "biological_taxon_lsid",
+        "long_name": "life science identifier of the taxon, empty where it has none",
+    }
     dataset["zone"].attrs = {"long_name": "depth zone (m)"}
     dataset["depth"].attrs = {
-        "standard_name": "depth", "long_name": "middle of the zone", "units": "m", "positive": "down", "axis": "Z",
-        "bounds": "depth_bnds", "coverage_content_type": "coordinate"}
+        "standard_name": "depth",
+        "long_name": "middle of the zone",
+        "units": "m",
+        "positive": "down",
+        "axis": "Z",
+        "bounds": "depth_bnds",
+        "coverage_content_type": "coordinate",
+    }
     for limit in ("zone_top", "zone_bottom"):
         entry = vocabulary_entry(limit)
         dataset[limit].attrs = _names(entry) | {"units": entry.units, "coverage_content_type": "coordinate"}
@@ -267,15 +298,30 @@ def _with_coordinates(dataset, taxon, zone):
     for axis, letter, limit in (("lat", "Y", 90.0), ("lon", "X", None)):
         entry = vocabulary_entry(axis)
         dataset[axis].attrs = _names(entry) | {
-            "units": entry.units, "axis": letter, "bounds": f"{axis}_bnds", "coverage_content_type": "coordinate"}
+            "units": entry.units,
+            "axis": letter,
+            "bounds": f"{axis}_bnds",
+            "coverage_content_type": "coordinate",
+        }
         dataset[f"{axis}_bnds"] = ((axis, "bnds"), _bounds(dataset[axis].to_numpy(), axis, limit))
     if "month" in dataset.coords:
         dataset["month"].attrs = {
-            "long_name": "month of the year", "units": "1", "coverage_content_type": "coordinate",
-            "comment": "1 is January; a climatology without years, since the layers cover different periods"}
-    dataset["crs"] = ((), np.int32(0), {
-        "grid_mapping_name": "latitude_longitude", "long_name": "WGS 84", "semi_major_axis": 6378137.0,
-        "inverse_flattening": 298.257223563, "longitude_of_prime_meridian": 0.0})
+            "long_name": "month of the year",
+            "units": "1",
+            "coverage_content_type": "coordinate",
+            "comment": "1 is January; a climatology without years, since the layers cover different periods",
+        }
+    dataset["crs"] = (
+        (),
+        np.int32(0),
+        {
+            "grid_mapping_name": "latitude_longitude",
+            "long_name": "WGS 84",
+            "semi_major_axis": 6378137.0,
+            "inverse_flattening": 298.257223563,
+            "longitude_of_prime_meridian": 0.0,
+        },
+    )
     return dataset
 
 
@@ -294,25 +340,46 @@ def _global_attributes(dataset, entry, taxon, zone, about):
     corners = [(south, west), (north, west), (north, east), (south, east), (south, west)]
     ring = ", ".join(f"{lat:g} {lon:g}" for lat, lon in corners)
     remark = f" Taxon {taxon.name}: {taxon.note}." if taxon.note else ""
-    named = {"institution": about.institution, "creator_institution": about.institution, "references": ", ".join(about.references)}
+    named = {
+        "institution": about.institution,
+        "creator_institution": about.institution,
+        "references": ", ".join(about.references),
+    }
     for role in ("creator", "publisher"):
-        named |= {f"{role}_name": about.creator_name, f"{role}_email": about.creator_email, f"{role}_url": about.creator_url}
+        named |= {
+            f"{role}_name": about.creator_name,
+            f"{role}_email": about.creator_email,
+            f"{role}_url": about.creator_url,
+        }
     return {
-        "Conventions": CONVENTIONS, "title": about.title, "summary": about.summary,
+        "Conventions": CONVENTIONS,
+        "title": about.title,
+        "summary": about.summary,
         "keywords": f"plankton, habitat model, {entry.long_name}, {taxon.name}, global ocean, {zone[0]} m",
-        "naming_authority": "aqqua-dist", "cdm_data_type": "Grid", "source": about.source, "license": about.licence,
-        "project": about.title, "processing_level": "modelled, gridded",
+        "naming_authority": "aqqua-dist",
+        "cdm_data_type": "Grid",
+        "source": about.source,
+        "license": about.licence,
+        "project": about.title,
+        "processing_level": "modelled, gridded",
         "standard_name_vocabulary": "CF Standard Name Table v93",
-        "estimate": about.estimate, "member_scheme": about.member_scheme, "n_members": np.int32(about.n_members),
+        "estimate": about.estimate,
+        "member_scheme": about.member_scheme,
+        "n_members": np.int32(about.n_members),
         "comment": (
             f"{entry.name} is the {about.estimate}. Spread over {about.n_members} members: {about.member_scheme}. "
             f"Variables with quantization_nsb keep that many bits of the mantissa (relative error at most {RELATIVE_ERROR:.2g}). "
-            f"Variables without standard_name have none in the CF table.{remark}"),
-        **_centres(dataset, "lat", "north"), **_centres(dataset, "lon", "east"),
-        "geospatial_vertical_min": float(zone[1]), "geospatial_vertical_max": float(zone[2]),
-        "geospatial_vertical_resolution": f"{zone[2] - zone[1]:g} m", "geospatial_vertical_units": "m",
+            f"Variables without standard_name have none in the CF table.{remark}"
+        ),
+        **_centres(dataset, "lat", "north"),
+        **_centres(dataset, "lon", "east"),
+        "geospatial_vertical_min": float(zone[1]),
+        "geospatial_vertical_max": float(zone[2]),
+        "geospatial_vertical_resolution": f"{zone[2] - zone[1]:g} m",
+        "geospatial_vertical_units": "m",
         "geospatial_vertical_positive": "down",
-        "geospatial_bounds": f"POLYGON (({ring}))", "geospatial_bounds_crs": "EPSG:4326",
+        "geospatial_bounds": f"POLYGON (({ring}))",
+        "geospatial_bounds_crs": "EPSG:4326",
         "geospatial_bounds_vertical_crs": "EPSG:5831",
     } | {name: value for name, value in named.items() if value}
 
@@ -321,7 +388,8 @@ def _centres(dataset, axis, direction):
     """Extent of the cell centres, as the checker compares it; the cells' edges are in geospatial_bounds."""
     values = dataset[axis].to_numpy()
     return {
-        f"geospatial_{axis}_min": float(values[0]), f"geospatial_{axis}_max": float(values[-1]),
+        f"geospatial_{axis}_min": float(values[0]),
+        f"geospatial_{axis}_max": float(values[-1]),
         f"geospatial_{axis}_units": f"degrees_{direction}",
         f"geospatial_{axis}_resolution": f"{np.diff(values).mean():g} degrees",
     }

@@ -64,16 +64,18 @@ def total_table(regions, totals, spread, sizes, units):
     """
     count = len(totals) - 1
     members = np.append(np.arange(count), -1)
-    table = pd.DataFrame({
-        "region_set": np.repeat(regions["region_set"].to_numpy(), count + 1),
-        "region": np.repeat(regions["region"].to_numpy(), count + 1),
-        "member": np.tile(members, len(regions)),
-        "total": totals.T.ravel(),
-        "sum_cell_sd": np.repeat(spread, count + 1),
-        "area": np.repeat(sizes[0], count + 1),
-        "volume": np.repeat(sizes[1], count + 1),
-        "units": units,
-    })
+    table = pd.DataFrame(
+        {
+            "region_set": np.repeat(regions["region_set"].to_numpy(), count + 1),
+            "region": np.repeat(regions["region"].to_numpy(), count + 1),
+            "member": np.tile(members, len(regions)),
+            "total": totals.T.ravel(),
+            "sum_cell_sd": np.repeat(spread, count + 1),
+            "area": np.repeat(sizes[0], count + 1),
+            "volume": np.repeat(sizes[1], count + 1),
+            "units": units,
+        }
+    )
     return table[(table["member"] >= 0) | table["total"].notna()].reset_index(drop=True)
 
 
@@ -108,7 +110,8 @@ def summarise(totals, *, widening=1.0):
         members = group.loc[group["member"] >= 0, "total"].to_numpy()
         full = group.loc[group["member"] == -1, "total"].to_numpy()
         row = dict(zip(keys, key, strict=True)) | summarise_members(
-            members, full[0] if full.size else None, widening=widening, signed=key[0] in SIGNED)
+            members, full[0] if full.size else None, widening=widening, signed=key[0] in SIGNED
+        )
         row |= {name: group[name].iloc[0] for name in ("sum_cell_sd", "area", "volume", "units")}
         rows.append(row | {"members": len(members)})
     return pd.DataFrame(rows)
@@ -135,10 +138,15 @@ def summarise_members(members, full=None, *, widening=1.0, signed=False):
     """
     q025, q50, q975 = np.quantile(members, [0.025, 0.5, 0.975])
     found = {
-        "estimate": float(members.mean()), "mean": float(members.mean()),
+        "estimate": float(members.mean()),
+        "mean": float(members.mean()),
         "sd": float(members.std(ddof=1)) if len(members) > 1 else float("nan"),
-        "q025": float(q025), "q50": float(q50), "q975": float(q975),
-        "low": float(q025), "high": float(q975), "interval": "percentiles",
+        "q025": float(q025),
+        "q50": float(q50),
+        "q975": float(q975),
+        "low": float(q025),
+        "high": float(q975),
+        "interval": "percentiles",
     }
     if full is not None:
         found["estimate"] = float(full)
@@ -148,5 +156,9 @@ def summarise_members(members, full=None, *, widening=1.0, signed=False):
             found |= {"low": float(full * np.exp(-width)), "high": float(full * np.exp(width)), "interval": kind}
         elif signed and len(members) > 1:
             width = 1.959964 * widening * found["sd"]
-            found |= {"low": float(full - width), "high": float(full + width), "interval": "normal" if widening == 1 else f"normal, sd x {widening:g}"}
+            found |= {
+                "low": float(full - width),
+                "high": float(full + width),
+                "interval": "normal" if widening == 1 else f"normal, sd x {widening:g}",
+            }
     return found

@@ -21,7 +21,10 @@ from aqqua_dist.core.units import convert
 FORMS = ("power", "linear", "by_size")
 ELEMENTS = ("carbon", "silicon")
 SIZES = ("biovolume", "esd", "feret", "area")
-UNCERTAINTIES = {"density": {"log_sd", "n"}, "regression": {"n", "log10_size_mean", "log10_slope_se", "log10_residual_sd"}}
+UNCERTAINTIES = {
+    "density": {"log_sd", "n"},
+    "regression": {"n", "log10_size_mean", "log10_slope_se", "log10_residual_sd"},
+}
 
 
 @dataclass(frozen=True)
@@ -215,13 +218,17 @@ def convert_size(size, relation, element, *, units="mm3", spread=(0, None, None)
     numbers = np.asarray(size, dtype=float)
     bad = (numbers < 0) | np.isinf(numbers)
     if bad.any():
-        raise UserError(f"{place}: size {numbers[bad].flat[0]:g} {units} is below 0 or endless ({int(bad.sum())} such sizes).")
+        raise UserError(
+            f"{place}: size {numbers[bad].flat[0]:g} {units} is below 0 or endless ({int(bad.sum())} such sizes)."
+        )
     sizes = np.asarray(convert(numbers, units, entry.size_units, place=f"{place} (it takes {entry.size})"), dtype=float)
     count, seed, sd = spread
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
         raise UserError(f"{place}: draws {count!r} is not a whole number of at least 0.")
     if sd is not None and not (np.isscalar(sd) and np.isfinite(sd) and sd >= 0):
-        raise UserError(f"{place}: sd {sd!r} is not a number of at least 0 (standard deviation of the natural logarithm).")
+        raise UserError(
+            f"{place}: sd {sd!r} is not a number of at least 0 (standard deviation of the natural logarithm)."
+        )
     value, draws = _evaluated(entry, sizes), None
     if count:
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
@@ -264,7 +271,8 @@ def _drawn(entry, sizes, spread):
     if sd is None and known is None:
         raise UserError(
             f"conversion {entry.name!r}: sd is None, and the uncertainty of {entry.source.split(';')[0]} is not known; give sd, the "
-            "standard deviation of the natural logarithm, to draw it.")
+            "standard deviation of the natural logarithm, to draw it."
+        )
     generator = np.random.default_rng([seed, zlib.crc32(entry.name.encode())])
     column = (count,) + (1,) * sizes.ndim
     if sd is not None or known["kind"] == "density":
@@ -290,7 +298,9 @@ def _flags(entry, sizes, value):
     outside = (sizes < low) | (sizes > high)
     return np.select(
         [np.isnan(sizes), np.isnan(value), outside, np.broadcast_to(unknown, sizes.shape)],
-        ["no size", "below the relation", "extrapolated", "range unknown"], default="").astype("<U18")
+        ["no size", "below the relation", "extrapolated", "range unknown"],
+        default="",
+    ).astype("<U18")
 
 
 def _entries(path):
@@ -299,7 +309,9 @@ def _entries(path):
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"conversions {str(path)!r} cannot be read ({str(error).splitlines()[0]}).") from None
     if not isinstance(table, dict) or not table:
-        raise UserError(f"conversions {str(path)!r} hold {type(table).__name__}, allowed is a mapping of names to relations.")
+        raise UserError(
+            f"conversions {str(path)!r} hold {type(table).__name__}, allowed is a mapping of names to relations."
+        )
     return {str(name): _entry(str(name), spec, f"{path}, conversion {name!r}") for name, spec in table.items()}
 
 
@@ -309,14 +321,20 @@ def _entry(name, spec, place):
     if not isinstance(spec, dict) or set(spec) - known:
         strange = sorted(map(str, set(spec) - known)) if isinstance(spec, dict) else spec
         raise UserError(f"{place}: {strange!r} is unknown, allowed are {sorted(known)}.")
-    missing = [key for key in ("taxa", "element", "form", "source", "uncertainty") if key not in spec and spec.get("form") != "by_size"]
+    missing = [
+        key
+        for key in ("taxa", "element", "form", "source", "uncertainty")
+        if key not in spec and spec.get("form") != "by_size"
+    ]
     if missing:
         raise UserError(f"{place}: {missing} are missing; an uncertainty that nobody knows is written null.")
     values = spec | {"taxa": tuple(spec.get("taxa", ())), "pieces": tuple(spec.get("pieces", ()))}
     for key, allowed in (("element", ELEMENTS), ("form", FORMS), ("size", SIZES)):
         if key in values and values[key] not in allowed:
             raise UserError(f"{place}: {key} is {values[key]!r}, allowed are {allowed}.")
-    values["valid"] = tuple(np.nan if edge is None else _number(edge, place, "valid") for edge in (values.get("valid") or (None, None)))
+    values["valid"] = tuple(
+        np.nan if edge is None else _number(edge, place, "valid") for edge in (values.get("valid") or (None, None))
+    )
     if values["form"] == "by_size":
         return Conversion(name=name, **values)
     for key in ("a", "b"):
@@ -327,9 +345,13 @@ def _entry(name, spec, place):
     if values["uncertainty"] is not None:
         kind = values["uncertainty"].get("kind") if isinstance(values["uncertainty"], dict) else None
         if kind not in UNCERTAINTIES or set(values["uncertainty"]) != UNCERTAINTIES[kind] | {"kind"}:
-            raise UserError(f"{place}: uncertainty is {values['uncertainty']!r}, allowed is null or one with the keys {UNCERTAINTIES}.")
+            raise UserError(
+                f"{place}: uncertainty is {values['uncertainty']!r}, allowed is null or one with the keys {UNCERTAINTIES}."
+            )
         if kind == "regression" and not (values["form"] == "power" and values["uncertainty"]["n"] > 2):
-            raise UserError(f"{place}: a regression with n {values['uncertainty']['n']} needs the form 'power' and n above 2.")
+            raise UserError(
+                f"{place}: a regression with n {values['uncertainty']['n']} needs the form 'power' and n above 2."
+            )
     return Conversion(name=name, **values)
 
 

@@ -81,8 +81,12 @@ def read_words(path=None):
     for name, part in own.items():
         if not isinstance(part, dict if isinstance(words[name], dict) else list):
             needed = "mapping" if isinstance(words[name], dict) else "list"
-            raise UserError(f"label file {str(path)!r}: section {name!r} must be a {needed}, found {type(part).__name__}.")
-        words[name].update({_word(k): v for k, v in part.items()} if isinstance(part, dict) else {_word(w) for w in part})
+            raise UserError(
+                f"label file {str(path)!r}: section {name!r} must be a {needed}, found {type(part).__name__}."
+            )
+        words[name].update(
+            {_word(k): v for k, v in part.items()} if isinstance(part, dict) else {_word(w) for w in part}
+        )
     return words
 
 
@@ -143,11 +147,20 @@ def parse_label(text, hierarchy=None, words=None, table=None):
         else:
             taxon = part
             break
-    if taxon and taxon[0].islower() and len(line) > 1 and living:  # copepoda-cut below Copepoda: the spelling of the taxon above
+    if (
+        taxon and taxon[0].islower() and len(line) > 1 and living
+    ):  # copepoda-cut below Copepoda: the spelling of the taxon above
         taxon = next((part for part in line[1:] if _word(part) == _word(taxon)), taxon)
     count = words["individuals"].get(qualifier, 1)
     record = _record(taxon, line, table) if living is not False else _thing(text, line, table)
-    return Label(text, taxon if living is not False else "", qualifier, living, float("nan") if count is None else float(count), record)
+    return Label(
+        text,
+        taxon if living is not False else "",
+        qualifier,
+        living,
+        float("nan") if count is None else float(count),
+        record,
+    )
 
 
 def _record(taxon, line, table):
@@ -162,7 +175,11 @@ def _record(taxon, line, table):
         return replace(taxon_record(taxon, table), parent=above, living=table[above].living if above else None)
     record = table[label]
     above = next((name for name in known if table[name].rank and table[name].name != record.name), None)
-    if above and record.aphia_id and not _groups(above, table) & {table[name].name for name in lineage(label, table)[:-1]}:
+    if (
+        above
+        and record.aphia_id
+        and not _groups(above, table) & {table[name].name for name in lineage(label, table)[:-1]}
+    ):
         note = f"below {above!r} here and {record.parent!r} in the table: a homonym, without number"
         return Taxon(taxon, note=note, living=record.living)
     return record
@@ -172,7 +189,7 @@ def _groups(label, table):
     """Names from a label up to its phylum, or to what lies below the root where it is above all phyla."""
     line = [table[name] for name in lineage(label, table)]
     phylum = next((place for place, taxon in enumerate(line) if taxon.rank == "Phylum"), len(line) - 2)
-    return {taxon.name for taxon in line[:phylum + 1]}
+    return {taxon.name for taxon in line[: phylum + 1]}
 
 
 def _thing(text, line, table):
@@ -202,5 +219,3 @@ def _living(line, words, table):
         return None
     root = _word(line[-1])
     return words["roots"][root] if root in words["roots"] else True
-
-

@@ -36,7 +36,8 @@ def parents_of(hierarchies):
         for parent, child in zip(line, line[1:], strict=False):
             if found.setdefault(child, parent) != parent:
                 raise UserError(
-                    f"taxon {child!r} stands below {found[child]!r} and below {parent!r}; tell the two apart before rolling up.")
+                    f"taxon {child!r} stands below {found[child]!r} and below {parent!r}; tell the two apart before rolling up."
+                )
     return found
 
 
@@ -87,8 +88,12 @@ def roll_up(counts, taxa, parents=None, table=None):
     placed = set(parents) | set(parents.values()) | set(taxa)
     lost = sorted(name for name in names if name not in placed)
     if lost:
-        warnings.warn(f"{len(lost)} labels have no known parent and are left out of the sums, such as {lost[:3]}; take them apart first "
-                      "(parse_label) or add them to a table of taxa of your own.", MethodWarning, stacklevel=2)
+        warnings.warn(
+            f"{len(lost)} labels have no known parent and are left out of the sums, such as {lost[:3]}; take them apart first "
+            "(parse_label) or add them to a table of taxa of your own.",
+            MethodWarning,
+            stacklevel=2,
+        )
     goal = {name: wanted.get(_nearest(name, wanted, parents)) for name in names}
     numbers = [name for name in ("n", "biovolume") if name in counts]
     kept = counts.assign(taxon=counts["taxon"].map(goal)).dropna(subset="taxon")
@@ -228,7 +233,9 @@ def goals(labels, lines, taxa, *, leave_out=LEFT_OUT, words=None):
             goal[label] = next((name for name in names if name in taxa), None)
     unknown = [name for name in taxa if name not in seen]
     if unknown and len(labels):
-        raise UserError(f"taxon {unknown[0]!r} stands in none of the {len(labels)} labels or their parents; known are {sorted(seen)[:30]}.")
+        raise UserError(
+            f"taxon {unknown[0]!r} stands in none of the {len(labels)} labels or their parents; known are {sorted(seen)[:30]}."
+        )
     return goal
 
 

@@ -114,7 +114,9 @@ def ellipsoid(major, minor, pixel=1.0):
     if wrong.any():
         row = int(np.flatnonzero(wrong.ravel())[0])
         pair = [float(np.broadcast_to(axis, wrong.shape).ravel()[row]) for axis in (long, short)]
-        raise UserError(f"minor axis {pair[1]:g} px is longer than the major axis {pair[0]:g} px (object {row + 1}); were they swapped?")
+        raise UserError(
+            f"minor axis {pair[1]:g} px is longer than the major axis {pair[0]:g} px (object {row + 1}); were they swapped?"
+        )
     return 4 / 3 * np.pi * (long / 2) * (short / 2) ** 2 * _positive(pixel, "ellipsoid", "pixel") ** 3 / UM3_PER_MM3
 
 
@@ -146,11 +148,17 @@ def add_traits(objects, *, shape="sphere", pixel_units="um"):
         raise UserError(f"shape {shape!r} of the objects is unknown, allowed are 'sphere' and 'ellipsoid'.")
     table = objects.copy()
     columns = {name: _given(table, name) for name in ("esd", "area", "major", "minor", "pixel")}
-    sized = columns["area"].notna() & columns["esd"].isna() if shape == "sphere" else columns["major"].notna() & columns["minor"].notna()
+    sized = (
+        columns["area"].notna() & columns["esd"].isna()
+        if shape == "sphere"
+        else columns["major"].notna() & columns["minor"].notna()
+    )
     lost = sized & columns["pixel"].isna()
     if lost.any():
         row = int(np.flatnonzero(lost)[0]) + 2
-        raise UserError(f"objects: row {row}, column 'pixel' is empty; {int(lost.sum())} sizes in pixels have no scale.")
+        raise UserError(
+            f"objects: row {row}, column 'pixel' is empty; {int(lost.sum())} sizes in pixels have no scale."
+        )
     scale = pd.Series(np.nan, index=table.index)
     scaled = columns["pixel"].notna()
     scale[scaled] = pixel_size(columns["pixel"][scaled], pixel_units, place="objects, column 'pixel'")
@@ -160,11 +168,15 @@ def add_traits(objects, *, shape="sphere", pixel_units="um"):
     table["esd"] = diameter
     if shape == "sphere":
         if not (columns["esd"].notna() | columns["area"].notna()).any() and len(table):
-            raise UserError(f"objects: none of {len(table)} rows has an 'esd' or an 'area'; a sphere needs one of them.")
+            raise UserError(
+                f"objects: none of {len(table)} rows has an 'esd' or an 'area'; a sphere needs one of them."
+            )
         table["biovolume"] = sphere(diameter)
         return table
     if not sized.any() and len(table):
-        raise UserError(f"objects: none of {len(table)} rows has both axes 'major' and 'minor'; an ellipsoid needs them.")
+        raise UserError(
+            f"objects: none of {len(table)} rows has both axes 'major' and 'minor'; an ellipsoid needs them."
+        )
     table["biovolume"] = np.nan
     table.loc[sized, "biovolume"] = ellipsoid(columns["major"][sized], columns["minor"][sized], scale[sized])
     return table
@@ -185,7 +197,9 @@ def _sizes(values, name, units):
     numbers = np.asarray(values, dtype=float)
     bad = (numbers < 0) | np.isinf(numbers)
     if bad.any():
-        raise UserError(f"{name} {numbers[bad].flat[0]:g} {units} is below 0 or endless; allowed are sizes of at least 0 {units}.")
+        raise UserError(
+            f"{name} {numbers[bad].flat[0]:g} {units} is below 0 or endless; allowed are sizes of at least 0 {units}."
+        )
     return numbers
 
 

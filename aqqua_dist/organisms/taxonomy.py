@@ -18,12 +18,44 @@ from aqqua_dist.core.paths import package_data
 LSID = "urn:lsid:marinespecies.org:taxname:"
 """Start of a WoRMS life science identifier; the AphiaID follows."""
 RANKS = (
-    "", "Superdomain", "Kingdom", "Subkingdom", "Infrakingdom", "Phylum", "Subphylum", "Infraphylum", "Gigaclass", "Superclass", "Class",
-    "Subclass", "Infraclass", "Superorder", "Order", "Suborder", "Infraorder", "Superfamily", "Family", "Subfamily", "Genus", "Subgenus",
-    "Species", "Subspecies", "Variety", "Forma")
+    "",
+    "Superdomain",
+    "Kingdom",
+    "Subkingdom",
+    "Infrakingdom",
+    "Phylum",
+    "Subphylum",
+    "Infraphylum",
+    "Gigaclass",
+    "Superclass",
+    "Class",
+    "Subclass",
+    "Infraclass",
+    "Superorder",
+    "Order",
+    "Suborder",
+    "Infraorder",
+    "Superfamily",
+    "Family",
+    "Subfamily",
+    "Genus",
+    "Subgenus",
+    "Species",
+    "Subspecies",
+    "Variety",
+    "Forma",
+)
 """Ranks of the World Register of Marine Species in the table, from above; empty where a label has none."""
 KINDS = {
-    "name": str, "same_as": str, "aphia_id": int, "rank": str, "parent": str, "living": (bool, type(None)), "evidence": list, "note": str}
+    "name": str,
+    "same_as": str,
+    "aphia_id": int,
+    "rank": str,
+    "parent": str,
+    "living": (bool, type(None)),
+    "evidence": list,
+    "note": str,
+}
 """Fields of an entry and what they hold."""
 ALLOWED = {"aphia_id": "a whole number above 0", "living": "true, false or null", "evidence": "a list of words"}
 
@@ -264,7 +296,9 @@ def canonical(label, table=None):
 
 def _refuse_unknown(label, table):
     if label not in table:
-        raise UserError(f"taxon {label!r} is not among the {len(table)} labels of the table of taxa; add it to a file of your own.")
+        raise UserError(
+            f"taxon {label!r} is not among the {len(table)} labels of the table of taxa; add it to a file of your own."
+        )
 
 
 class _Loader(yaml.SafeLoader):
@@ -293,7 +327,9 @@ def _entries(path):
         raise UserError(f"taxa file {str(path)!r} cannot be read ({_cause(error)}).") from None
     found = {} if found is None else found
     if not isinstance(found, dict):
-        raise UserError(f"taxa file {str(path)!r} holds a {type(found).__name__}, needed is a mapping of labels to their entries.")
+        raise UserError(
+            f"taxa file {str(path)!r} holds a {type(found).__name__}, needed is a mapping of labels to their entries."
+        )
     for label, entry in found.items():
         _refuse_entry(label, entry, f"taxa file {str(path)!r}: label {label!r}")
     return found
@@ -319,7 +355,9 @@ def _refuse_entry(label, entry, place):
     if entry.get("rank", "") not in RANKS:
         raise UserError(f"{place}: rank {entry['rank']!r} is not one of {list(RANKS)}.")
     if "same_as" in entry and set(entry) - {"same_as", "note"}:
-        raise UserError(f"{place} is the same as {entry['same_as']!r} and has {sorted(set(entry) - {'same_as'})}, allowed is a note.")
+        raise UserError(
+            f"{place} is the same as {entry['same_as']!r} and has {sorted(set(entry) - {'same_as'})}, allowed is a note."
+        )
 
 
 def _tree(entries, source):
@@ -329,13 +367,17 @@ def _tree(entries, source):
         line = []
         while label not in table:
             if label in line:
-                raise UserError(f"taxa file {source!r}: the parents of {line[0]!r} run in a circle: {' > '.join([*line, label])}.")
+                raise UserError(
+                    f"taxa file {source!r}: the parents of {line[0]!r} run in a circle: {' > '.join([*line, label])}."
+                )
             line.append(label)
             above = _above(entries[label])
             if not above:
                 break
             if above not in entries:
-                raise UserError(f"taxa file {source!r}: label {label!r}: parent {above!r} is no label of the file or of the package.")
+                raise UserError(
+                    f"taxa file {source!r}: label {label!r}: parent {above!r} is no label of the file or of the package."
+                )
             label = above
         for name in reversed(line):
             table[name] = _taxon(name, entries[name], table, source)
@@ -344,7 +386,8 @@ def _tree(entries, source):
         if taxon.aphia_id and names.setdefault(taxon.aphia_id, taxon.name) != taxon.name:
             raise UserError(
                 f"taxa file {source!r}: label {label!r}: AphiaID {taxon.aphia_id} is of {names[taxon.aphia_id]!r} and of {taxon.name!r}, "
-                "allowed is one name.")
+                "allowed is one name."
+            )
     return Taxa({label: table[label] for label in entries})
 
 
@@ -355,10 +398,20 @@ def _above(entry):
 def _taxon(label, entry, table, source):
     above = table.get(_above(entry))
     if above is None and "living" not in entry:
-        raise UserError(f"taxa file {source!r}: label {label!r} has no parent and does not say whether it is living: true, false or null.")
+        raise UserError(
+            f"taxa file {source!r}: label {label!r} has no parent and does not say whether it is living: true, false or null."
+        )
     living = entry["living"] if "living" in entry else above.living
     if "same_as" in entry:
-        return Taxon(above.name, above.aphia_id, entry.get("note", ""), above.evidence, above.rank, entry["same_as"], living)
+        return Taxon(
+            above.name, above.aphia_id, entry.get("note", ""), above.evidence, above.rank, entry["same_as"], living
+        )
     return Taxon(
-        entry.get("name", label), entry.get("aphia_id"), entry.get("note", ""), tuple(entry.get("evidence", ())), entry.get("rank", ""),
-        entry.get("parent", ""), living)
+        entry.get("name", label),
+        entry.get("aphia_id"),
+        entry.get("note", ""),
+        tuple(entry.get("evidence", ())),
+        entry.get("rank", ""),
+        entry.get("parent", ""),
+        living,
+    )

@@ -45,7 +45,9 @@ def name_text(name):
     str
         Such as ``Collodaria others`` or ``0–200 m``.
     """
-    return f"{str(name).replace('-', '–')} m" if re.fullmatch(r"[\d.]+-[\d.]+", str(name)) else str(name).replace("_", " ")
+    return (
+        f"{str(name).replace('-', '–')} m" if re.fullmatch(r"[\d.]+-[\d.]+", str(name)) else str(name).replace("_", " ")
+    )
 
 
 def interval_text(budget):
@@ -61,7 +63,10 @@ def interval_text(budget):
     tuple of (str, str)
         Name for a legend and sentence for a caption.
     """
-    kinds, members = set(budget["interval"]), "–".join(str(n) for n in sorted({budget["members"].min(), budget["members"].max()}))
+    kinds, members = (
+        set(budget["interval"]),
+        "–".join(str(n) for n in sorted({budget["members"].min(), budget["members"].max()})),
+    )
     if kinds == {"percentiles"}:
         return "2.5–97.5 % of the members", f"Interval: 2.5 and 97.5 percentiles of {members} members."
     widened = sorted({kind.rpartition(" ")[2] for kind in kinds if "sd x" in kind})
@@ -89,7 +94,9 @@ def latitude_band(region):
         The text is no latitude band.
     """
     if not (found := re.fullmatch(r"([\d.]+)([NS]?)-([\d.]+)([NS]?)", str(region))):
-        raise UserError(f"region {region!r} is no latitude band; allowed are texts such as '20S-10S', '10S-0' or '0-10N'.")
+        raise UserError(
+            f"region {region!r} is no latitude band; allowed are texts such as '20S-10S', '10S-0' or '0-10N'."
+        )
     south, below, north, above = found.groups()
     return float(south) * (-1 if below == "S" else 1), float(north) * (-1 if above == "S" else 1)
 
@@ -151,7 +158,7 @@ def observed_predicted(table, *, label, title="", caption=""):
     ticks = [*straight(both)] if signed else decades(both, table["observed"].to_numpy(dtype=float))
     figure = new_figure(86 if len(schemes) > 2 else 116, title, caption)
     panels = figure.subplots(1, max(len(schemes), 2), squeeze=False, sharex=True, sharey=True)[0]
-    for axes in panels[len(schemes):]:
+    for axes in panels[len(schemes) :]:
         axes.set_visible(False)
     for letter, axes, scheme in zip(LETTERS, panels, schemes, strict=False):
         rows = table[table["scheme"] == scheme]
@@ -165,7 +172,15 @@ def observed_predicted(table, *, label, title="", caption=""):
         axes.set(xlim=(first, ticks[-1]), ylim=(first, ticks[-1]), aspect="equal")
         numbers = agreement(rows["observed"].to_numpy(float), rows["predicted"].to_numpy(float))
         axes.set_title(f"{letter}   {SCHEMES.get(scheme, name_text(scheme))}", loc="left", fontsize=NORMAL, pad=22)
-        axes.annotate(numbers, (0, 1), xytext=(0, 3), xycoords="axes fraction", textcoords="offset points", fontsize=SMALL, va="bottom")
+        axes.annotate(
+            numbers,
+            (0, 1),
+            xytext=(0, 3),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=SMALL,
+            va="bottom",
+        )
         plain_axes(axes, f"observed {label}", f"predicted {label}" if axes is panels[0] else "")
     return figure
 
@@ -286,10 +301,14 @@ def latitude_curves(budget, *, label, title="", caption=""):
         latitude_curve(budget[budget["taxon"] == taxon], label="", axes=axes)
         panel_title(axes, f"{LETTERS[place]}   {name_text(taxon)}")
     figure.supylabel(label, fontsize=NORMAL)
-    handles = [Line2D([], [], color=BLUE, linewidth=1.3, label="estimate"),
-               Patch(facecolor=BLUE, alpha=0.25, label=interval_text(budget)[0])]
+    handles = [
+        Line2D([], [], color=BLUE, linewidth=1.3, label="estimate"),
+        Patch(facecolor=BLUE, alpha=0.25, label=interval_text(budget)[0]),
+    ]
     if "total" in budget:
-        handles.append(Line2D([], [], color=ORANGE, linewidth=1.2, linestyle=DASHED, label="truth of the virtual survey"))
+        handles.append(
+            Line2D([], [], color=ORANGE, linewidth=1.2, linestyle=DASHED, label="truth of the virtual survey")
+        )
     _legend_below_title(figure, handles)
     return figure
 
@@ -335,17 +354,32 @@ def stock_intervals(budget, published=None, *, label, title="", caption=""):
         _stock_rows(axes, rows, left)
         for line, row in enumerate(rows.itertuples()):
             for value in [] if published is None else _same_target(published, row):
-                axes.plot(value, line, "D", markerfacecolor="none", color=ORANGE, markersize=5.5, markeredgewidth=1.1, zorder=4)
+                axes.plot(
+                    value,
+                    line,
+                    "D",
+                    markerfacecolor="none",
+                    color=ORANGE,
+                    markersize=5.5,
+                    markeredgewidth=1.1,
+                    zorder=4,
+                )
         axes.set_yticks(range(len(rows)), [name_text(taxon) for taxon in rows["taxon"]])
         axes.set(xlim=(None if signed else left, None), ylim=(len(rows) - tallest - 0.7, len(rows) - 0.3))
         axes.grid(axis="x", color="#dddddd", linewidth=0.5, zorder=0)
         panel_title(axes, f"{LETTERS[place]}   {name_text(zone)}")
         plain_axes(axes, label, "", y_numbers=False)
-    handles = [Line2D([], [], color=BLUE, marker="o", markersize=3.5, linewidth=1.4, label=f"estimate, {interval_text(budget)[0]}")]
+    handles = [
+        Line2D(
+            [], [], color=BLUE, marker="o", markersize=3.5, linewidth=1.4, label=f"estimate, {interval_text(budget)[0]}"
+        )
+    ]
     if log and (budget["low"] < left).any():
         handles.append(Line2D([], [], color=BLUE, marker="<", markersize=4, linestyle="", label="lower than the axis"))
     for source in [] if published is None else dict.fromkeys(published["source"]):
-        handles.append(Line2D([], [], color=ORANGE, marker="D", markerfacecolor="none", linestyle="", markersize=5.5, label=source))
+        handles.append(
+            Line2D([], [], color=ORANGE, marker="D", markerfacecolor="none", linestyle="", markersize=5.5, label=source)
+        )
     _legend_below_title(figure, handles)
     return figure
 
@@ -359,21 +393,35 @@ def _stock_rows(axes, rows, left):
             axes.plot(left, line, "<", color=BLUE, markersize=4, clip_on=False)
         if row.estimate >= left:
             axes.plot(row.estimate, line, "o", color=BLUE, markersize=3.5, zorder=3)
-        text = f"{two_digits(row.estimate)} ({two_digits(row.low)}{' to ' if row.low < 0 else '–'}{two_digits(row.high)})"
+        text = (
+            f"{two_digits(row.estimate)} ({two_digits(row.low)}{' to ' if row.low < 0 else '–'}{two_digits(row.high)})"
+        )
         axes.text(1.02, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
 
 
 def _same_target(published, row):
-    rows, plain = published[(published["taxon"] == row.taxon) & (published["zone"] == row.zone)], row.units.removesuffix(" C")
-    return [float(convert(r.value, r.units.removesuffix(" C"), plain, place=f"published stock of {row.taxon}")) for r in rows.itertuples()]
+    rows, plain = (
+        published[(published["taxon"] == row.taxon) & (published["zone"] == row.zone)],
+        row.units.removesuffix(" C"),
+    )
+    return [
+        float(convert(r.value, r.units.removesuffix(" C"), plain, place=f"published stock of {row.taxon}"))
+        for r in rows.itertuples()
+    ]
 
 
 def _legend_below_title(figure, handles):
     left, bottom, width, height = figure.get_layout_engine().get()["rect"]
     figure.get_layout_engine().set(rect=(left, bottom, width, height - 16 / 72 / figure.get_figheight()))
     figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, bottom + height), ncols=len(handles), fontsize=SMALL, frameon=False,
-        borderaxespad=0.2)
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0, bottom + height),
+        ncols=len(handles),
+        fontsize=SMALL,
+        frameon=False,
+        borderaxespad=0.2,
+    )
 
 
 def _need(table, columns, what):

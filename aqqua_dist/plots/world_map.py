@@ -60,7 +60,9 @@ def global_map(field, *, label, axes=None, log=False, cmap="viridis", limits=Non
     values = field.transpose("lat", "lon").to_numpy()
     known = values[np.isfinite(values) & ((values > 0) | (not log))]
     if known.size == 0:
-        raise UserError(f"{label}: {known.size} finite values{' above zero' if log else ''} to draw, at least 1 is needed.")
+        raise UserError(
+            f"{label}: {known.size} finite values{' above zero' if log else ''} to draw, at least 1 is needed."
+        )
     axes = new_figure(105).add_subplot(projection=PROJECTION) if axes is None else axes
     low, high = limits or _limits(known, log)
     image = _sample(field, 1300 if _wide(axes) else 700)
@@ -69,14 +71,31 @@ def global_map(field, *, label, axes=None, log=False, cmap="viridis", limits=Non
         image = np.where(image < low, np.float32(low * 0.999), image)
     norm = colors.LogNorm(low, high) if log else colors.Normalize(low, high)
     drawn = axes.imshow(
-        np.ma.masked_invalid(image), origin="lower", extent=(*PROJECTION.x_limits, *PROJECTION.y_limits),
-        transform=PROJECTION, cmap=cmap, norm=norm, interpolation="nearest", zorder=1)
+        np.ma.masked_invalid(image),
+        origin="lower",
+        extent=(*PROJECTION.x_limits, *PROJECTION.y_limits),
+        transform=PROJECTION,
+        cmap=cmap,
+        norm=norm,
+        interpolation="nearest",
+        zorder=1,
+    )
     _base(axes)
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((bool(below), bool(above)), "neither")
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(
+        (bool(below), bool(above)), "neither"
+    )
     bar = axes.figure.colorbar(
-        drawn, ax=axes, orientation="horizontal", extend=extend, pad=0.03, shrink=0.6 if _wide(axes) else 0.8,
-        aspect=40 if _wide(axes) else 30)
-    bar.set_ticks(_log_ticks(low, high) if log else ticker.MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+        drawn,
+        ax=axes,
+        orientation="horizontal",
+        extend=extend,
+        pad=0.03,
+        shrink=0.6 if _wide(axes) else 0.8,
+        aspect=40 if _wide(axes) else 30,
+    )
+    bar.set_ticks(
+        _log_ticks(low, high) if log else ticker.MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    )
     bar.ax.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: number_text(value)))
     bar.ax.minorticks_off()
     bar.ax.tick_params(labelsize=SMALL, length=2.5)
@@ -123,24 +142,46 @@ def map_panel(fields, *, label, sites=None, title="", caption=""):
     look = {"cmap": "PuOr_r", "limits": (-most, most)} if signed else {"log": bool((fields["estimate"] > 0).any())}
     global_map(fields["estimate"], label=label, axes=panels[0], **look)
     for axes, name, text, colours in (
-            (panels[1], *(("sd", f"standard deviation, {label}") if signed else ("cv", "coefficient of variation (%)")), "magma_r"),
-            (panels[2], "dissimilarity_index", "dissimilarity index (dimensionless)", "cividis_r")):
-        global_map(fields[name], label=text, axes=axes, cmap=colours, limits=(0, _limits(_finite(fields[name]), False)[1]))
+        (
+            panels[1],
+            *(("sd", f"standard deviation, {label}") if signed else ("cv", "coefficient of variation (%)")),
+            "magma_r",
+        ),
+        (panels[2], "dissimilarity_index", "dissimilarity index (dimensionless)", "cividis_r"),
+    ):
+        global_map(
+            fields[name], label=text, axes=axes, cmap=colours, limits=(0, _limits(_finite(fields[name]), False)[1])
+        )
     texts = ("best estimate", "spread of the members", "where the model extrapolates")
     for axes, letter, text in zip(panels, "abc", texts, strict=True):
         panel_title(axes, f"{letter}   {text}")
         _hatch(axes, fields["outside"])
-    handles = [Patch(facecolor="none", edgecolor=BLACK, hatch="/////", linewidth=0.5, label="outside the area of applicability"),
-               Patch(facecolor=UNKNOWN, edgecolor=BLACK, linewidth=0.5, label="not estimated"),
-               Patch(facecolor=LAND, edgecolor=COAST, linewidth=0.5, label="land")]
+    handles = [
+        Patch(
+            facecolor="none", edgecolor=BLACK, hatch="/////", linewidth=0.5, label="outside the area of applicability"
+        ),
+        Patch(facecolor=UNKNOWN, edgecolor=BLACK, linewidth=0.5, label="not estimated"),
+        Patch(facecolor=LAND, edgecolor=COAST, linewidth=0.5, label="land"),
+    ]
     if sites is not None:
         spots = sites[["lon", "lat"]].drop_duplicates().to_numpy(dtype=float)
         x, y, _ = PROJECTION.transform_points(ccrs.PlateCarree(), *spots.T).T
         panels[2].plot(x, y, "o", color=BLACK, markersize=0.9, markeredgewidth=0, zorder=5)
-        handles.append(Line2D([], [], color=BLACK, marker="o", markersize=2.5, linestyle="", label="training rows (in c)"))
+        handles.append(
+            Line2D([], [], color=BLACK, marker="o", markersize=2.5, linestyle="", label="training rows (in c)")
+        )
     panels[0].legend(
-        handles=handles, loc="lower right", bbox_to_anchor=(1.02, 1.0), ncols=len(handles), fontsize=SMALL, frameon=False,
-        borderaxespad=0.3, handlelength=1.6, handletextpad=0.5, columnspacing=1.1)
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1.02, 1.0),
+        ncols=len(handles),
+        fontsize=SMALL,
+        frameon=False,
+        borderaxespad=0.3,
+        handlelength=1.6,
+        handletextpad=0.5,
+        columnspacing=1.1,
+    )
     return figure
 
 
@@ -152,7 +193,9 @@ def _wide(axes):
 
 def _round(value, direction):
     """Next number of a series with steps of at most 1.5 below or above."""
-    series = np.outer(10.0 ** np.arange(-1, 2), [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8]).ravel() * 10.0 ** np.floor(np.log10(value))
+    series = np.outer(10.0 ** np.arange(-1, 2), [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8]).ravel() * 10.0 ** np.floor(
+        np.log10(value)
+    )
     series = series[series <= value * 1.001] if direction < 0 else series[series >= value * 0.999]
     return float(f"{series[-1] if direction < 0 else series[0]:.3g}")
 
@@ -207,14 +250,23 @@ def _base(axes):
 
 
 def _project(lon, lat):
-    return PROJECTION.transform_points(ccrs.PlateCarree(), np.asarray(lon, dtype=float), np.asarray(lat, dtype=float))[:, :2].T
+    return PROJECTION.transform_points(ccrs.PlateCarree(), np.asarray(lon, dtype=float), np.asarray(lat, dtype=float))[
+        :, :2
+    ].T
 
 
 def _edge_text(axes, text, place, offset):
     left = offset[0] < 0
     axes.annotate(
-        text, place, xytext=offset, textcoords="offset points", fontsize=SMALL, annotation_clip=False,
-        ha="right" if left else "center", va="center" if left else "top")
+        text,
+        place,
+        xytext=offset,
+        textcoords="offset points",
+        fontsize=SMALL,
+        annotation_clip=False,
+        ha="right" if left else "center",
+        va="center" if left else "top",
+    )
 
 
 @lru_cache(maxsize=4)
@@ -253,4 +305,12 @@ def _hatch(axes, outside):
     path = np.concatenate(lines)
     if np.isfinite(path).any():
         white = patheffects.withStroke(linewidth=1.3, foreground="white", alpha=0.6)
-        axes.plot(*path.T, color=BLACK, linewidth=0.5, zorder=2.5, solid_capstyle="butt", path_effects=[white], label="outside")
+        axes.plot(
+            *path.T,
+            color=BLACK,
+            linewidth=0.5,
+            zorder=2.5,
+            solid_capstyle="butt",
+            path_effects=[white],
+            label="outside",
+        )

@@ -17,8 +17,19 @@ from aqqua_dist.readers import mapped, model_outputs, pssdb, quality
 from aqqua_dist.readers.formats import OUTPUTS, READERS, STREAMS
 from aqqua_dist.readers.sources import find_sources
 
-UNITS = {"volume": "m3", "biovolume": "mm3", "area": "px2", "major": "px", "minor": "px", "pixel": "um", "esd": "um", "depth": "m",
-         "depth_top": "m", "depth_bottom": "m", "acquisition_volume": "m3"}
+UNITS = {
+    "volume": "m3",
+    "biovolume": "mm3",
+    "area": "px2",
+    "major": "px",
+    "minor": "px",
+    "pixel": "um",
+    "esd": "um",
+    "depth": "m",
+    "depth_top": "m",
+    "depth_bottom": "m",
+    "acquisition_volume": "m3",
+}
 REPEATING = ["sample_id", "label", "status", "pixel", "model_id", "acquisition_id", "n_individuals"]
 _ARROW = {"string": pa.string(), "float64": pa.float64(), "Int64": pa.int64()}
 
@@ -84,17 +95,28 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
     groups, strangers = _grouped(sources, mapping)
     if not groups:
         known = ", ".join(READERS)
-        raise UserError(f"none of {len(sources)} files is of a known format, first {sources[0]}; known are {known}, and any table by a mapping.")
+        raise UserError(
+            f"none of {len(sources)} files is of a known format, first {sources[0]}; known are {known}, and any table by a mapping."
+        )
     schema = pa.schema([(name, _ARROW[kind]) for name, kind in OBJECTS.items()])
-    with ThreadPoolExecutor(1) as beside, files.parquet_parts(out / "objects.parquet", schema, units=UNITS, repeating=REPEATING) as objects:
+    with (
+        ThreadPoolExecutor(1) as beside,
+        files.parquet_parts(out / "objects.parquet", schema, units=UNITS, repeating=REPEATING) as objects,
+    ):
         origin = beside.submit(_origin, sources, [mapping, effort])
         outputs = [read(group) for read, group in groups if read in OUTPUTS]
         others = [(read, group) for read, group in groups if read not in OUTPUTS]
-        parts = [_read(read, group, objects, outputs) for read, group in tqdm(others, desc="ingest", unit="format", disable=None if progress else True)]
+        parts = [
+            _read(read, group, objects, outputs)
+            for read, group in tqdm(others, desc="ingest", unit="format", disable=None if progress else True)
+        ]
         known = {sample for part in parts for sample in part.samples["sample_id"]}
         parts += [_written(model_outputs.without(output, known), objects) for output in outputs]
         whole = pssdb.with_project(joined(parts), project) if project else volumes.with_volumes(joined(parts), choices)
-        left = [finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source)) for source in strangers]
+        left = [
+            finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source))
+            for source in strangers
+        ]
         found = quality.examine(whole)
         if left:
             found = pd.concat([typed(pd.DataFrame(left), FINDINGS), found], ignore_index=True)
@@ -107,10 +129,16 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
 def _grouped(sources, mapping):
     if mapping is not None:
         rules = mapped.read_mapping(mapping)
-        return [(lambda group: _with_images(joined([mapped.read_mapped(source, rules) for source in group])), sources)], []
+        return [
+            (lambda group: _with_images(joined([mapped.read_mapped(source, rules) for source in group])), sources)
+        ], []
     groups, strangers = {}, []
     for source in sources:
-        name = "model outputs" if source.path.is_dir() else next((name for name, (recognises, _) in READERS.items() if recognises(source)), None)
+        name = (
+            "model outputs"
+            if source.path.is_dir()
+            else next((name for name, (recognises, _) in READERS.items() if recognises(source)), None)
+        )
         if name is None:
             strangers.append(source)
         else:
@@ -148,12 +176,27 @@ def _written(part, objects):
 
 
 def _origin(sources, texts):
-    paths = dict.fromkeys(file for source in sources for file in (sorted(p for p in source.path.rglob("*") if p.is_file()) if source.path.is_dir() else [source.path]))
+    paths = dict.fromkeys(
+        file
+        for source in sources
+        for file in (
+            sorted(p for p in source.path.rglob("*") if p.is_file()) if source.path.is_dir() else [source.path]
+        )
+    )
     hashes = {str(path): sha256_file(path) for path in paths}
     text = "".join(Path(path).read_text(encoding="utf-8-sig") for path in texts if path is not None)
     return Provenance(
-        study="ingest", stage="ingest", key=content_key(inputs=hashes, mapping=text), recipe_text=text, recipe_sha256="", inputs=hashes, seeds={},
-        software=software_versions(), references=[], created=created_now())
+        study="ingest",
+        stage="ingest",
+        key=content_key(inputs=hashes, mapping=text),
+        recipe_text=text,
+        recipe_sha256="",
+        inputs=hashes,
+        seeds={},
+        software=software_versions(),
+        references=[],
+        created=created_now(),
+    )
 
 
 def _write(whole, out, origin):

@@ -24,15 +24,43 @@ from aqqua_dist.readers.sources import encoding_of
 
 TABLES = {"samples": SAMPLES, "objects": OBJECTS, "counts": COUNTS}
 UNITS = {
-    "lat": "degrees_north", "lon": "degrees_east", "depth_top": "m", "depth_bottom": "m", "volume": "m3", "volume_rel_sd": "1",
-    "pixel": "um", "esd": "um", "biovolume": "mm3", "area": "px", "major": "px", "minor": "px", "score": "1",
+    "lat": "degrees_north",
+    "lon": "degrees_east",
+    "depth_top": "m",
+    "depth_bottom": "m",
+    "volume": "m3",
+    "volume_rel_sd": "1",
+    "pixel": "um",
+    "esd": "um",
+    "biovolume": "mm3",
+    "area": "px",
+    "major": "px",
+    "minor": "px",
+    "score": "1",
 }
 """Unit of each number; lengths on the image are in pixels unless the mapping gives them a unit of length."""
-REQUIRED = {"samples": ("sample_id", "lat", "lon"), "objects": ("object_id", "sample_id"), "counts": ("sample_id", "taxon", "n")}
+REQUIRED = {
+    "samples": ("sample_id", "lat", "lon"),
+    "objects": ("object_id", "sample_id"),
+    "counts": ("sample_id", "taxon", "n"),
+}
 RANGES = {
-    "lat": (-90, 90), "lon": (-180, 360), "depth_top": (0, 11_500), "depth_bottom": (0, 11_500), "volume": (0, None), "volume_rel_sd": (0, None),
-    "n": (0, None), "biovolume": (0, None), "area": (0, None), "major": (0, None), "minor": (0, None), "pixel": (0, None), "esd": (0, None),
-    "score": (0, 1), "n_individuals": (0, None), "n_images": (0, None),
+    "lat": (-90, 90),
+    "lon": (-180, 360),
+    "depth_top": (0, 11_500),
+    "depth_bottom": (0, 11_500),
+    "volume": (0, None),
+    "volume_rel_sd": (0, None),
+    "n": (0, None),
+    "biovolume": (0, None),
+    "area": (0, None),
+    "major": (0, None),
+    "minor": (0, None),
+    "pixel": (0, None),
+    "esd": (0, None),
+    "score": (0, 1),
+    "n_individuals": (0, None),
+    "n_images": (0, None),
 }
 ABOVE_ZERO = {"volume", "pixel"}
 IMAGE_LENGTHS = {"area": "um2", "major": "um", "minor": "um"}
@@ -74,7 +102,11 @@ class Mapping(BaseModel):
             elif entry.units is not None and name not in UNITS:
                 faults.append(f"columns.{name}.units: {name} has no unit, found {entry.units!r}")
         needed = REQUIRED[self.table]
-        faults += [f"columns: {name!r} is missing; {self.table} need {', '.join(needed)}" for name in needed if name not in self.columns]
+        faults += [
+            f"columns: {name!r} is missing; {self.table} need {', '.join(needed)}"
+            for name in needed
+            if name not in self.columns
+        ]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -101,7 +133,9 @@ def read_mapping(path):
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"mapping {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.") from None
+        raise UserError(
+            f"mapping {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}."
+        ) from None
     except yaml.YAMLError as error:
         raise RecipeError(path, [f"not valid YAML: {str(error).splitlines()[0]}"]) from None
     try:
@@ -110,7 +144,11 @@ def read_mapping(path):
         faults = []
         for item in error.errors():
             place = ".".join(str(part) for part in item["loc"])
-            text = str(item["ctx"]["error"]) if item["type"] == "value_error" else f"{item['input']!r} is not allowed ({item['msg'].lower()})"
+            text = (
+                str(item["ctx"]["error"])
+                if item["type"] == "value_error"
+                else f"{item['input']!r} is not allowed ({item['msg'].lower()})"
+            )
             faults += [f"{place}: {line}" if place else line for line in text.split("\n")]
         raise RecipeError(path, faults) from None
 
@@ -147,10 +185,15 @@ def read_mapped(source, mapping, *, samples=None):
             near = difflib.get_close_matches(column, list(frame), n=1)
             told.append(f"column {column!r} (for {name}) is missing" + (f", did you mean {near[0]!r}" if near else ""))
         raise UserError(f"{source}: {'; '.join(told)}; the file has {', '.join(map(repr, list(frame)[:40]))}.")
-    table = pd.DataFrame({name: _column(frame, name, entry, mapping, source) for name, entry in mapping.columns.items()}, index=frame.index)
+    table = pd.DataFrame(
+        {name: _column(frame, name, entry, mapping, source) for name, entry in mapping.columns.items()},
+        index=frame.index,
+    )
     physical = [n for n in IMAGE_LENGTHS if n in table and mapping.columns[n].units not in (None, "px")]
     if physical and "pixel" in table:
-        raise UserError(f"{source}: {physical} are in {mapping.columns[physical[0]].units!r} and a pixel size is given; needed is one of both.")
+        raise UserError(
+            f"{source}: {physical} are in {mapping.columns[physical[0]].units!r} and a pixel size is given; needed is one of both."
+        )
     if physical:
         table["pixel"] = 1.0  # lengths in µm are lengths in pixels of 1 µm
     _check(table, mapping, source)
@@ -163,7 +206,9 @@ def read_mapped(source, mapping, *, samples=None):
         table["source"] = table.get("source", str(source))
         return Ingested(typed(table, SAMPLES), findings=typed(pd.DataFrame(findings), FINDINGS))
     if samples is None:
-        raise UserError(f"{source}: {mapping.table} were given without the samples that they belong to; read those first.")
+        raise UserError(
+            f"{source}: {mapping.table} were given without the samples that they belong to; read those first."
+        )
     rows = typed(table, TABLES[mapping.table])
     return Ingested(typed(samples, SAMPLES), **{mapping.table: rows}, findings=typed(pd.DataFrame(findings), FINDINGS))
 
@@ -179,18 +224,29 @@ def _frame(source, mapping):
         text = raw.decode(encoding_of(io.BytesIO(raw)))
         first = text.split("\n", 1)[0]
         with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would shift or lose cells
+            warnings.simplefilter(
+                "error", pd.errors.ParserWarning
+            )  # rows longer than the header would shift or lose cells
             frame = pd.read_csv(
-                io.StringIO(text), sep=max(",;\t", key=first.count), dtype="string", keep_default_na=False, na_values=mapping.missing,
-                index_col=False)
+                io.StringIO(text),
+                sep=max(",;\t", key=first.count),
+                dtype="string",
+                keep_default_na=False,
+                na_values=mapping.missing,
+                index_col=False,
+            )
     except UserError:
         raise
     except Exception as error:  # the parsers raise many kinds; none may reach the user
-        raise UserError(f"{source}: the table cannot be read ({(str(error).strip() or type(error).__name__).splitlines()[0][:150]}).") from None
+        raise UserError(
+            f"{source}: the table cannot be read ({(str(error).strip() or type(error).__name__).splitlines()[0][:150]})."
+        ) from None
     if frame.empty:
         raise UserError(f"{source}: the table has 0 rows, at least 1 is needed.")
     if frame.columns.duplicated().any():
-        raise UserError(f"{source}: column {frame.columns[frame.columns.duplicated()][0]!r} stands twice, allowed is once.")
+        raise UserError(
+            f"{source}: column {frame.columns[frame.columns.duplicated()][0]!r} stands twice, allowed is once."
+        )
     return frame
 
 
@@ -203,17 +259,23 @@ def _column(frame, name, entry, mapping, source):
         strange = words.notna() & ~words.isin(entry.values)
         if strange.any():
             row = int(np.flatnonzero(strange)[0])
-            raise UserError(f"{source}: row {row + 2}, column {entry.column!r}: {words.iloc[row]!r} is not among the mapping's {sorted(entry.values)}.")
+            raise UserError(
+                f"{source}: row {row + 2}, column {entry.column!r}: {words.iloc[row]!r} is not among the mapping's {sorted(entry.values)}."
+            )
         values = words.map(entry.values)
     if kind == "string":
         return values.astype("string").str.strip()
     if kind.startswith("datetime64"):
         found = pd.to_datetime(values, format=entry.format or "ISO8601", errors="coerce", utc=True)
         return _told(found, values, source, entry, f"a time of the form {entry.format or 'YYYY-MM-DD hh:mm:ss'}")
-    numbers = _told(pd.to_numeric(values, errors="coerce").astype("Float64").astype("float64"), values, source, entry, "a number")
+    numbers = _told(
+        pd.to_numeric(values, errors="coerce").astype("Float64").astype("float64"), values, source, entry, "a number"
+    )
     if entry.units is None or entry.units == UNITS[name]:
         return numbers
-    return pd.Series(convert(numbers.to_numpy(), entry.units, IMAGE_LENGTHS.get(name, UNITS[name]), place=place), index=frame.index)
+    return pd.Series(
+        convert(numbers.to_numpy(), entry.units, IMAGE_LENGTHS.get(name, UNITS[name]), place=place), index=frame.index
+    )
 
 
 def _told(found, values, source, entry, wanted):
@@ -232,25 +294,45 @@ def _check(table, mapping, source):
     for name in REQUIRED[mapping.table]:
         missing = table[name].isna()
         if missing.any():
-            raise UserError(f"{source}: row {int(np.flatnonzero(missing)[0]) + 2}: {name} is missing; {int(missing.sum())} such rows.")
+            raise UserError(
+                f"{source}: row {int(np.flatnonzero(missing)[0]) + 2}: {name} is missing; {int(missing.sum())} such rows."
+            )
     if ids and table[ids].duplicated().any():
         row = int(np.flatnonzero(table[ids].duplicated())[0])
-        raise UserError(f"{source}: row {row + 2}: {ids} {table[ids].iloc[row]!r} stands more than once, allowed is once.")
+        raise UserError(
+            f"{source}: row {row + 2}: {ids} {table[ids].iloc[row]!r} stands more than once, allowed is once."
+        )
     for name in table:
         low, high = RANGES.get(name, (None, None))
         values = table[name].to_numpy() if name in RANGES else None
-        bad = np.zeros(len(table), dtype=bool) if values is None else (values < low) | ((values == 0) & (name in ABOVE_ZERO))
+        bad = (
+            np.zeros(len(table), dtype=bool)
+            if values is None
+            else (values < low) | ((values == 0) & (name in ABOVE_ZERO))
+        )
         if values is not None and high is not None:
             bad |= values > high
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            allowed = f"above 0 {UNITS[name]}" if name in ABOVE_ZERO else f"{low} or more" if high is None else f"{low} to {high}"
-            raise UserError(f"{source}: row {row + 2}, {name}: {values[row]:g} is not allowed, needed is {allowed}; {int(bad.sum())} such rows.")
+            allowed = (
+                f"above 0 {UNITS[name]}"
+                if name in ABOVE_ZERO
+                else f"{low} or more"
+                if high is None
+                else f"{low} to {high}"
+            )
+            raise UserError(
+                f"{source}: row {row + 2}, {name}: {values[row]:g} is not allowed, needed is {allowed}; {int(bad.sum())} such rows."
+            )
     if {"depth_top", "depth_bottom"} <= set(table) and (table["depth_top"] > table["depth_bottom"]).any():
         row = int(np.flatnonzero(table["depth_top"] > table["depth_bottom"])[0])
-        raise UserError(f"{source}: row {row + 2}: depth_top {table['depth_top'].iloc[row]:g} m lies below depth_bottom {table['depth_bottom'].iloc[row]:g} m.")
+        raise UserError(
+            f"{source}: row {row + 2}: depth_top {table['depth_top'].iloc[row]:g} m lies below depth_bottom {table['depth_bottom'].iloc[row]:g} m."
+        )
     if "status" in table:
         strange = table["status"].notna() & ~table["status"].isin(STATUSES)
         if strange.any():
             row = int(np.flatnonzero(strange)[0])
-            raise UserError(f"{source}: row {row + 2}, status: {table['status'].iloc[row]!r} is not one of {STATUSES}; map the words by 'values'.")
+            raise UserError(
+                f"{source}: row {row + 2}, status: {table['status'].iloc[row]!r} is not one of {STATUSES}; map the words by 'values'."
+            )

@@ -35,7 +35,9 @@ def read_model_outputs(sources):
     """
     arrays = [source for source in sources if array_outputs.recognises(source)]
     others = [source for source in sources if source not in arrays and not array_outputs.is_ids(source, sources)]
-    found = [array_outputs.read_array_outputs(source, sources) for source in arrays] + [predictions.read_predictions(source) for source in others]
+    found = [array_outputs.read_array_outputs(source, sources) for source in arrays] + [
+        predictions.read_predictions(source) for source in others
+    ]
     return outputs_of(found, [str(source) for source in (*arrays, *others)])
 
 
@@ -51,7 +53,12 @@ def recognises(source):
     -------
     bool
     """
-    return array_outputs.recognises(source) or array_outputs.named_as_ids(source) or source.path.is_file() and predictions.recognises(source)
+    return (
+        array_outputs.recognises(source)
+        or array_outputs.named_as_ids(source)
+        or source.path.is_file()
+        and predictions.recognises(source)
+    )
 
 
 def read_ifcb_outputs(sources):
@@ -78,13 +85,20 @@ def read_ifcb_outputs(sources):
     """
     scores = read_ifcb_classes(sources)
     objects = scores.objects
-    extra = {"predictions": objects[["object_id", "label", "score", "model_id", "n_individuals"]].assign(
-        prob=list(scores.prob) if scores.prob is not None else None, decided=scores.decided)}
+    extra = {
+        "predictions": objects[["object_id", "label", "score", "model_id", "n_individuals"]].assign(
+            prob=list(scores.prob) if scores.prob is not None else None, decided=scores.decided
+        )
+    }
     if scores.classes:
-        extra["classes"] = pd.DataFrame({"model_id": scores.model_id, "place": np.arange(len(scores.classes)), "class": scores.classes})
+        extra["classes"] = pd.DataFrame(
+            {"model_id": scores.model_id, "place": np.arange(len(scores.classes)), "class": scores.classes}
+        )
     samples = pd.DataFrame([bins.sample_of_name(name) for name in scores.bins["sample_id"]])
     samples["source"] = scores.bins["file"].astype(str).to_numpy()
-    return Ingested(typed(samples, SAMPLES), objects, findings=typed(pd.DataFrame(scores.findings), FINDINGS), extra=extra)
+    return Ingested(
+        typed(samples, SAMPLES), objects, findings=typed(pd.DataFrame(scores.findings), FINDINGS), extra=extra
+    )
 
 
 def without(ingested, known):
@@ -132,9 +146,16 @@ def outputs_of(found, names):
         table = pd.DataFrame({"object_id": pd.array(one.object_id, dtype="string"), "model_id": one.model_id or name})
         if one.prob is not None:
             best = np.argmax(one.prob, axis=1)
-            table["label"], table["score"] = np.array(one.classes, dtype=object)[best], one.prob[np.arange(len(best)), best].astype(float)
+            table["label"], table["score"] = (
+                np.array(one.classes, dtype=object)[best],
+                one.prob[np.arange(len(best)), best].astype(float),
+            )
             table["prob"] = list(one.prob)
-            classes.append(pd.DataFrame({"model_id": one.model_id or name, "place": np.arange(len(one.classes)), "class": one.classes}))
+            classes.append(
+                pd.DataFrame(
+                    {"model_id": one.model_id or name, "place": np.arange(len(one.classes)), "class": one.classes}
+                )
+            )
         if one.embedding is not None:
             table["embedding"] = list(one.embedding)
         tables.append(table)
@@ -143,8 +164,12 @@ def outputs_of(found, names):
     twice = whole.duplicated(["object_id", "model_id"])
     if twice.any():
         row = whole[twice].iloc[0]
-        raise UserError(f"object {row['object_id']!r} has {int((whole['object_id'] == row['object_id']).sum())} predictions of model {row['model_id']!r}, allowed is one.")
-    extra = {"predictions": whole} | ({"classes": pd.concat(classes, ignore_index=True).drop_duplicates()} if classes else {})
+        raise UserError(
+            f"object {row['object_id']!r} has {int((whole['object_id'] == row['object_id']).sum())} predictions of model {row['model_id']!r}, allowed is one."
+        )
+    extra = {"predictions": whole} | (
+        {"classes": pd.concat(classes, ignore_index=True).drop_duplicates()} if classes else {}
+    )
     return Ingested(typed(pd.DataFrame(), SAMPLES), findings=typed(pd.DataFrame(findings), FINDINGS), extra=extra)
 
 
@@ -171,9 +196,23 @@ def labelled(ingested, outputs):
     mine = objects["label"].isna() & objects["object_id"].isin(known.index)
     ids = objects.loc[mine, "object_id"]
     names = [name for name in ("label", "score", "model_id", "n_individuals") if name in known]
-    objects = objects.assign(**{
-        name: objects[name].mask(mine, pd.Series(known[name].reindex(ids).to_numpy(), index=ids.index).reindex(objects.index)) for name in names})
+    objects = objects.assign(
+        **{
+            name: objects[name].mask(
+                mine, pd.Series(known[name].reindex(ids).to_numpy(), index=ids.index).reindex(objects.index)
+            )
+            for name in names
+        }
+    )
     objects["status"] = objects["status"].mask(mine, "predicted")
     text = f"{int(mine.sum())} images took the label of a model; {len(known) - int(known.index.isin(objects['object_id']).sum())} of {len(known)} predictions are of no image here."
-    found = typed(pd.DataFrame([finding("suspicious" if not mine.any() else "repaired", "predictions", text)]), FINDINGS)
-    return Ingested(ingested.samples, objects, ingested.counts, pd.concat([ingested.findings, found], ignore_index=True), ingested.extra)
+    found = typed(
+        pd.DataFrame([finding("suspicious" if not mine.any() else "repaired", "predictions", text)]), FINDINGS
+    )
+    return Ingested(
+        ingested.samples,
+        objects,
+        ingested.counts,
+        pd.concat([ingested.findings, found], ignore_index=True),
+        ingested.extra,
+    )

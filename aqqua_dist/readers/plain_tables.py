@@ -48,7 +48,9 @@ def read_columns(path, columns, text=()):
     for name, column in columns.items():
         if column not in present:
             near = difflib.get_close_matches(column, present, n=1, cutoff=0.5)
-            faults.append(f"column {column!r} (for {name}) is missing" + (f", did you mean {near[0]!r}" if near else ""))
+            faults.append(
+                f"column {column!r} (for {name}) is missing" + (f", did you mean {near[0]!r}" if near else "")
+            )
     if faults:
         raise UserError(f"{path}: {'; '.join(faults)}; the file has {', '.join(map(repr, present[:40]))}.")
     table = pd.DataFrame(index=frame.index)
@@ -67,10 +69,19 @@ def _read(path):
             frame = pd.read_parquet(path)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would shift or lose cells
+                warnings.simplefilter(
+                    "error", pd.errors.ParserWarning
+                )  # rows longer than the header would shift or lose cells
                 frame = pd.read_csv(
-                    path, sep=_separator(path, name), dtype="string", keep_default_na=False, na_values=_MISSING,
-                    encoding="utf-8-sig", skipinitialspace=True, index_col=False)
+                    path,
+                    sep=_separator(path, name),
+                    dtype="string",
+                    keep_default_na=False,
+                    na_values=_MISSING,
+                    encoding="utf-8-sig",
+                    skipinitialspace=True,
+                    index_col=False,
+                )
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: byte {error.start} is not UTF-8 text; save the table as UTF-8.") from None
     except Exception as error:  # the parsers raise many kinds; none may reach the user
@@ -188,5 +199,3 @@ def _refuse(bad, values, path, column, allowed):
         raise UserError(
             f"{path}: row {values.index[row] + 2}, column {column!r}: {values.iloc[row]} is not {allowed}; {int(bad.sum())} such rows."
         )
-
-

@@ -19,14 +19,54 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import SAMPLES, Ingested, finding, typed
 from aqqua_dist.effort.rules import SENTINELS
 
-QUANTITIES = ("Cruise", "Station", "Profile", "Sample", "Latitude", "Longitude", "Depth_min", "Depth_max", "Sampling_date", "Sampling_time",
-              "Volume_analyzed", "Dilution", "ROI", "ESD", "Biovolume", "Area", "Minor_axis", "Major_axis", "Pixel", "Category", "Annotation",
-              "Sampling_type", "Sampling_lower_size", "Sampling_upper_size")
+QUANTITIES = (
+    "Cruise",
+    "Station",
+    "Profile",
+    "Sample",
+    "Latitude",
+    "Longitude",
+    "Depth_min",
+    "Depth_max",
+    "Sampling_date",
+    "Sampling_time",
+    "Volume_analyzed",
+    "Dilution",
+    "ROI",
+    "ESD",
+    "Biovolume",
+    "Area",
+    "Minor_axis",
+    "Major_axis",
+    "Pixel",
+    "Category",
+    "Annotation",
+    "Sampling_type",
+    "Sampling_lower_size",
+    "Sampling_upper_size",
+)
 COLUMNS = 47
-VOLUME_UNITS = {"cubic_meter": 1.0, "cubic_decimeter": 1e-3, "liter": 1e-3, "cubic_centimeter": 1e-6, "milliliter": 1e-6, "microliter": 1e-9}
+VOLUME_UNITS = {
+    "cubic_meter": 1.0,
+    "cubic_decimeter": 1e-3,
+    "liter": 1e-3,
+    "cubic_centimeter": 1e-6,
+    "milliliter": 1e-6,
+    "microliter": 1e-9,
+}
 """m3 per unit of the sheets (units_def.txt)."""
-_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.GtE: operator.ge, ast.LtE: operator.le,
-              ast.Gt: operator.gt, ast.Lt: operator.lt, ast.Eq: operator.eq, ast.NotEq: operator.ne}
+_OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.GtE: operator.ge,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.Lt: operator.lt,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
 
 
 @dataclass(frozen=True)
@@ -87,11 +127,15 @@ def read_standardizer(path):
             sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
             rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     except Exception as error:  # openpyxl raises many kinds on files that are none
-        raise UserError(f"{path}: the mapping sheet cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'damaged'}).") from None
+        raise UserError(
+            f"{path}: the mapping sheet cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'damaged'})."
+        ) from None
     names = [str(name).strip() if name is not None else "" for name in rows[0]] if rows else []
     lost = [name for name in ("Project_ID", "Instrument", "Sample_field", "Volume_analyzed_field") if name not in names]
     if lost:
-        raise UserError(f"{path}: column {lost[0]!r} is missing; a mapping sheet has {COLUMNS} columns from 'Project_ID' on, this has {names[:6]}.")
+        raise UserError(
+            f"{path}: column {lost[0]!r} is missing; a mapping sheet has {COLUMNS} columns from 'Project_ID' on, this has {names[:6]}."
+        )
     projects, found = {}, []
     for number, cells in enumerate(rows[1:], start=2):
         row = {name: _text(cell) for name, cell in zip(names, cells, strict=False) if name}
@@ -101,9 +145,27 @@ def read_standardizer(path):
         faults = _faults(project)
         if faults:
             column, value, text = faults[0]
-            found.append(finding("refused", "mapping", f"project {project.number}: {text}", file=str(path), row=number, column=column, value=value))
+            found.append(
+                finding(
+                    "refused",
+                    "mapping",
+                    f"project {project.number}: {text}",
+                    file=str(path),
+                    row=number,
+                    column=column,
+                    value=value,
+                )
+            )
         elif project.number in projects:
-            found.append(finding("suspicious", "mapping", f"project {project.number} stands twice; the first row was taken.", file=str(path), row=number))
+            found.append(
+                finding(
+                    "suspicious",
+                    "mapping",
+                    f"project {project.number} stands twice; the first row was taken.",
+                    file=str(path),
+                    row=number,
+                )
+            )
         else:
             projects[project.number] = project
     return projects, found
@@ -117,12 +179,27 @@ def _text(cell):
 
 def _project(row, place):
     def filled(end):
-        return {name: row[f"{name}_{end}"] for name in QUANTITIES if row.get(f"{name}_{end}", "").lower() not in ("", "nan", "none")}
+        return {
+            name: row[f"{name}_{end}"]
+            for name in QUANTITIES
+            if row.get(f"{name}_{end}", "").lower() not in ("", "nan", "none")
+        }
 
     missing = tuple(part.strip() for part in row.get("NA_value", "").split(";") if part.strip())
-    units = {name: unit.removesuffix("s") if name == "Volume_analyzed" else unit for name, unit in filled("unit").items()}
-    return Project(row["Project_ID"], row.get("Instrument", ""), filled("field"), units, filled("format"), missing, row.get("Flag_path", ""),
-                   row.get("Sampling_description", ""), place)
+    units = {
+        name: unit.removesuffix("s") if name == "Volume_analyzed" else unit for name, unit in filled("unit").items()
+    }
+    return Project(
+        row["Project_ID"],
+        row.get("Instrument", ""),
+        filled("field"),
+        units,
+        filled("format"),
+        missing,
+        row.get("Flag_path", ""),
+        row.get("Sampling_description", ""),
+        place,
+    )
 
 
 def _faults(project):
@@ -149,10 +226,29 @@ def _parsed(text, place):
     except (SyntaxError, ValueError):
         raise UserError(f"{place}: {text!r} is neither a column nor a formula of columns.") from None
     for node in ast.walk(tree):
-        call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "isna" and not node.args
-        allowed = (ast.BinOp, ast.Compare, ast.Name, ast.Constant, ast.Load, ast.Attribute, ast.operator, ast.cmpop, ast.UnaryOp, ast.USub, ast.unaryop)
+        call = (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "isna"
+            and not node.args
+        )
+        allowed = (
+            ast.BinOp,
+            ast.Compare,
+            ast.Name,
+            ast.Constant,
+            ast.Load,
+            ast.Attribute,
+            ast.operator,
+            ast.cmpop,
+            ast.UnaryOp,
+            ast.USub,
+            ast.unaryop,
+        )
         if not (call or isinstance(node, allowed)) or isinstance(node, ast.Attribute) and node.attr != "isna":
-            raise UserError(f"{place}: {text!r} holds {ast.unparse(node)!r}; allowed are columns, numbers, + - * /, comparisons and .isna().")
+            raise UserError(
+                f"{place}: {text!r} holds {ast.unparse(node)!r}; allowed are columns, numbers, + - * /, comparisons and .isna()."
+            )
     return tree
 
 
@@ -188,14 +284,18 @@ def evaluate(text, table, place, none=()):
         A column that the table does not have, or a formula with anything
         but arithmetic.
     """
-    return np.broadcast_to(np.asarray(_value(_parsed(text, place), table, place, tuple(none)), dtype=float), (len(table),)).copy()
+    return np.broadcast_to(
+        np.asarray(_value(_parsed(text, place), table, place, tuple(none)), dtype=float), (len(table),)
+    ).copy()
 
 
 def _value(node, table, place, none):
     if isinstance(node, ast.Name):
         if node.id not in table:
             raise UserError(f"{place}: column {node.id!r} is not in the export, which has {list(table.columns)[:20]}.")
-        found = pd.to_numeric(table[node.id].astype(str).str.extract(r"^\s*([-+0-9.eE]+)", expand=False), errors="coerce").to_numpy(dtype=float)
+        found = pd.to_numeric(
+            table[node.id].astype(str).str.extract(r"^\s*([-+0-9.eE]+)", expand=False), errors="coerce"
+        ).to_numpy(dtype=float)
         return np.where(np.isin(found, none), np.nan, found)
     if isinstance(node, ast.Constant):
         return float(node.value)
@@ -205,8 +305,12 @@ def _value(node, table, place, none):
         return np.isnan(_value(node.func.value, table, place, none))
     with np.errstate(all="ignore"):
         if isinstance(node, ast.BinOp):
-            return _OPERATORS[type(node.op)](_value(node.left, table, place, none), _value(node.right, table, place, none))
-        return _OPERATORS[type(node.ops[0])](_value(node.left, table, place, none), _value(node.comparators[0], table, place, none))
+            return _OPERATORS[type(node.op)](
+                _value(node.left, table, place, none), _value(node.right, table, place, none)
+            )
+        return _OPERATORS[type(node.ops[0])](
+            _value(node.left, table, place, none), _value(node.comparators[0], table, place, none)
+        )
 
 
 def with_project(ingested, project):
@@ -233,13 +337,20 @@ def with_project(ingested, project):
     """
     acquisitions = ingested.extra.get("acquisitions")
     if acquisitions is None or "Volume_analyzed" not in project.fields:
-        raise UserError(f"{project.place}: project {project.number} names no column of the sampled volume; its volume must come from elsewhere, as EcoPart's.")
+        raise UserError(
+            f"{project.place}: project {project.number} names no column of the sampled volume; its volume must come from elsewhere, as EcoPart's."
+        )
     none = {*SENTINELS, *(number for number in map(_number, project.missing) if number is not None)}
-    volume = evaluate(project.fields["Volume_analyzed"], acquisitions, project.place, none) * VOLUME_UNITS[project.units["Volume_analyzed"]]
+    volume = (
+        evaluate(project.fields["Volume_analyzed"], acquisitions, project.place, none)
+        * VOLUME_UNITS[project.units["Volume_analyzed"]]
+    )
     text = project.fields.get("Dilution", "1")
     dilution = evaluate(text, acquisitions, project.place, none)
     if text.isidentifier():
-        dilution = np.where(dilution < 1, np.nan, dilution)  # a half is written 2; below 1 nobody can tell what was meant
+        dilution = np.where(
+            dilution < 1, np.nan, dilution
+        )  # a half is written 2; below 1 nobody can tell what was meant
     with np.errstate(all="ignore"):
         part = np.where((volume > 0) & (dilution > 0) & np.isfinite(volume / dilution), volume / dilution, np.nan)
     whole = acquisitions.assign(acquisition_volume=part)
@@ -257,8 +368,17 @@ def with_project(ingested, project):
     names = sorted(set(whole.loc[lost, "sample_id"]))
     if names:
         text = f"{len(names)} samples, first {names[0]!r}, have no volume: {project.fields['Volume_analyzed']} or the dilution is empty, stands for none, or is no possible number (a dilution in a column is 1 or more)."
-        findings = pd.concat([findings, typed(pd.DataFrame([finding("refused", "volume", text)]), dict(findings.dtypes.astype(str)))], ignore_index=True)
-    return Ingested(typed(samples.reset_index(), SAMPLES), ingested.objects, ingested.counts, findings, ingested.extra | {"acquisitions": whole})
+        findings = pd.concat(
+            [findings, typed(pd.DataFrame([finding("refused", "volume", text)]), dict(findings.dtypes.astype(str)))],
+            ignore_index=True,
+        )
+    return Ingested(
+        typed(samples.reset_index(), SAMPLES),
+        ingested.objects,
+        ingested.counts,
+        findings,
+        ingested.extra | {"acquisitions": whole},
+    )
 
 
 def project_of(path, number):
@@ -284,5 +404,8 @@ def project_of(path, number):
     projects, found = read_standardizer(path)
     if str(number) in projects:
         return projects[str(number)]
-    why = next((row["message"] for row in found if row["message"].startswith(f"project {number}:")), f"it has {', '.join(sorted(projects, key=str)[:15])}")
+    why = next(
+        (row["message"] for row in found if row["message"].startswith(f"project {number}:")),
+        f"it has {', '.join(sorted(projects, key=str)[:15])}",
+    )
     raise UserError(f"{path}: project {number!r} cannot be used; {why}")

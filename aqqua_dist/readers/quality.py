@@ -44,7 +44,9 @@ def examine(ingested):
     found = []
     for detector in (_positions, _sentinels, _depths, _times, _volumes, _twins):
         found += detector(ingested.samples)
-    labels = pd.concat([tally(ingested.objects), ingested.extra.get("tally", tally(ingested.objects[:0]))], ignore_index=True)
+    labels = pd.concat(
+        [tally(ingested.objects), ingested.extra.get("tally", tally(ingested.objects[:0]))], ignore_index=True
+    )
     for detector in (_statuses, _artefacts):
         found += detector(labels)
     found += _pixels(ingested.objects)
@@ -90,7 +92,11 @@ def of_objects(ingested):
         Columns `aqqua_dist.core.tables.FINDINGS`.
     """
     found = _pixels(ingested.objects)
-    return pd.concat([ingested.findings, typed(pd.DataFrame(found), FINDINGS)], ignore_index=True) if found else ingested.findings
+    return (
+        pd.concat([ingested.findings, typed(pd.DataFrame(found), FINDINGS)], ignore_index=True)
+        if found
+        else ingested.findings
+    )
 
 
 def report(findings, samples):
@@ -110,9 +116,12 @@ def report(findings, samples):
     """
     volume = samples["volume"]
     lines = [
-        "# Quality of the input", "",
+        "# Quality of the input",
+        "",
         f"{len(samples)} samples, {int(volume.notna().sum())} with a sampled volume ({volume.sum():.4g} m3 in all), "
-        f"{samples['cruise'].nunique()} cruises.", ""]
+        f"{samples['cruise'].nunique()} cruises.",
+        "",
+    ]
     titles = {"refused": "Refused", "repaired": "Repaired", "suspicious": "Suspicious"}
     for severity, title in titles.items():
         rows = findings[findings["severity"] == severity]
@@ -123,7 +132,9 @@ def report(findings, samples):
         lines += ["| check | what | file | row | column |", "|---|---|---|--:|---|"]
         for row in rows.itertuples():
             cells = (row.check, row.message, row.file, row.row, row.column)
-            lines.append("| " + " | ".join("" if pd.isna(cell) else str(cell).replace("|", "\\|") for cell in cells) + " |")
+            lines.append(
+                "| " + " | ".join("" if pd.isna(cell) else str(cell).replace("|", "\\|") for cell in cells) + " |"
+            )
         lines.append("")
     return "\n".join(lines)
 
@@ -145,15 +156,24 @@ def _land():
 def _positions(samples):
     found, known = [], samples["lat"].notna() & samples["lon"].notna()
     if (~known).any():
-        found.append(finding("suspicious", "position", f"{_some(samples[~known])} have no position; they cannot be mapped."))
+        found.append(
+            finding("suspicious", "position", f"{_some(samples[~known])} have no position; they cannot be mapped.")
+        )
     null = known & (samples["lat"] == 0) & (samples["lon"] == 0)
     if null.any():
-        found.append(finding("suspicious", "position", f"{_some(samples[null])} lie at 0 N, 0 E, which often stands for none."))
+        found.append(
+            finding("suspicious", "position", f"{_some(samples[null])} lie at 0 N, 0 E, which often stands for none.")
+        )
     land = known & ~null & shapely.contains_xy(_land(), samples["lon"].fillna(0), samples["lat"].fillna(0))
     if land.any():
         row = samples[land].iloc[0]
-        found.append(finding(
-            "suspicious", "position", f"{_some(samples[land])} lie on land, first {row['lat']:g} N, {row['lon']:g} E; a sign of the longitude?"))
+        found.append(
+            finding(
+                "suspicious",
+                "position",
+                f"{_some(samples[land])} lie on land, first {row['lat']:g} N, {row['lon']:g} E; a sign of the longitude?",
+            )
+        )
     return found
 
 
@@ -162,9 +182,15 @@ def _sentinels(samples):
     for column in ("lat", "lon", "depth_top", "depth_bottom", "volume"):
         rows = samples[samples[column].isin(SENTINELS)]
         if len(rows):
-            found.append(finding(
-                "suspicious", "sentinel", f"{_some(rows)} have {column} {rows[column].iloc[0]:g}, which often stands for none.", column=column,
-                value=rows[column].iloc[0]))
+            found.append(
+                finding(
+                    "suspicious",
+                    "sentinel",
+                    f"{_some(rows)} have {column} {rows[column].iloc[0]:g}, which often stands for none.",
+                    column=column,
+                    value=rows[column].iloc[0],
+                )
+            )
     return found
 
 
@@ -175,7 +201,11 @@ def _depths(samples):
         found.append(finding("suspicious", "depth", f"{_some(samples[missing])} have no depth range."))
     upside = samples["depth_top"] > samples["depth_bottom"]
     if upside.any():
-        found.append(finding("suspicious", "depth", f"{_some(samples[upside])} begin below their end; the two depths are swapped?"))
+        found.append(
+            finding(
+                "suspicious", "depth", f"{_some(samples[upside])} begin below their end; the two depths are swapped?"
+            )
+        )
     return found
 
 
@@ -197,20 +227,45 @@ def _volumes(samples):
     found, volume = [], samples["volume"]
     bad = volume <= 0
     if bad.any():
-        found.append(finding("suspicious", "volume", f"{_some(samples[bad])} have a volume of {volume[bad].iloc[0]:g} m3, needed is more than 0."))
+        found.append(
+            finding(
+                "suspicious",
+                "volume",
+                f"{_some(samples[bad])} have a volume of {volume[bad].iloc[0]:g} m3, needed is more than 0.",
+            )
+        )
     if volume.isna().any():
-        found.append(finding("suspicious", "volume", f"{_some(samples[volume.isna()])} have no sampled volume; no concentration can be given."))
+        found.append(
+            finding(
+                "suspicious",
+                "volume",
+                f"{_some(samples[volume.isna()])} have no sampled volume; no concentration can be given.",
+            )
+        )
     known = volume.dropna()
     if len(known) >= 5 and known.nunique() == 1:
-        found.append(finding("suspicious", "volume", f"all {len(known)} samples have the same volume, {known.iloc[0]:g} m3; a default?"))
+        found.append(
+            finding(
+                "suspicious",
+                "volume",
+                f"all {len(known)} samples have the same volume, {known.iloc[0]:g} m3; a default?",
+            )
+        )
     net = samples["instrument"].isin(["ZooScan", "ZooCAM"]) & ((volume < NET_VOLUME[0]) | (volume > NET_VOLUME[1]))
     if net.any():
-        found.append(finding(
-            "suspicious", "volume", f"{_some(samples[net])} of nets filtered {volume[net].iloc[0]:g} m3, plausible are "
-            f"{NET_VOLUME[0]:g}-{NET_VOLUME[1]:g}; litres?"))
+        found.append(
+            finding(
+                "suspicious",
+                "volume",
+                f"{_some(samples[net])} of nets filtered {volume[net].iloc[0]:g} m3, plausible are "
+                f"{NET_VOLUME[0]:g}-{NET_VOLUME[1]:g}; litres?",
+            )
+        )
     empty = samples["n_images"].fillna(1) <= 0
     if (empty & (volume > 0)).any():
-        found.append(finding("suspicious", "volume", f"{_some(samples[empty & (volume > 0)])} have a volume and no image."))
+        found.append(
+            finding("suspicious", "volume", f"{_some(samples[empty & (volume > 0)])} have a volume and no image.")
+        )
     return found
 
 
@@ -221,12 +276,20 @@ def _twins(samples):
     if twins.empty:
         return []
     first = known[known[keys].eq(twins.iloc[0][keys]).all(axis=1)]["sample_id"].head(2)
-    return [finding("suspicious", "duplicate", f"{_some(twins)} share time, place and depth, first {' and '.join(first)}; the same water twice?")]
+    return [
+        finding(
+            "suspicious",
+            "duplicate",
+            f"{_some(twins)} share time, place and depth, first {' and '.join(first)}; the same water twice?",
+        )
+    ]
 
 
 def _share(labels, wanted):
     """Share of the objects of each sample for which `wanted` holds."""
-    return labels["n"].where(wanted, 0).groupby(labels["sample_id"]).sum() / labels["n"].groupby(labels["sample_id"]).sum()
+    return (
+        labels["n"].where(wanted, 0).groupby(labels["sample_id"]).sum() / labels["n"].groupby(labels["sample_id"]).sum()
+    )
 
 
 def _statuses(labels):
@@ -237,9 +300,14 @@ def _statuses(labels):
     low = share[(share < VALIDATED_SHARE) & (share > 0)]
     found = []
     if len(low):
-        found.append(finding(
-            "suspicious", "status", f"{len(low)} samples are validated in part, least {100 * low.min():.0f} % in {low.idxmin()}; validated and "
-            "predicted objects must not be mixed without a correction."))
+        found.append(
+            finding(
+                "suspicious",
+                "status",
+                f"{len(low)} samples are validated in part, least {100 * low.min():.0f} % in {low.idxmin()}; validated and "
+                "predicted objects must not be mixed without a correction.",
+            )
+        )
     if (share == 0).any():
         found.append(finding("suspicious", "status", f"{int((share == 0).sum())} samples hold no validated object."))
     return found
@@ -255,9 +323,14 @@ def _artefacts(labels):
     high = share[share > ARTEFACT_SHARE]
     if high.empty:
         return []
-    return [finding(
-        "suspicious", "artefacts", f"{len(high)} samples hold more than {100 * ARTEFACT_SHARE:.0f} % of labels that do not live, most "
-        f"{100 * high.max():.0f} % in {high.idxmax()}.")]
+    return [
+        finding(
+            "suspicious",
+            "artefacts",
+            f"{len(high)} samples hold more than {100 * ARTEFACT_SHARE:.0f} % of labels that do not live, most "
+            f"{100 * high.max():.0f} % in {high.idxmax()}.",
+        )
+    ]
 
 
 def _pixels(objects):
@@ -265,9 +338,15 @@ def _pixels(objects):
     odd = pixel[(pixel < PIXEL[0]) | (pixel > PIXEL[1])]
     if odd.empty:
         return []
-    return [finding(
-        "suspicious", "pixel", f"{len(odd)} objects have a pixel of {odd.iloc[0]:g} µm, plausible are {PIXEL[0]:g}-{PIXEL[1]:g}; mm?",
-        column="pixel", value=odd.iloc[0])]
+    return [
+        finding(
+            "suspicious",
+            "pixel",
+            f"{len(odd)} objects have a pixel of {odd.iloc[0]:g} µm, plausible are {PIXEL[0]:g}-{PIXEL[1]:g}; mm?",
+            column="pixel",
+            value=odd.iloc[0],
+        )
+    ]
 
 
 def _counts(samples, counts):
@@ -276,7 +355,13 @@ def _counts(samples, counts):
         found.append(finding("suspicious", "count", f"{int((n < 0).sum())} counts are negative, least {n.min():g}."))
     whole = np.isclose(n.fillna(0), n.fillna(0).round(), atol=1e-6)
     if (~whole).any():
-        found.append(finding("suspicious", "count", f"{int((~whole).sum())} counts are no whole numbers, first {n[~whole].iloc[0]:g}; concentrations?"))
+        found.append(
+            finding(
+                "suspicious",
+                "count",
+                f"{int((~whole).sum())} counts are no whole numbers, first {n[~whole].iloc[0]:g}; concentrations?",
+            )
+        )
     without = counts["sample_id"].isin(samples.loc[~(samples["volume"] > 0), "sample_id"])
     if without.any():
         found.append(finding("suspicious", "count", f"{int(without.sum())} counts belong to samples without a volume."))

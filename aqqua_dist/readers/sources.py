@@ -89,8 +89,14 @@ def find_sources(paths):
     found = []
     for path in map(Path, paths):
         if path.is_dir():
-            stores = [path] if path.suffix == ".zarr" else sorted(p for p in path.rglob("*.zarr") if p.is_dir())  # a folder, yet one thing
-            files = sorted(p for p in path.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(path).parts))
+            stores = (
+                [path] if path.suffix == ".zarr" else sorted(p for p in path.rglob("*.zarr") if p.is_dir())
+            )  # a folder, yet one thing
+            files = sorted(
+                p
+                for p in path.rglob("*")
+                if p.is_file() and not any(part.startswith(".") for part in p.relative_to(path).parts)
+            )
             files = [*stores, *(file for file in files if not any(store in file.parents for store in stores))]
         elif path.is_file():
             files = [path]
@@ -121,8 +127,11 @@ def _members(path):
         if entry.file_size > MAX_RATIO * max(entry.compress_size, 1) and entry.file_size > 2**20 or total > MAX_BYTES:
             raise UserError(
                 f"{path}: member {entry.filename!r} unpacks from {entry.compress_size} to {entry.file_size} bytes; allowed are "
-                f"{MAX_RATIO} times as many, and {MAX_BYTES} in all.")
-    kept = [e.filename for e in entries if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(e.filename).parts)]
+                f"{MAX_RATIO} times as many, and {MAX_BYTES} in all."
+            )
+    kept = [
+        e.filename for e in entries if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(e.filename).parts)
+    ]
     return [Source(path, name) for name in sorted(kept)]
 
 

@@ -64,7 +64,9 @@ def degrees(text):
     whole = int(abs(value))
     minutes = round((abs(value) - whole) * 100, 8)
     if minutes >= 60:
-        raise UserError(f"position {text!r} has {minutes:g} minutes after the point, allowed are less than 60 (is it in decimal degrees?).")
+        raise UserError(
+            f"position {text!r} has {minutes:g} minutes after the point, allowed are less than 60 (is it in decimal degrees?)."
+        )
     return float(np.copysign(whole + minutes / 60, value))
 
 
@@ -102,7 +104,8 @@ def read_zooprocess(sources):
             rows = table[table["sample_id"] == name]
             raise UserError(
                 f"{rows['source'].iloc[1]}: {column} {rows[column].iloc[1]} of sample {name!r} differs from {rows[column].iloc[0]} in "
-                f"{rows['source'].iloc[0]}; fractions of one sample must agree.")
+                f"{rows['source'].iloc[0]}; fractions of one sample must agree."
+            )
     samples = typed(table.drop_duplicates("sample_id"), SAMPLES)
     fractions = table[["sample_id", "fraction", "sieve_min", "sieve_max", "sub_part", "source"]].reset_index(drop=True)
     return Ingested(samples, findings=typed(pd.DataFrame(findings), FINDINGS), extra={"acquisitions": fractions})
@@ -145,24 +148,62 @@ def _sample(fields, source, findings):
     if min(top, bottom) < 0 or max(top, bottom) > 11_500:
         raise UserError(f"{source}: depths zmin {top:g} and zmax {bottom:g} are outside [0, 11500] m.")
     if top > bottom:
-        findings.append(finding("repaired", "depth", f"Zmin {top:g} m is below Zmax {bottom:g} m; they were swapped.", column="zmin", value=top, **place))
+        findings.append(
+            finding(
+                "repaired",
+                "depth",
+                f"Zmin {top:g} m is below Zmax {bottom:g} m; they were swapped.",
+                column="zmin",
+                value=top,
+                **place,
+            )
+        )
         top, bottom = bottom, top
     if volume <= 0:
         raise UserError(f"{source}: field 'vol' is {volume:g}, allowed is a filtered volume above 0 m3.")
     if not 0.1 <= volume <= 5000:
-        findings.append(finding("suspicious", "volume", f"filtered volume {volume:g} m3 lies outside 0.1-5000 m3; litres?", column="vol", value=volume, **place))
+        findings.append(
+            finding(
+                "suspicious",
+                "volume",
+                f"filtered volume {volume:g} m3 lies outside 0.1-5000 m3; litres?",
+                column="vol",
+                value=volume,
+                **place,
+            )
+        )
     if "fractioning" in fields.get("sample_comment", "").lower():
-        findings.append(finding(
-            "suspicious", "volume", "the comment speaks of a fractioning on board; Vol may hold it already.", column="sample_comment",
-            value=fields["sample_comment"], **place))
+        findings.append(
+            finding(
+                "suspicious",
+                "volume",
+                "the comment speaks of a fractioning on board; Vol may hold it already.",
+                column="sample_comment",
+                value=fields["sample_comment"],
+                **place,
+            )
+        )
     lat, lon = _position(fields, "latitude", source), -_position(fields, "longitude", source)
     if not (abs(lat) <= 90 and abs(lon) <= 180):
         raise UserError(f"{source}: position {lat:g}, {lon:g} is outside [-90, 90] and [-180, 180] degrees.")
     return {
-        "sample_id": fields["sampleid"], "cruise": fields.get("scientificprog"), "instrument": "ZooScan", "time": _time(fields["date"], source),
-        "lat": lat, "lon": lon, "depth_top": top, "depth_bottom": bottom, "volume": volume, "effort_rule": "ZooProcess filtered volume",
-        "flags": "", "source": str(source), "fraction": fields.get("fracid"), "sieve_min": _number(fields, "fracmin", source, required=False),
-        "sieve_max": _number(fields, "fracsup", source, required=False), "sub_part": _number(fields, "fracnb", source, required=False)}
+        "sample_id": fields["sampleid"],
+        "cruise": fields.get("scientificprog"),
+        "instrument": "ZooScan",
+        "time": _time(fields["date"], source),
+        "lat": lat,
+        "lon": lon,
+        "depth_top": top,
+        "depth_bottom": bottom,
+        "volume": volume,
+        "effort_rule": "ZooProcess filtered volume",
+        "flags": "",
+        "source": str(source),
+        "fraction": fields.get("fracid"),
+        "sieve_min": _number(fields, "fracmin", source, required=False),
+        "sieve_max": _number(fields, "fracsup", source, required=False),
+        "sub_part": _number(fields, "fracnb", source, required=False),
+    }
 
 
 def _time(text, source):

@@ -1,7 +1,6 @@
 """What the sections of a recipe must agree on with each other."""
 
 
-
 def cross_faults(parts):
     """Faults between sections of a recipe.
 
@@ -23,7 +22,11 @@ def cross_faults(parts):
 
 
 def _repeats(place, names):
-    return [f"{place} {name!r} stands {names.count(name)} times, allowed is once" for name in sorted(set(names)) if names.count(name) > 1]
+    return [
+        f"{place} {name!r} stands {names.count(name)} times, allowed is once"
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    ]
 
 
 def _taxon_faults(parts):
@@ -32,7 +35,11 @@ def _taxon_faults(parts):
 
 def _predictor_faults(parts):
     names = parts.predictors.names
-    return _repeats("predictors.names:", names) if isinstance(names, list) else _repeats("predictors.names: column", list(names.values()))
+    return (
+        _repeats("predictors.names:", names)
+        if isinstance(names, list)
+        else _repeats("predictors.names: column", list(names.values()))
+    )
 
 
 def _zone_faults(parts):
@@ -43,14 +50,26 @@ def _zone_faults(parts):
         if isinstance(path, dict) and sorted(path) != sorted(zones):
             faults.append(f"{place}.path: zones {sorted(path)} differ from the recipe's zones {sorted(zones)}")
     section = getattr(parts, "observations", None)
-    if isinstance(getattr(section, "path", None), str) and len(zones) > 1 and section.kind == "table" and section.columns.zone is None:
-        faults.append(f"observations.path: one file for {len(zones)} zones needs columns.zone, or give one file per zone")
-    lists = (("model.published", getattr(getattr(parts, "model", None), "published", [])),
-             ("published", getattr(parts, "published", [])), ("published_maps", getattr(parts, "published_maps", [])))
+    if (
+        isinstance(getattr(section, "path", None), str)
+        and len(zones) > 1
+        and section.kind == "table"
+        and section.columns.zone is None
+    ):
+        faults.append(
+            f"observations.path: one file for {len(zones)} zones needs columns.zone, or give one file per zone"
+        )
+    lists = (
+        ("model.published", getattr(getattr(parts, "model", None), "published", [])),
+        ("published", getattr(parts, "published", [])),
+        ("published_maps", getattr(parts, "published_maps", [])),
+    )
     for place, entries in lists:
         for number, entry in enumerate(entries):
             if entry.zone not in zones:
-                faults.append(f"{place}.{number}.zone: {entry.zone!r} is not a zone of this recipe; choose from {zones}")
+                faults.append(
+                    f"{place}.{number}.zone: {entry.zone!r} is not a zone of this recipe; choose from {zones}"
+                )
     return faults
 
 
@@ -58,7 +77,9 @@ def _source_faults(parts):
     observations, predictors, faults = parts.observations, parts.predictors, []
     placed = observations.kind != "table"
     if placed and predictors.kind != "layers":
-        what = {"virtual": "a virtual survey needs", "exports": "exports need"}.get(observations.kind, "aggregated tables need")
+        what = {"virtual": "a virtual survey needs", "exports": "exports need"}.get(
+            observations.kind, "aggregated tables need"
+        )
         faults.append(f"predictors.kind: {what} 'layers', not 'table'")
     if getattr(observations, "rows", None) == "samples" and predictors.kind == "table":
         faults.append("observations.rows: 'samples' needs predictors.kind 'layers'; with 'table' use 'cells'")
@@ -77,15 +98,21 @@ def _signed_faults(parts):
     """Components have no zero: no counts, no logarithms."""
     draw = getattr(parts.observations, "draw", [])
     if "members" in draw and len(draw) > 1:
-        return [f"observations.draw: 'members' hold all draws, leave out {[name for name in draw if name != 'members']}"]
+        return [
+            f"observations.draw: 'members' hold all draws, leave out {[name for name in draw if name != 'members']}"
+        ]
     if getattr(parts.observations, "quantity", None) != "embedding_component":
         return []
     model, faults = parts.model, []
     if model.objective != "reg:squarederror":
-        faults.append(f"model.objective: components of embeddings may be negative and need 'reg:squarederror', not {model.objective!r}")
+        faults.append(
+            f"model.objective: components of embeddings may be negative and need 'reg:squarederror', not {model.objective!r}"
+        )
     if model.search != "none":
         faults.append(f"model.search: components of embeddings need 'none', not {model.search!r}")
-    return faults + (["observations.draw: components of embeddings have no draws, leave it out"] if parts.observations.draw else [])
+    return faults + (
+        ["observations.draw: components of embeddings have no draws, leave it out"] if parts.observations.draw else []
+    )
 
 
 def _search_faults(parts):
@@ -95,7 +122,9 @@ def _search_faults(parts):
     if model.search == "grid" and model.objective != "count:poisson":
         faults.append(f"model.objective: the grid search uses the Poisson likelihood, not {model.objective!r}")
     if model.search == "grid" and parts.members.scheme != "folds":
-        faults.append(f"members.scheme: the grid search needs 'folds', the resamples that it is scored on, not {parts.members.scheme!r}")
+        faults.append(
+            f"members.scheme: the grid search needs 'folds', the resamples that it is scored on, not {parts.members.scheme!r}"
+        )
     if model.response_scale == "drago2022" and model.objective != "count:poisson":
         faults.append(f"model.response_scale: 'drago2022' makes counts for 'count:poisson', not {model.objective!r}")
     return faults

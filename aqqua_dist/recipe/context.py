@@ -75,9 +75,16 @@ def provenance(context, stage, key, inputs=None):
         What `aqqua_dist.core.files` embeds in the file.
     """
     return Provenance(
-        study=context.recipe.study, stage=stage, key=key, recipe_text=context.text,
-        recipe_sha256=text_hash(context.text), inputs=dict(inputs or {}), seeds={"seed": context.recipe.seed},
-        software=software_versions(), references=list(context.recipe.references), created=created_now(),
+        study=context.recipe.study,
+        stage=stage,
+        key=key,
+        recipe_text=context.text,
+        recipe_sha256=text_hash(context.text),
+        inputs=dict(inputs or {}),
+        seeds={"seed": context.recipe.seed},
+        software=software_versions(),
+        references=list(context.recipe.references),
+        created=created_now(),
     )
 
 

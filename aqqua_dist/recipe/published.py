@@ -19,7 +19,9 @@ def method_warnings(recipe):
     """
     found = [
         f"predictors.names: {name!r} is not in the vocabulary, so its unit and range are not checked."
-        for name in recipe.predictors.names if recipe.predictors.kind == "table" and name not in vocabulary.quantities()]
+        for name in recipe.predictors.names
+        if recipe.predictors.kind == "table" and name not in vocabulary.quantities()
+    ]
     if recipe.reproduces != "drago2022":
         return found
     model = recipe.model
@@ -30,7 +32,9 @@ def method_warnings(recipe):
         shown = "estimated from the data" if model.base_score is None else model.base_score
         found.append(f"model.base_score is {shown}, not the published 0.5, but {other}.")
     if model.response_scale != "drago2022":
-        found.append(f"model.response_scale {model.response_scale!r} is not the published 'drago2022' (rounded counts).")
+        found.append(
+            f"model.response_scale {model.response_scale!r} is not the published 'drago2022' (rounded counts)."
+        )
     if recipe.members.scheme != "folds":
         found.append(f"members.scheme {recipe.members.scheme!r} is not the published 'folds'.")
     if recipe.grid.clip_at_sea_floor:

@@ -54,7 +54,10 @@ class Recipe(Section):
     reproduces: Literal["drago2022"] | None = None
     zones: Annotated[list[Zone], Field(min_length=1)]
     grid: Grid = Grid()
-    observations: Annotated[TableObservations | ExportObservations | AggregatedObservations | VirtualObservations, Field(discriminator="kind")]
+    observations: Annotated[
+        TableObservations | ExportObservations | AggregatedObservations | VirtualObservations,
+        Field(discriminator="kind"),
+    ]
     predictors: Annotated[TablePredictors | LayerPredictors, Field(discriminator="kind")]
     taxa: Literal["all"] | Annotated[list[Name], Field(min_length=1)] = "all"
     model: Model = Model()
@@ -93,7 +96,11 @@ for _kind, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
 ):
     StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
@@ -210,13 +217,25 @@ def _suggestion(location):
 
 
 _BRANCHES = {
-    ("observations", "table"): TableObservations, ("observations", "virtual"): VirtualObservations,
-    ("observations", "exports"): ExportObservations, ("observations", "aggregated"): AggregatedObservations,
-    ("observations", "table", "columns"): Columns, ("observations", "table", "split_files"): SplitFiles,
-    ("predictors", "table"): TablePredictors, ("predictors", "layers"): LayerPredictors,
-    ("zones",): Zone, ("grid",): Grid, ("model",): Model, ("model", "grid"): SearchGrid,
-    ("model", "published"): Published, ("members",): Members, ("validation",): Validation,
-    ("budget",): Budget, ("published",): Reference, ("published_maps",): ReferenceMap, ("creator",): Creator,
+    ("observations", "table"): TableObservations,
+    ("observations", "virtual"): VirtualObservations,
+    ("observations", "exports"): ExportObservations,
+    ("observations", "aggregated"): AggregatedObservations,
+    ("observations", "table", "columns"): Columns,
+    ("observations", "table", "split_files"): SplitFiles,
+    ("predictors", "table"): TablePredictors,
+    ("predictors", "layers"): LayerPredictors,
+    ("zones",): Zone,
+    ("grid",): Grid,
+    ("model",): Model,
+    ("model", "grid"): SearchGrid,
+    ("model", "published"): Published,
+    ("members",): Members,
+    ("validation",): Validation,
+    ("budget",): Budget,
+    ("published",): Reference,
+    ("published_maps",): ReferenceMap,
+    ("creator",): Creator,
 }
 
 

@@ -40,7 +40,9 @@ class Grid(Section):
     def _whole_rows(self):
         rows = 180 / self.resolution
         if rows < 1 or abs(rows - round(rows)) > 1e-6:
-            raise ValueError(f"resolution {self.resolution:g} does not divide 180 degrees; take for example 0.25, 1 or 2")
+            raise ValueError(
+                f"resolution {self.resolution:g} does not divide 180 degrees; take for example 0.25, 1 or 2"
+            )
         return self
 
 
@@ -94,7 +96,9 @@ class ExportObservations(Section):
     paths: Annotated[list[str], Field(min_length=1)]
     quantity: Literal["number_concentration", "biovolume_concentration"]
     coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
-    statuses: Annotated[list[Literal["validated", "predicted", "dubious", "unclassified"]], Field(min_length=1)] = ["validated"]
+    statuses: Annotated[list[Literal["validated", "predicted", "dubious", "unclassified"]], Field(min_length=1)] = [
+        "validated"
+    ]
     leave_out: list[str] = ["part", "exuviae", "egg"]
     effort: str | None = None
     mapping: str | None = None

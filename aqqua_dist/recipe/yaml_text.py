@@ -33,11 +33,14 @@ def strict_mapping(loader, node, deep=False):
     seen = {}
     for key_node, _ in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
-            raise yaml.constructor.ConstructorError(None, None, "a key must be one word, not a list or a mapping", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key must be one word, not a list or a mapping", key_node.start_mark
+            )
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
             raise yaml.constructor.ConstructorError(
-                None, None, f"key {key!r} stands twice, first in line {seen[key] + 1}", key_node.start_mark)
+                None, None, f"key {key!r} stands twice, first in line {seen[key] + 1}", key_node.start_mark
+            )
         seen[key] = key_node.start_mark.line
     return yaml.SafeLoader.construct_mapping(loader, node, deep=deep)
 

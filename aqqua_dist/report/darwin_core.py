@@ -24,20 +24,61 @@ LIFE_STAGES = ("egg", "larva", "cyst")
 STATUS = {"validated": "ValidatedByHuman", "predicted": "PredictedByMachine"}
 COUNT = ("Count (in assayed sample) of biological entity specified elsewhere", "OCOUNT01", "", "")
 ABUNDANCE = (
-    "Abundance of biological entity specified elsewhere per unit volume of the water body", "SDBIOL01", "Number per cubic metre", "UPMM")
+    "Abundance of biological entity specified elsewhere per unit volume of the water body",
+    "SDBIOL01",
+    "Number per cubic metre",
+    "UPMM",
+)
 BIOVOLUME = (
-    "Biovolume of biological entity specified elsewhere per unit volume of the water body", "CVOLUKNB", "Cubic millimetres per cubic metre", "CMCM")
+    "Biovolume of biological entity specified elsewhere per unit volume of the water body",
+    "CVOLUKNB",
+    "Cubic millimetres per cubic metre",
+    "CMCM",
+)
 VOLUME = ("Volume sampled of the water body", "VOLWBSMP", "Cubic metres", "MCUB")
 """Text, P01 code, unit and P06 code of each measurement."""
 FILES = {
-    "event.txt": ("Event", [
-        "eventID", "type", "institutionCode", "datasetName", "eventDate", "decimalLatitude", "decimalLongitude", "minimumDepthInMeters",
-        "maximumDepthInMeters"]),
-    "occurrence.txt": ("Occurrence", [
-        "eventID", "occurrenceID", "basisOfRecord", "identificationVerificationStatus", "identifiedBy", "scientificName", "scientificNameID",
-        "verbatimIdentification", "lifeStage", "occurrenceRemarks", "occurrenceStatus"]),
-    "extendedmeasurementorfact.txt": ("http://rs.iobis.org/obis/terms/ExtendedMeasurementOrFact", [
-        "occurrenceID", "measurementType", "measurementTypeID", "measurementValue", "measurementUnit", "measurementUnitID"]),
+    "event.txt": (
+        "Event",
+        [
+            "eventID",
+            "type",
+            "institutionCode",
+            "datasetName",
+            "eventDate",
+            "decimalLatitude",
+            "decimalLongitude",
+            "minimumDepthInMeters",
+            "maximumDepthInMeters",
+        ],
+    ),
+    "occurrence.txt": (
+        "Occurrence",
+        [
+            "eventID",
+            "occurrenceID",
+            "basisOfRecord",
+            "identificationVerificationStatus",
+            "identifiedBy",
+            "scientificName",
+            "scientificNameID",
+            "verbatimIdentification",
+            "lifeStage",
+            "occurrenceRemarks",
+            "occurrenceStatus",
+        ],
+    ),
+    "extendedmeasurementorfact.txt": (
+        "http://rs.iobis.org/obis/terms/ExtendedMeasurementOrFact",
+        [
+            "occurrenceID",
+            "measurementType",
+            "measurementTypeID",
+            "measurementValue",
+            "measurementUnit",
+            "measurementUnitID",
+        ],
+    ),
 }
 
 
@@ -114,25 +155,42 @@ def _refuse(samples, counts, dataset):
     for column in ("time", "lat", "lon"):
         missing = samples[column].isna()
         if missing.any():
-            raise UserError(f"sample {samples.loc[missing, 'sample_id'].iloc[0]!r} has no {column}, every event needs one; {int(missing.sum())} such samples.")
+            raise UserError(
+                f"sample {samples.loc[missing, 'sample_id'].iloc[0]!r} has no {column}, every event needs one; {int(missing.sum())} such samples."
+            )
     strange = ~counts["method"].isin(list(STATUS))
     if strange.any():
-        raise UserError(f"counts: method {counts.loc[strange, 'method'].iloc[0]!r} is not one of {list(STATUS)}; {int(strange.sum())} such rows.")
+        raise UserError(
+            f"counts: method {counts.loc[strange, 'method'].iloc[0]!r} is not one of {list(STATUS)}; {int(strange.sum())} such rows."
+        )
     outside = ~counts["sample_id"].isin(samples["sample_id"])
     if outside.any():
-        raise UserError(f"counts: sample_id {counts.loc[outside, 'sample_id'].iloc[0]!r} is not among the samples; {int(outside.sum())} such rows.")
+        raise UserError(
+            f"counts: sample_id {counts.loc[outside, 'sample_id'].iloc[0]!r} is not among the samples; {int(outside.sum())} such rows."
+        )
     twice = counts.duplicated(["sample_id", "taxon", "method"])
     if twice.any():
         row = counts[twice].iloc[0]
-        raise UserError(f"counts: {row['taxon']!r} stands twice in sample {row['sample_id']!r} as {row['method']}; {int(twice.sum())} such rows.")
+        raise UserError(
+            f"counts: {row['taxon']!r} stands twice in sample {row['sample_id']!r} as {row['method']}; {int(twice.sum())} such rows."
+        )
 
 
 def _events(samples, dataset):
-    return pd.DataFrame({
-        "id": samples["sample_id"], "eventID": samples["sample_id"], "type": "sample", "institutionCode": dataset.institution,
-        "datasetName": dataset.title, "eventDate": samples["time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "decimalLatitude": samples["lat"].map("{:.6f}".format), "decimalLongitude": samples["lon"].map("{:.6f}".format),
-        "minimumDepthInMeters": samples["depth_top"], "maximumDepthInMeters": samples["depth_bottom"]})
+    return pd.DataFrame(
+        {
+            "id": samples["sample_id"],
+            "eventID": samples["sample_id"],
+            "type": "sample",
+            "institutionCode": dataset.institution,
+            "datasetName": dataset.title,
+            "eventDate": samples["time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "decimalLatitude": samples["lat"].map("{:.6f}".format),
+            "decimalLongitude": samples["lon"].map("{:.6f}".format),
+            "minimumDepthInMeters": samples["depth_top"],
+            "maximumDepthInMeters": samples["depth_bottom"],
+        }
+    )
 
 
 def _occurrences(samples, counts, dataset):
@@ -144,18 +202,31 @@ def _occurrences(samples, counts, dataset):
     for row in counts.itertuples():
         (record, stage, remark), volume = records[row.taxon], volumes[row.sample_id]
         occurrence = f"{row.sample_id}_{row.taxon}_{row.method}".replace("\t", " ")
-        rows.append({
-            "id": row.sample_id, "eventID": row.sample_id, "occurrenceID": occurrence, "basisOfRecord": "MachineObservation",
-            "identificationVerificationStatus": STATUS[row.method], "identifiedBy": dataset.model if row.method == "predicted" else "",
-            "scientificName": record.name, "scientificNameID": record.lsid, "verbatimIdentification": row.taxon,
-            "lifeStage": stage, "occurrenceRemarks": remark, "occurrenceStatus": "present" if row.n > 0 else "absent"})
+        rows.append(
+            {
+                "id": row.sample_id,
+                "eventID": row.sample_id,
+                "occurrenceID": occurrence,
+                "basisOfRecord": "MachineObservation",
+                "identificationVerificationStatus": STATUS[row.method],
+                "identifiedBy": dataset.model if row.method == "predicted" else "",
+                "scientificName": record.name,
+                "scientificNameID": record.lsid,
+                "verbatimIdentification": row.taxon,
+                "lifeStage": stage,
+                "occurrenceRemarks": remark,
+                "occurrenceStatus": "present" if row.n > 0 else "absent",
+            }
+        )
         facts.append(_fact(row.sample_id, occurrence, COUNT, row.n))
         if np.isfinite(volume):
             facts.append(_fact(row.sample_id, occurrence, ABUNDANCE, row.n / volume))
             if np.isfinite(row.biovolume):
                 facts.append(_fact(row.sample_id, occurrence, BIOVOLUME, row.biovolume / volume))
     columns = {name: ["id", *parts[1]] for name, parts in FILES.items()}
-    return pd.DataFrame(rows, columns=columns["occurrence.txt"]), pd.DataFrame(facts, columns=columns["extendedmeasurementorfact.txt"])
+    return pd.DataFrame(rows, columns=columns["occurrence.txt"]), pd.DataFrame(
+        facts, columns=columns["extendedmeasurementorfact.txt"]
+    )
 
 
 def _named(label, words):
@@ -172,14 +243,26 @@ def _named(label, words):
 def _fact(sample, occurrence, measurement, value):
     text, code, unit, unit_code = measurement
     return {
-        "id": sample, "occurrenceID": occurrence, "measurementType": text, "measurementTypeID": f"{NERC}P01/current/{code}/",
-        "measurementValue": f"{value:.9g}", "measurementUnit": unit, "measurementUnitID": f"{NERC}P06/current/{unit_code}/" if unit_code else ""}
+        "id": sample,
+        "occurrenceID": occurrence,
+        "measurementType": text,
+        "measurementTypeID": f"{NERC}P01/current/{code}/",
+        "measurementValue": f"{value:.9g}",
+        "measurementUnit": unit,
+        "measurementUnitID": f"{NERC}P06/current/{unit_code}/" if unit_code else "",
+    }
 
 
 def _meta():
     """Descriptor of the archive: each file, its type and the term of each column."""
     root = ElementTree.Element("archive", {"xmlns": "http://rs.tdwg.org/dwc/text/", "metadata": "eml.xml"})
-    shape = {"encoding": "UTF-8", "fieldsTerminatedBy": "\\t", "linesTerminatedBy": "\\n", "fieldsEnclosedBy": '"', "ignoreHeaderLines": "1"}
+    shape = {
+        "encoding": "UTF-8",
+        "fieldsTerminatedBy": "\\t",
+        "linesTerminatedBy": "\\n",
+        "fieldsEnclosedBy": '"',
+        "ignoreHeaderLines": "1",
+    }
     for name, (kind, columns) in FILES.items():
         core = name == "event.txt"
         row_type = kind if kind.startswith("http") else TERMS + kind
@@ -201,8 +284,10 @@ def _term(column):
 
 
 def _eml(dataset):
-    root = ElementTree.Element("eml:eml", {
-        "xmlns:eml": "https://eml.ecoinformatics.org/eml-2.2.0", "packageId": dataset.title, "system": "aqqua-dist"})
+    root = ElementTree.Element(
+        "eml:eml",
+        {"xmlns:eml": "https://eml.ecoinformatics.org/eml-2.2.0", "packageId": dataset.title, "system": "aqqua-dist"},
+    )
     body = ElementTree.SubElement(root, "dataset")
     ElementTree.SubElement(body, "title").text = dataset.title
     for role in ("creator", "contact"):

@@ -33,15 +33,27 @@ def write_ecotaxa_predictions(path, objects):
     if missing:
         raise UserError(f"objects lack the columns {missing}, needed are {needed}.")
     for column in needed:
-        bad = objects[column].isna() | objects[column].astype("string").str.contains(r"[\t\n\r]", regex=True).fillna(False)
+        bad = objects[column].isna() | objects[column].astype("string").str.contains(r"[\t\n\r]", regex=True).fillna(
+            False
+        )
         if bad.any():
-            raise UserError(f"objects: row {int(np.flatnonzero(bad)[0])}: {column} is missing or holds a tab or line end; {int(bad.sum())} such rows.")
+            raise UserError(
+                f"objects: row {int(np.flatnonzero(bad)[0])}: {column} is missing or holds a tab or line end; {int(bad.sum())} such rows."
+            )
     twice = objects.duplicated(["sample_id", "acq_id", "object_id"])
     if twice.any():
-        raise UserError(f"objects: {objects.loc[twice, 'object_id'].iloc[0]!r} stands more than once in its acquisition; {int(twice.sum())} such rows.")
-    table = pd.DataFrame({
-        "object_id": objects["object_id"], "object_annotation_category": objects["label"], "object_annotation_status": "predicted",
-        "sample_id": objects["sample_id"], "acq_id": objects["acq_id"]})
+        raise UserError(
+            f"objects: {objects.loc[twice, 'object_id'].iloc[0]!r} stands more than once in its acquisition; {int(twice.sum())} such rows."
+        )
+    table = pd.DataFrame(
+        {
+            "object_id": objects["object_id"],
+            "object_annotation_category": objects["label"],
+            "object_annotation_status": "predicted",
+            "sample_id": objects["sample_id"],
+            "acq_id": objects["acq_id"],
+        }
+    )
     kinds = dict.fromkeys(table, "[t]")
     if "score" in objects:
         table["object_prediction_score"] = objects["score"].map(lambda score: "" if pd.isna(score) else f"{score:.6g}")

@@ -27,15 +27,20 @@ def spectra(samples, particles):
     UserError
         Size classes that overlap.
     """
-    classes = particles[["esd_low", "esd_high"]].drop_duplicates().sort_values(["esd_low", "esd_high"]).reset_index(drop=True)
+    classes = (
+        particles[["esd_low", "esd_high"]].drop_duplicates().sort_values(["esd_low", "esd_high"]).reset_index(drop=True)
+    )
     over = classes["esd_low"] < classes["esd_high"].shift() - 1e-9
     if over.any():
         row, other = classes[over].iloc[0], classes.shift()[over].iloc[0]
         raise UserError(
             f"size classes {other['esd_low']:g}-{other['esd_high']:g} mm and {row['esd_low']:g}-{row['esd_high']:g} mm overlap; exports with "
-            "different classes cannot stand in one table of spectra.")
+            "different classes cannot stand in one table of spectra."
+        )
     sums = particles.groupby(["sample_id", "esd_low", "esd_high"])[["n", "biovolume"]].sum()
-    whole = samples[["sample_id", "volume"]].merge(classes, how="cross").join(sums, on=["sample_id", "esd_low", "esd_high"])
+    whole = (
+        samples[["sample_id", "volume"]].merge(classes, how="cross").join(sums, on=["sample_id", "esd_low", "esd_high"])
+    )
     whole[["n", "biovolume"]] = whole[["n", "biovolume"]].fillna(0.0)
     width = whole["esd_high"] - whole["esd_low"]
     width = width.where(width < 1e3)  # the last class is open

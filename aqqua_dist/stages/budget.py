@@ -39,7 +39,8 @@ def run(context, targets, content):
         Content key of the work.
     """
     totals = pd.concat(
-        [read_parquet(context.out / "map" / f"{t.key}_totals.parquet") for t in targets], ignore_index=True)
+        [read_parquet(context.out / "map" / f"{t.key}_totals.parquet") for t in targets], ignore_index=True
+    )
     table = stocks.summarise(totals, widening=context.recipe.budget.interval_widening)
     origin = provenance(context, "budget", content)
     folder = context.out / "budget"

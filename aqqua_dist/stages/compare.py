@@ -29,8 +29,15 @@ def compare(context):
     """
     budget = files.read_parquet(context.out / "budget" / "budget.parquet")
     mapped = set(zip(budget["taxon"], budget["zone"], strict=True))
-    rows = [_number(context, entry, budget) for entry in context.recipe.published if (entry.taxon, entry.zone) in mapped]
-    rows += [row for entry in context.recipe.model.published if (entry.taxon, entry.zone) in mapped for row in _settings(context, entry)]
+    rows = [
+        _number(context, entry, budget) for entry in context.recipe.published if (entry.taxon, entry.zone) in mapped
+    ]
+    rows += [
+        row
+        for entry in context.recipe.model.published
+        if (entry.taxon, entry.zone) in mapped
+        for row in _settings(context, entry)
+    ]
     rows += [_map(context, entry) for entry in context.recipe.published_maps if (entry.taxon, entry.zone) in mapped]
     if context.recipe.observations.kind == "virtual":
         rows += _truth(context, budget)
@@ -42,9 +49,19 @@ def compare(context):
 
 
 def _number(context, entry, budget):
-    row = {"taxon": entry.taxon, "zone": entry.zone, "statistic": entry.statistic, "published": entry.value,
-           "units": entry.units, "source": entry.source, "low": np.nan, "high": np.nan}
-    chosen = budget[(budget["taxon"] == entry.taxon) & (budget["zone"] == entry.zone) & (budget["region_set"] == "global")].iloc[0]
+    row = {
+        "taxon": entry.taxon,
+        "zone": entry.zone,
+        "statistic": entry.statistic,
+        "published": entry.value,
+        "units": entry.units,
+        "source": entry.source,
+        "low": np.nan,
+        "high": np.nan,
+    }
+    chosen = budget[
+        (budget["taxon"] == entry.taxon) & (budget["zone"] == entry.zone) & (budget["region_set"] == "global")
+    ].iloc[0]
     if entry.statistic == "stock":
         return row | {"ours": chosen["estimate"], "low": chosen["low"], "high": chosen["high"]}
     if entry.statistic == "stock_sum_cell_sd":
@@ -52,29 +69,61 @@ def _number(context, entry, budget):
     found = files.read_parquet(context.out / "fit" / Target(entry.taxon, entry.zone).key / "scores.parquet")
     values = found.loc[(found["scheme"] == "test") & (found["metric"] == entry.statistic), "value"]
     factor = 100 if entry.units == "%" else 1
-    return row | {"ours": factor * values.mean(), "low": factor * values.quantile(0.025), "high": factor * values.quantile(0.975)}
+    return row | {
+        "ours": factor * values.mean(),
+        "low": factor * values.quantile(0.025),
+        "high": factor * values.quantile(0.975),
+    }
 
 
 def _settings(context, entry):
     """Settings that the search of the paper and that of this run found."""
     ours = files.read_json(context.out / "fit" / Target(entry.taxon, entry.zone).key / "settings.json")
-    names = {"learning_rate": "learning_rate", "max_depth": "max_depth", "min_child_weight": "min_child_weight", "rounds": "n_rounds"}
-    found = "published setting, given to this run" if context.recipe.model.search == "published" else "published setting"
-    return [{
-        "taxon": entry.taxon, "zone": entry.zone, "statistic": name, "published": float(getattr(entry, name)), "ours": float(ours[key]),
-        "low": np.nan, "high": np.nan, "units": "1", "source": found} for name, key in names.items()]
+    names = {
+        "learning_rate": "learning_rate",
+        "max_depth": "max_depth",
+        "min_child_weight": "min_child_weight",
+        "rounds": "n_rounds",
+    }
+    found = (
+        "published setting, given to this run" if context.recipe.model.search == "published" else "published setting"
+    )
+    return [
+        {
+            "taxon": entry.taxon,
+            "zone": entry.zone,
+            "statistic": name,
+            "published": float(getattr(entry, name)),
+            "ours": float(ours[key]),
+            "low": np.nan,
+            "high": np.nan,
+            "units": "1",
+            "source": found,
+        }
+        for name, key in names.items()
+    ]
 
 
 def _map(context, entry):
     path = find_input(entry.path, context.folder)
-    table = plain_tables.check_positions(plain_tables.read_columns(path, {"lat": "lat", "lon": "lon", "published": entry.column}), path)
+    table = plain_tables.check_positions(
+        plain_tables.read_columns(path, {"lat": "lat", "lon": "lon", "published": entry.column}), path
+    )
     ours = files.read_netcdf(context.out / "map" / f"{Target(entry.taxon, entry.zone).key}.nc")
     field = ours[context.recipe.observations.quantity].isel(taxon=0, zone=0)
     values = field.sel(lat=table["lat"].to_xarray(), lon=table["lon"].to_xarray(), method="nearest").to_numpy()
     known = np.isfinite(values) & table["published"].notna().to_numpy()
-    return {"taxon": entry.taxon, "zone": entry.zone, "statistic": "map_correlation", "published": 1.0,
-            "ours": np.corrcoef(values[known], table["published"].to_numpy()[known])[0, 1],
-            "low": np.nan, "high": np.nan, "units": "1", "source": entry.source}
+    return {
+        "taxon": entry.taxon,
+        "zone": entry.zone,
+        "statistic": "map_correlation",
+        "published": 1.0,
+        "ours": np.corrcoef(values[known], table["published"].to_numpy()[known])[0, 1],
+        "low": np.nan,
+        "high": np.nan,
+        "units": "1",
+        "source": entry.source,
+    }
 
 
 def _truth(context, budget):
@@ -85,8 +134,19 @@ def _truth(context, budget):
     rows = []
     for row in joined.itertuples():
         statistic = "stock" if row.region_set == "global" else f"stock_{row.region}"
-        rows.append({"taxon": row.taxon, "zone": row.zone, "statistic": statistic, "published": row.total, "ours": row.estimate,
-                     "low": row.low, "high": row.high, "units": row.units, "source": "truth of the virtual survey"})
+        rows.append(
+            {
+                "taxon": row.taxon,
+                "zone": row.zone,
+                "statistic": statistic,
+                "published": row.total,
+                "ours": row.estimate,
+                "low": row.low,
+                "high": row.high,
+                "units": row.units,
+                "source": "truth of the virtual survey",
+            }
+        )
     return rows
 
 
@@ -107,7 +167,9 @@ def meaning(recipe):
         return "The range holds 95 % of the fold models: it is model stability, not a confidence interval."
     wide = recipe.budget.interval_widening
     factor = f", widened by {wide:g} as the recipe says" if wide != 1 else ""
-    return f"The range is a log-normal 95 % interval around the fit to all rows, from members that draw cruises{factor}."
+    return (
+        f"The range is a log-normal 95 % interval around the fit to all rows, from members that draw cruises{factor}."
+    )
 
 
 def as_text(table):
@@ -125,16 +187,26 @@ def as_text(table):
     """
     if table.empty:
         return "The recipe names no published number for the targets of this run."
+
     def shown(value):  # numpydoc ignore=GL08
         return "" if pd.isna(value) else f"{value:.4g}"
 
-    frame = pd.DataFrame({
-        "taxon": table["taxon"], "zone": table["zone"], "statistic": table["statistic"],
-        "published": table["published"].map(shown), "ours": table["ours"].map(shown),
-        "range of ours": [f"{shown(a)} to {shown(b)}" if pd.notna(a) else "" for a, b in zip(table["low"], table["high"], strict=True)],
-        "diff %": table["difference_percent"].map(lambda v: "" if pd.isna(v) else f"{v:+.1f}"),
-        "units": table["units"], "source": table["source"],
-    })
+    frame = pd.DataFrame(
+        {
+            "taxon": table["taxon"],
+            "zone": table["zone"],
+            "statistic": table["statistic"],
+            "published": table["published"].map(shown),
+            "ours": table["ours"].map(shown),
+            "range of ours": [
+                f"{shown(a)} to {shown(b)}" if pd.notna(a) else ""
+                for a, b in zip(table["low"], table["high"], strict=True)
+            ],
+            "diff %": table["difference_percent"].map(lambda v: "" if pd.isna(v) else f"{v:+.1f}"),
+            "units": table["units"],
+            "source": table["source"],
+        }
+    )
     sources = frame["source"].unique()
     if len(sources) == 1:
         return f"{frame.drop(columns='source').to_string(index=False)}\nThe column published holds: {sources[0]}."

@@ -61,17 +61,31 @@ def run(context, target, table, names, content):
     settings, members, search = choose(context, target, rows)
     weights = rows.weights
     plan = MemberPlan(
-        members, settings, seed=context.recipe.seed, centre=context.recipe.members.scheme == "cruise_bootstrap", scale=rows.scale,
-        labels=drawn_labels(context, rows))
+        members,
+        settings,
+        seed=context.recipe.seed,
+        centre=context.recipe.members.scheme == "cruise_bootstrap",
+        scale=rows.scale,
+        labels=drawn_labels(context, rows),
+    )
     ensemble = fit_members(rows.X, rows.labels, plan, weights=weights, jobs=context.jobs, progress=context.progress)
     origin = provenance(context, "fit", content, {"match": "training.parquet"})
     ensemble.provenance = {"json": origin.to_json(), "taxon": target.taxon, "zone": target.zone}
-    tables = {"search": search, **validate(context, rows, settings, ensemble), "responses": responses(rows, ensemble, context)}
+    tables = {
+        "search": search,
+        **validate(context, rows, settings, ensemble),
+        "responses": responses(rows, ensemble, context),
+    }
     folder = context.out / "fit" / target.key
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "ensemble.zip", folder / "settings.json"]
     ensemble.save(files[0])
-    about = settings | {"scale": rows.scale, "members": len(members), "scheme": context.recipe.members.scheme, "rows": len(table)}
+    about = settings | {
+        "scale": rows.scale,
+        "members": len(members),
+        "scheme": context.recipe.members.scheme,
+        "rows": len(table),
+    }
     write_json(about, files[1], origin)
     for name, found in tables.items():
         if found is not None:
@@ -101,19 +115,35 @@ def choose(context, target, rows):
     """
     model, recipe = context.recipe.model, context.recipe
     base = TreeSettings(
-        objective=model.objective, n_rounds=model.rounds, learning_rate=model.learning_rate, max_depth=model.max_depth,
-        min_child_weight=model.min_child_weight, subsample=model.subsample, tree_method=model.tree_method,
-        base_score=model.base_score)
+        objective=model.objective,
+        n_rounds=model.rounds,
+        learning_rate=model.learning_rate,
+        max_depth=model.max_depth,
+        min_child_weight=model.min_child_weight,
+        subsample=model.subsample,
+        tree_method=model.tree_method,
+        base_score=model.base_score,
+    )
     folds = None
     if recipe.members.scheme == "folds":
-        pairs = stratified_folds(strata(rows.labels)[rows.train], recipe.members.folds, recipe.members.repeats, recipe.seed)
+        pairs = stratified_folds(
+            strata(rows.labels)[rows.train], recipe.members.folds, recipe.members.repeats, recipe.seed
+        )
         folds = [(rows.train[a], rows.train[b]) for a, b in pairs]
     members = [a for a, _ in folds] if folds else bootstrap(rows, recipe.members.n, recipe.seed)
     if model.search == "grid":
         plan = SearchPlan(
-            folds, tuple(model.grid.learning_rate), tuple(model.grid.max_depth), tuple(model.grid.min_child_weight),
-            max_rounds=model.rounds, base=base, seed=recipe.seed)
-        found = grid_search(rows.X, rows.labels, plan, weights=rows.weights, jobs=context.jobs, progress=context.progress)
+            folds,
+            tuple(model.grid.learning_rate),
+            tuple(model.grid.max_depth),
+            tuple(model.grid.min_child_weight),
+            max_rounds=model.rounds,
+            base=base,
+            seed=recipe.seed,
+        )
+        found = grid_search(
+            rows.X, rows.labels, plan, weights=rows.weights, jobs=context.jobs, progress=context.progress
+        )
         return found.winner, members, found.table
     settings = dict(base.__dict__)
     if model.search == "published":
@@ -125,11 +155,15 @@ def _published(model, target):
     for entry in model.published:
         if (entry.taxon, entry.zone) == (target.taxon, target.zone):
             return {
-                "learning_rate": entry.learning_rate, "max_depth": entry.max_depth,
-                "min_child_weight": entry.min_child_weight, "n_rounds": entry.rounds,
+                "learning_rate": entry.learning_rate,
+                "max_depth": entry.max_depth,
+                "min_child_weight": entry.min_child_weight,
+                "n_rounds": entry.rounds,
             }
     known = ", ".join(f"{e.taxon} {e.zone}" for e in model.published)
-    raise UserError(f"model.published has no settings for {target.taxon} {target.zone}, only for {known}; use search: grid.")
+    raise UserError(
+        f"model.published has no settings for {target.taxon} {target.zone}, only for {known}; use search: grid."
+    )
 
 
 def validate(context, rows, settings, ensemble):
@@ -152,10 +186,13 @@ def validate(context, rows, settings, ensemble):
         ``scores`` (scheme, fold, metric, value) and ``predictions``.
     """
     validation, seed = context.recipe.validation, context.recipe.seed
-    folds = {"random": make_folds("random", len(rows.table), strata=strata(rows.labels), n_folds=validation.folds, seed=seed)}
+    folds = {
+        "random": make_folds("random", len(rows.table), strata=strata(rows.labels), n_folds=validation.folds, seed=seed)
+    }
     if rows.table["block"].nunique() >= validation.folds:
         folds["spatial_block"] = make_folds(
-            "spatial_block", len(rows.table), groups=rows.table["block"], n_folds=validation.folds, seed=seed)
+            "spatial_block", len(rows.table), groups=rows.table["block"], n_folds=validation.folds, seed=seed
+        )
     estimator = BoostedTrees(**settings, n_threads=1, random_state=seed)
 
     def fit_predict(X, y, weights, X_test):  # numpydoc ignore=GL08
@@ -171,7 +208,8 @@ def validate(context, rows, settings, ensemble):
         observed = rows.table["y"].to_numpy()[rows.test]
         tidy += [_member_scores(member, observed, one, rows.scale) for member, one in enumerate(given)]
         together = pd.DataFrame(
-            {"scheme": "test", "fold": -1, "row": rows.test, "observed": observed, "predicted": given.mean(axis=0)})
+            {"scheme": "test", "fold": -1, "row": rows.test, "observed": observed, "predicted": given.mean(axis=0)}
+        )
         predictions = pd.concat([predictions, together], ignore_index=True)
     position = rows.table[["lat", "lon"]].iloc[predictions["row"]].reset_index(drop=True)
     return {"scores": pd.concat(tidy, ignore_index=True), "predictions": pd.concat([predictions, position], axis=1)}
@@ -205,4 +243,5 @@ def applicability(rows, ensemble, context):
     """
     groups = rows.table["block"] if rows.table["block"].nunique() >= 2 else None
     return Applicability(jobs=context.jobs, random_state=context.recipe.seed).fit(
-        rows.X.to_numpy(dtype="float64"), weights=ensemble.importances(), groups=groups)
+        rows.X.to_numpy(dtype="float64"), weights=ensemble.importances(), groups=groups
+    )

@@ -14,7 +14,9 @@ from aqqua_dist.stages.record import mark_done, stage_key
 from aqqua_dist.training.rows import prepare
 
 SECTIONS = ("title", "summary", "references", "licence", "creator")
-STABILITY = "{n} models of {folds}-fold cross-validation repeated {repeats} times (model stability, not a confidence interval)"
+STABILITY = (
+    "{n} models of {folds}-fold cross-validation repeated {repeats} times (model stability, not a confidence interval)"
+)
 BOOTSTRAP = "{n} models on cruises drawn with replacement, around the fit to all rows"
 
 
@@ -58,13 +60,15 @@ def run(context, target, inputs, content):
     if where.cells.size == 0:
         raise UserError(f"zone {target.zone!r} has 0 cells in the grid's domain, at least 1 is needed.")
     regions, masks = region_masks(
-        cube, where.cells, latitude_band=recipe.budget.latitude_band, basins=recipe.budget.basins)
+        cube, where.cells, latitude_band=recipe.budget.latitude_band, basins=recipe.budget.basins
+    )
     rows = prepare(context, table.reset_index(drop=True), names)
     index, inside = _applicability(rows, ensemble, where, context)
     factor, units = stocks.stock_unit(recipe.observations.quantity)
     static = (masks * where.volume * factor).T
     fields, totals = prediction.predict(
-        ensemble, where, _weights(static, inside, where.volume * factor), jobs=context.jobs, progress=context.progress)
+        ensemble, where, _weights(static, inside, where.volume * factor), jobs=context.jobs, progress=context.progress
+    )
     for label in ("inside", "outside"):
         regions.loc[len(regions)] = ["applicability", label]
     share = inside.mean(axis=0)
@@ -72,11 +76,15 @@ def run(context, target, inputs, content):
     sd = fields.get("sd_annual", fields["sd"].reshape(-1, where.cells.size)[0])
     spread = every @ (np.nan_to_num(sd) * where.volume * factor)
     summed = stocks.total_table(regions, totals, spread, np.array([every @ where.area, every @ where.volume]), units)
-    for place, (name, value) in enumerate({"quantity": recipe.observations.quantity, "taxon": target.taxon, "zone": target.zone}.items()):
+    for place, (name, value) in enumerate(
+        {"quantity": recipe.observations.quantity, "taxon": target.taxon, "zone": target.zone}.items()
+    ):
         summed.insert(place, name, value)
     fields = {k: v for k, v in fields.items() if not k.startswith("mean")}
     fields |= {"dissimilarity_index": index, "applicability": inside}
-    dataset = _dataset(context, target, cube, {k: prediction.to_grid(np.asarray(v), where, cube) for k, v in fields.items()})
+    dataset = _dataset(
+        context, target, cube, {k: prediction.to_grid(np.asarray(v), where, cube) for k, v in fields.items()}
+    )
     origin = provenance(context, "map", content, {"fit": fitting_key_of(context, target)})
     folder = context.out / "map"
     files = [folder / f"{target.key}.nc", folder / f"{target.key}_totals.parquet"]
@@ -129,16 +137,29 @@ def _dataset(context, target, cube, fields):
     zone = next(z for z in recipe.zones if z.name == target.zone)
     folds = recipe.members.scheme == "folds"
     scheme = (STABILITY if folds else BOOTSTRAP).format(
-        n=recipe.members.count, folds=recipe.members.folds, repeats=recipe.members.repeats)
+        n=recipe.members.count, folds=recipe.members.folds, repeats=recipe.members.repeats
+    )
     creator = recipe.creator
     about = map_file.MapAbout(
-        title=f"{recipe.title}: {target.taxon}, {target.zone} m", summary=recipe.summary or recipe.title,
-        references=list(recipe.references), licence=recipe.licence,
-        creator_name=creator.name if creator else "", institution=creator.institution if creator else "",
-        creator_email=creator.email if creator else "", creator_url=creator.url if creator else "",
-        estimate="mean of members" if folds else "full fit", member_scheme=scheme, n_members=recipe.members.count,
-        source="boosted regression trees (aqqua-dist) on observations and climatologies")
+        title=f"{recipe.title}: {target.taxon}, {target.zone} m",
+        summary=recipe.summary or recipe.title,
+        references=list(recipe.references),
+        licence=recipe.licence,
+        creator_name=creator.name if creator else "",
+        institution=creator.institution if creator else "",
+        creator_email=creator.email if creator else "",
+        creator_url=creator.url if creator else "",
+        estimate="mean of members" if folds else "full fit",
+        member_scheme=scheme,
+        n_members=recipe.members.count,
+        source="boosted regression trees (aqqua-dist) on observations and climatologies",
+    )
     grid = cube[["cell_area", "thickness"]].sel(zone=zone.name, drop=True)
     return map_file.map_dataset(
-        fields, quantity=recipe.observations.quantity, taxon=taxonomy.taxon_record(target.taxon),
-        zone=(zone.name, zone.top, zone.bottom), grid=grid, about=about)
+        fields,
+        quantity=recipe.observations.quantity,
+        taxon=taxonomy.taxon_record(target.taxon),
+        zone=(zone.name, zone.top, zone.bottom),
+        grid=grid,
+        about=about,
+    )

@@ -1,7 +1,5 @@
 """Stage match: observations and predictors to training rows and a cube."""
 
-
-
 from aqqua_dist.core import grid
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.files import write_geoparquet, write_json, write_netcdf, write_parquet
@@ -35,7 +33,9 @@ def inputs(context):
         found |= exports.inputs(context)
     if recipe.observations.kind == "aggregated":
         found |= aggregated.inputs(context)
-    for section in (recipe.predictors,) if recipe.observations.kind == "aggregated" else (recipe.observations, recipe.predictors):
+    for section in (
+        (recipe.predictors,) if recipe.observations.kind == "aggregated" else (recipe.observations, recipe.predictors)
+    ):
         path = getattr(section, "path", None)
         for one in path.values() if isinstance(path, dict) else [path] if path else []:
             found[one] = find_input(one, context.folder)
@@ -113,9 +113,9 @@ def run(context, content):
 def _refuse_empty(training, cube, names):
     for name in names:
         if training[name].isna().all():
-            raise UserError(f"predictor {name!r} is missing in all {len(training)} training rows; drop it or repair it.")
+            raise UserError(
+                f"predictor {name!r} is missing in all {len(training)} training rows; drop it or repair it."
+            )
         inside = cube[name].where(cube["domain"] == 1) if "zone" in cube["domain"].dims else cube[name]
         if not bool(inside.notnull().any()):
             raise UserError(f"predictor {name!r} is missing in every cell of the grid; drop it or repair it.")
-
-

@@ -79,7 +79,11 @@ def run(context, *, force=False, stop_after="figures"):
         return report
     budget_key = budget.key(context, mapped)
     if _needed(context, "budget", budget_key, force, context.out / "budget" / "budget.done.json"):
-        targets = [t for t in targets_of(files.read_parquet(context.out / "match" / "training.parquet"), context) if t.key in mapped]
+        targets = [
+            t
+            for t in targets_of(files.read_parquet(context.out / "match" / "training.parquet"), context)
+            if t.key in mapped
+        ]
         budget.run(context, targets, budget_key)
     if last >= 4:
         figures(context, force=force, budget_key=budget_key)
@@ -149,7 +153,9 @@ def _targets(context, match_key, force, last, report):
             warnings.warn(f"{target.taxon} {target.zone} is left out: {error}", MethodWarning, stacklevel=3)
     refused = {t.key: report[t.key] for t in targets if report[t.key] != "done"}
     if len(refused) == len(targets):
-        raise UserError(f"none of {len(targets)} targets could be fitted; the first: {targets[0].key}: {next(iter(refused.values()))}")
+        raise UserError(
+            f"none of {len(targets)} targets could be fitted; the first: {targets[0].key}: {next(iter(refused.values()))}"
+        )
     _collect(context, fitted, refused, match_key)
     return mapped
 

@@ -43,7 +43,10 @@ def check(context):
     if recipe.predictors.kind == "layers":
         known = catalogue.catalogue()
         faults += [
-            f"predictors.names: {n!r} is not in the catalogue; it has {', '.join(known)}" for n in recipe.predictors.names if n not in known]
+            f"predictors.names: {n!r} is not in the catalogue; it has {', '.join(known)}"
+            for n in recipe.predictors.names
+            if n not in known
+        ]
     else:
         faults += _nearly_known(recipe.predictors.names)
     if recipe.observations.kind == "virtual":

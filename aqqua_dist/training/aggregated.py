@@ -44,7 +44,9 @@ def inputs(context):
         if (folder / name).is_file():
             found[f"{section.path}/{name}"] = folder / name
         elif name != "taxa.parquet":
-            raise UserError(f"{str(folder)!r}: there is no {name}; give the folder that 'aqqua-dist aggregate' or 'aqqua-dist embeddings' wrote.")
+            raise UserError(
+                f"{str(folder)!r}: there is no {name}; give the folder that 'aqqua-dist aggregate' or 'aqqua-dist embeddings' wrote."
+            )
     return found
 
 
@@ -75,8 +77,14 @@ def training_rows(context, cube):
     zones = [(zone.name, zone.top, zone.bottom) for zone in recipe.zones]
     pooled, members, dropped = zone_samples(samples, zones, coverage=section.coverage)
     if pooled.empty:
-        raise UserError(f"{section.path}: none of {len(samples)} samples covers {section.coverage:.0%} of a zone among {', '.join(name for name, _, _ in zones)}.")
-    repairs = [f"{len(dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}"] if len(dropped) else []
+        raise UserError(
+            f"{section.path}: none of {len(samples)} samples covers {section.coverage:.0%} of a zone among {', '.join(name for name, _, _ in zones)}."
+        )
+    repairs = (
+        [f"{len(dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}"]
+        if len(dropped)
+        else []
+    )
     if section.quantity == COMPONENT:
         table = _components(tables["components.parquet"], members, recipe.taxa, section.path)
     else:
@@ -109,7 +117,11 @@ def _counts(tables, pooled, members, context):
     taxa = None if recipe.taxa == "all" else list(recipe.taxa)
     if taxa is not None:
         known = tables.get("taxa.parquet")
-        lines = {} if known is None else dict(zip(known["label" if "label" in known else "taxon"], known["hierarchy"].fillna(""), strict=True))
+        lines = (
+            {}
+            if known is None
+            else dict(zip(known["label" if "label" in known else "taxon"], known["hierarchy"].fillna(""), strict=True))
+        )
         counts = rollup.taxon_counts(counts, lines, taxa)
     if section.quantity == "carbon_biomass" and "carbon" not in counts:
         raise UserError(f"{section.path}: the counts have no carbon; aggregate them with --carbon TAXON=CONVERSION.")
@@ -117,7 +129,11 @@ def _counts(tables, pooled, members, context):
     table = concentrations(pooled, counts, taxa)
     if not section.draw:
         return table
-    draws = _written(tables, table, members, context) if "members" in section.draw else _draws(table, counts, pooled, context)
+    draws = (
+        _written(tables, table, members, context)
+        if "members" in section.draw
+        else _draws(table, counts, pooled, context)
+    )
     return pd.concat([table, draws], axis=1)
 
 
@@ -126,7 +142,9 @@ def _written(tables, table, members, context):
     section, n, drawn = context.recipe.observations, context.recipe.members.count, tables["members.parquet"]
     held = int(drawn["member"].max()) + 1 if len(drawn) else 0
     if held < n:
-        raise UserError(f"{section.path}/members.parquet: there are {held} members, the recipe has {n}; aggregate with --members {n}.")
+        raise UserError(
+            f"{section.path}/members.parquet: there are {held} members, the recipe has {n}; aggregate with --members {n}."
+        )
     drawn = drawn[drawn["member"] < n].merge(members, on="sample_id")
     volume = tables["samples.parquet"].set_index("sample_id")["volume"]
     amount = drawn[section.quantity] * drawn["sample_id"].map(volume)
@@ -135,7 +153,8 @@ def _written(tables, table, members, context):
     missing = ~index.isin(sums.index)
     if missing.any():
         raise UserError(
-            f"{section.path}/members.parquet: taxon {table['taxon'][missing].iloc[0]!r} of the recipe was not drawn; aggregate with --taxon for each of its taxa.")
+            f"{section.path}/members.parquet: taxon {table['taxon'][missing].iloc[0]!r} of the recipe was not drawn; aggregate with --taxon for each of its taxa."
+        )
     values = sums.reindex(index).to_numpy() / table["volume"].to_numpy()[:, None]
     return pd.DataFrame({f"draw_{member:04d}": column for member, column in enumerate(values.T)}, index=table.index)
 
@@ -147,7 +166,9 @@ def _draws(table, counts, pooled, context):
     plan = Sources(n_members=context.recipe.members.count, seed=context.recipe.seed, prior=0.0, off=off)
     drawn = draw_concentrations(counts, pooled, taxa, plan)
     factor = drawn.number_concentration
-    place = pd.MultiIndex.from_product([pooled["sample_id"], taxa]).get_indexer(pd.MultiIndex.from_frame(table[["sample_id", "taxon"]]))
+    place = pd.MultiIndex.from_product([pooled["sample_id"], taxa]).get_indexer(
+        pd.MultiIndex.from_frame(table[["sample_id", "taxon"]])
+    )
     values = factor.reshape(len(factor), -1)[:, place]
     n = table["number_concentration"].to_numpy()
     values = np.divide(values, n, out=np.zeros(values.shape), where=n > 0) * table[section.quantity].to_numpy()

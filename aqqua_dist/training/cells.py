@@ -40,7 +40,8 @@ def merge_duplicates(table, keys, path, average=False):
         )
     merged = average_rows(table, keys)
     merged.attrs["repairs"] = list(table.attrs.get("repairs", [])) + [
-        f"{path}: {len(rows)} rows that shared {keys} averaged to {len(rows) - int(table.duplicated(keys).sum())}"]
+        f"{path}: {len(rows)} rows that shared {keys} averaged to {len(rows) - int(table.duplicated(keys).sum())}"
+    ]
     return merged
 
 
@@ -71,7 +72,9 @@ def average_rows(table, keys):
     if "effort" in frame:
         total = grouped_by["effort"].sum()
         values = ["y", *(c for c in numbers if c.startswith("draw_"))]
-        sums = frame[values].mul(frame["effort"], axis=0).groupby([frame[k] for k in keys], dropna=False, sort=True).sum()
+        sums = (
+            frame[values].mul(frame["effort"], axis=0).groupby([frame[k] for k in keys], dropna=False, sort=True).sum()
+        )
         merged[values] = sums.div(total, axis=0)
         merged["effort"] = total
     return merged.reset_index()[list(frame.columns)]
@@ -110,10 +113,15 @@ def on_cells(context, cube, rows, repairs, what):
     rows[names] = matchup.extract(cube, rows, names)
     on_land = rows[names].isna().all(axis=1)
     if on_land.any():
-        repairs = [*repairs, f"{int(on_land.sum())} rows whose cell has no predictor at all (land, or above the zone) dropped"]
+        repairs = [
+            *repairs,
+            f"{int(on_land.sum())} rows whose cell has no predictor at all (land, or above the zone) dropped",
+        ]
     rows = rows[~on_land].reset_index(drop=True)
     if rows.empty:
-        raise UserError(f"{what}: 0 of {len(on_land)} rows lie in a cell of the {recipe.grid.resolution:g} degree grid that has predictors.")
+        raise UserError(
+            f"{what}: 0 of {len(on_land)} rows lie in a cell of the {recipe.grid.resolution:g} degree grid that has predictors."
+        )
     rows.attrs["repairs"] = repairs
     return rows
 
@@ -147,14 +155,31 @@ def rows_of(table, quantity, what):
     """
     repairs, given = [], len(table)
     table = table.rename(columns={quantity: "y", "volume": "effort"})
-    for missing, why in ((table["lat"].isna() | table["lon"].isna(), "a position"), (table["time"].isna(), "a time"), (table["y"].isna(), f"a {quantity}")):
+    for missing, why in (
+        (table["lat"].isna() | table["lon"].isna(), "a position"),
+        (table["time"].isna(), "a time"),
+        (table["y"].isna(), f"a {quantity}"),
+    ):
         if missing.any():
             repairs.append(f"{int(missing.sum())} rows without {why} dropped")
     table = table.dropna(subset=["lat", "lon", "time", "y"])
     if table.empty:
-        raise UserError(f"{what}: none of {given} rows has position, time and {quantity}; {'; '.join(repairs) or 'no taxa were counted'}.")
+        raise UserError(
+            f"{what}: none of {given} rows has position, time and {quantity}; {'; '.join(repairs) or 'no taxa were counted'}."
+        )
     cruise = table["cruise"].astype("string").fillna(table["profile"])
-    rows = pd.DataFrame({
-        "taxon": table["taxon"], "zone": table["zone"], "lat": table["lat"], "lon": table["lon"], "month": table["time"].dt.month.astype("int16"),
-        "y": table["y"], "effort": table["effort"], "cruise": cruise, "n_samples": 1} | {c: table[c] for c in table if c.startswith("draw_")})
+    rows = pd.DataFrame(
+        {
+            "taxon": table["taxon"],
+            "zone": table["zone"],
+            "lat": table["lat"],
+            "lon": table["lon"],
+            "month": table["time"].dt.month.astype("int16"),
+            "y": table["y"],
+            "effort": table["effort"],
+            "cruise": cruise,
+            "n_samples": 1,
+        }
+        | {c: table[c] for c in table if c.startswith("draw_")}
+    )
     return rows.reset_index(drop=True), repairs

@@ -25,8 +25,13 @@ def layer_cube(context):
     """
     recipe = context.recipe
     return build_cube(
-        recipe.predictors.names, recipe.zones, resolution=recipe.grid.resolution, monthly=recipe.predictors.monthly,
-        clip=recipe.grid.clip_at_sea_floor, radius_km=recipe.grid.earth_radius_km)
+        recipe.predictors.names,
+        recipe.zones,
+        resolution=recipe.grid.resolution,
+        monthly=recipe.predictors.monthly,
+        clip=recipe.grid.clip_at_sea_floor,
+        radius_km=recipe.grid.earth_radius_km,
+    )
 
 
 def table_cube(context):
@@ -59,7 +64,8 @@ def table_cube(context):
     cube["cell_area"] = grid.cell_area(lat, lon, recipe.grid.earth_radius_km)
     cube["region_basin"] = basin_mask(lat, lon)
     return cube.assign_coords(
-        zone_top=("zone", [z.top for z in recipe.zones]), zone_bottom=("zone", [z.bottom for z in recipe.zones]))
+        zone_top=("zone", [z.top for z in recipe.zones]), zone_bottom=("zone", [z.bottom for z in recipe.zones])
+    )
 
 
 def _thickness(part, zone, recipe):

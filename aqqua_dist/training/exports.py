@@ -1,6 +1,5 @@
 """Training rows from raw exports: ingested, pooled over the zones, laid on the cells of the study."""
 
-
 from aqqua_dist.concentrations import zone_tables
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.readers.ingest import ingest
@@ -58,10 +57,17 @@ def training_rows(context, cube):
     """
     recipe, section = context.recipe, context.recipe.observations
     paths = [find_input(one, context.folder, folders=True) for one in section.paths]
-    files = {name: None if path is None else find_input(path, context.folder) for name, path in (("effort", section.effort), ("mapping", section.mapping))}
+    files = {
+        name: None if path is None else find_input(path, context.folder)
+        for name, path in (("effort", section.effort), ("mapping", section.mapping))
+    }
     pooling = zone_tables.Pooling(
-        tuple((zone.name, zone.top, zone.bottom) for zone in recipe.zones), section.coverage, tuple(section.statuses),
-        () if recipe.taxa == "all" else tuple(recipe.taxa), tuple(section.leave_out))
+        tuple((zone.name, zone.top, zone.bottom) for zone in recipe.zones),
+        section.coverage,
+        tuple(section.statuses),
+        () if recipe.taxa == "all" else tuple(recipe.taxa),
+        tuple(section.leave_out),
+    )
     outcome = ingest(paths, context.out / "match" / "ingest", progress=context.progress, **files)
     zonal = zone_tables.pool(outcome.tables, pooling)
     zone_tables.write(zonal, outcome.folder, outcome.origin)
@@ -69,7 +75,7 @@ def training_rows(context, cube):
     told = outcome.tables.findings["severity"].value_counts()
     repairs += [f"ingest: {count} findings {severity}, see match/ingest/quality.md" for severity, count in told.items()]
     if len(zonal.dropped):
-        repairs.append(f"{len(zonal.dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}")
+        repairs.append(
+            f"{len(zonal.dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}"
+        )
     return on_cells(context, cube, rows, repairs, "exports")
-
-

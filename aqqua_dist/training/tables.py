@@ -69,7 +69,10 @@ def observed(context, cube):
             shown = ", ".join(f"{c}={training[c][copies].iloc[0]}" for c in ("taxon", "lat", "lon", "y"))
             warnings.warn(
                 f"{place}: {int(copies.sum())} samples are exact copies of another one, first {shown}; each is counted, "
-                "so drop them unless they are true replicates.", MethodWarning, stacklevel=2)
+                "so drop them unless they are true replicates.",
+                MethodWarning,
+                stacklevel=2,
+            )
         training = matchup.snap_to_cells(training, cube["lat"], cube["lon"], place)
         if recipe.observations.rows == "samples":
             keys += [c for c in ("cruise",) if c in training]
@@ -77,7 +80,9 @@ def observed(context, cube):
         training[names] = matchup.extract(cube, training, names)
         on_land = training[names].isna().all(axis=1)
         if on_land.any():
-            repairs.append(f"{int(on_land.sum())} rows whose cell has no predictor at all (land, or above the zone) dropped")
+            repairs.append(
+                f"{int(on_land.sum())} rows whose cell has no predictor at all (land, or above the zone) dropped"
+            )
             training = training[~on_land].reset_index(drop=True)
     training = merge_duplicates(training, keys, place, average=recipe.observations.duplicates == "average")
     repairs += [r for r in training.attrs.get("repairs", []) if r not in repairs]
@@ -113,11 +118,18 @@ def read_zone(context, zone):
     if "zone" in table:
         rows = table["zone"] == zone
         if not rows.any():
-            raise UserError(f"{path}: column {wanted['zone']!r} never holds zone {zone!r}; it holds {sorted(table['zone'].dropna().unique())[:20]}.")
+            raise UserError(
+                f"{path}: column {wanted['zone']!r} never holds zone {zone!r}; it holds {sorted(table['zone'].dropna().unique())[:20]}."
+            )
         table = table[rows.fillna(False).astype(bool)]  # keeps the row numbers of the file, for messages
     table = plain_tables.check_response(plain_tables.check_positions(table, path), path)
     repairs = table.attrs.get("repairs", [])
-    table["y"] = convert(table["y"], section.units, vocabulary.quantity(section.quantity).units, place=f"{path}, column {section.columns.y!r}")
+    table["y"] = convert(
+        table["y"],
+        section.units,
+        vocabulary.quantity(section.quantity).units,
+        place=f"{path}, column {section.columns.y!r}",
+    )
     table["zone"] = zone
     if section.taxon is not None:
         table["taxon"] = section.taxon
@@ -139,7 +151,9 @@ def _choose_taxa(training, taxa):
         if taxon not in present:
             near = difflib.get_close_matches(taxon, present, n=1)
             hint = f", did you mean {near[0]!r}" if near else ""
-            raise UserError(f"taxon {taxon!r} of the recipe is not in the observations{hint}; they hold {sorted(present)}.")
+            raise UserError(
+                f"taxon {taxon!r} of the recipe is not in the observations{hint}; they hold {sorted(present)}."
+            )
     return training[training["taxon"].isin(taxa)].reset_index(drop=True)
 
 
@@ -156,10 +170,14 @@ def _given_split(context, training):
         index = rows.get_indexer(_signatures(table[["y", *names]]))
         if (index < 0).any():
             row = int(np.flatnonzero(index < 0)[0])
-            raise UserError(f"{found}: row {row + 2} (response {table['y'].iloc[row]:g}) is not among the observations.")
+            raise UserError(
+                f"{found}: row {row + 2} (response {table['y'].iloc[row]:g}) is not among the observations."
+            )
         labels[index] = label
     if (labels == "").any():
-        raise UserError(f"{int((labels == '').sum())} of {len(labels)} observations stand in neither {split.train!r} nor {split.test!r}.")
+        raise UserError(
+            f"{int((labels == '').sum())} of {len(labels)} observations stand in neither {split.train!r} nor {split.test!r}."
+        )
     return labels
 
 

@@ -26,12 +26,12 @@ def simulated(context):
     cube = layer_cube(context)
     taxa = responses.choose_taxa(recipe.taxa)
     samples, counts = survey.simulate_survey(
-        taxa, cube, n_cruises=recipe.observations.cruises, seed=recipe.seed, cruise_sd=recipe.observations.cruise_sd)
+        taxa, cube, n_cruises=recipe.observations.cruises, seed=recipe.seed, cruise_sd=recipe.observations.cruise_sd
+    )
     names = predictor_names(recipe)
     keys = ["taxon", "zone", "lat", "lon", "cruise"] + (["month"] if "month" in cube.dims else [])
     table = survey.concentrations(samples, counts, taxa, quantity=recipe.observations.quantity)
     table = average_rows(matchup.snap_to_cells(table, cube["lat"], cube["lon"], "virtual survey"), keys)
     table[names] = matchup.extract(cube, table, names)
-    truth = true_totals(
-        taxa, cube, quantity=recipe.observations.quantity, latitude_band=recipe.budget.latitude_band)
+    truth = true_totals(taxa, cube, quantity=recipe.observations.quantity, latitude_band=recipe.budget.latitude_band)
     return cube, table, {"samples": samples, "counts": counts, "truth": truth}

@@ -66,9 +66,13 @@ def cross_validate(estimator, X, y, folds, *, weights=None, progress=True):
     parts = []
     for scheme, k, train, test in tqdm(tasks, desc="validation", unit="fold", disable=None if progress else True):
         given = None if weights is None else weights[train]
-        predicted = np.asarray(_fit_predict(estimator, _take(X, train), y[train], given, _take(X, test)), dtype=np.float64)
+        predicted = np.asarray(
+            _fit_predict(estimator, _take(X, train), y[train], given, _take(X, test)), dtype=np.float64
+        )
         if predicted.shape != test.shape:
-            raise UserError(f"scheme {scheme!r}, fold {k}: predictions have shape {predicted.shape}; allowed is {test.shape}.")
+            raise UserError(
+                f"scheme {scheme!r}, fold {k}: predictions have shape {predicted.shape}; allowed is {test.shape}."
+            )
         parts.append(
             pd.DataFrame({"scheme": scheme, "fold": k, "row": test, "observed": y[test], "predicted": predicted})
         )

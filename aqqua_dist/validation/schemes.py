@@ -39,7 +39,9 @@ def make_folds(scheme, n_rows, *, groups=None, strata=None, n_folds=5, seed=0):
     if scheme not in SCHEMES:
         raise UserError(f"validation scheme {scheme!r} is unknown; allowed are {list(SCHEMES)}.")
     if not 2 <= n_folds <= n_rows:
-        raise UserError(f"validation scheme {scheme!r}: {n_folds} folds of {n_rows} rows; allowed are 2 to {n_rows} folds.")
+        raise UserError(
+            f"validation scheme {scheme!r}: {n_folds} folds of {n_rows} rows; allowed are 2 to {n_rows} folds."
+        )
     for name, values in (("groups", groups), ("strata", strata)):
         if values is not None and len(values) != n_rows:
             raise UserError(f"validation scheme {scheme!r}: {len(values)} {name}; allowed is one per row, {n_rows}.")

@@ -101,15 +101,39 @@ def choose_taxa(names="all"):
 
 
 TAXA = (
-    VirtualTaxon("virtual copepod", 8.0, 20.0, 400.0, (
-        Response("temperature", "gaussian", 6.0, 11.0), Response("wind_speed", "loglinear", 7.0, 6.0),
-        Response("distance_to_coast", "loglinear", 2.5, -0.9, log10=True),
-        Response("salinity", "gaussian", 34.0, 6.0))),
-    VirtualTaxon("virtual rhizarian", 0.55, 60.0, 900.0, (
-        Response("temperature", "gaussian", 21.0, 9.0), Response("bathymetry", "loglinear", 3.5, 0.7, log10=True),
-        Response("solar_radiation", "loglinear", 170.0, 160.0))),
-    VirtualTaxon("virtual salp", 0.36, 300.0, 300.0, (
-        Response("temperature", "gaussian", 14.0, 5.0), Response("solar_radiation", "gaussian", 200.0, 90.0),
-        Response("distance_to_coast", "gaussian", 2.5, 0.6, log10=True))),
+    VirtualTaxon(
+        "virtual copepod",
+        8.0,
+        20.0,
+        400.0,
+        (
+            Response("temperature", "gaussian", 6.0, 11.0),
+            Response("wind_speed", "loglinear", 7.0, 6.0),
+            Response("distance_to_coast", "loglinear", 2.5, -0.9, log10=True),
+            Response("salinity", "gaussian", 34.0, 6.0),
+        ),
+    ),
+    VirtualTaxon(
+        "virtual rhizarian",
+        0.55,
+        60.0,
+        900.0,
+        (
+            Response("temperature", "gaussian", 21.0, 9.0),
+            Response("bathymetry", "loglinear", 3.5, 0.7, log10=True),
+            Response("solar_radiation", "loglinear", 170.0, 160.0),
+        ),
+    ),
+    VirtualTaxon(
+        "virtual salp",
+        0.36,
+        300.0,
+        300.0,
+        (
+            Response("temperature", "gaussian", 14.0, 5.0),
+            Response("solar_radiation", "gaussian", 200.0, 90.0),
+            Response("distance_to_coast", "gaussian", 2.5, 0.6, log10=True),
+        ),
+    ),
 )
 """The default taxa: absent from about 10, 40 and 80 % of the samples of 0-200 m."""

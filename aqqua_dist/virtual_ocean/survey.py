@@ -4,7 +4,6 @@ Nothing here describes real organisms. The point is that the truth is known,
 so that an estimate of a stock can be held against it.
 """
 
-
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -50,9 +49,17 @@ def cruise_tracks(n_cruises, *, seed, cube):
         lon, lat = _track(area, rng, cube)
         month = int(rng.choice(area["months"].split()))
         day = pd.Timestamp(int(rng.integers(2008, 2021)), month, int(rng.integers(1, 29)), tz="UTC")
-        parts.append(pd.DataFrame({
-            "cruise": f"virtual-{number + 1:03d}", "station": np.arange(1, lat.size + 1),
-            "time": day + pd.to_timedelta(14 * np.arange(lat.size), unit="h"), "lat": lat, "lon": lon}))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "cruise": f"virtual-{number + 1:03d}",
+                    "station": np.arange(1, lat.size + 1),
+                    "time": day + pd.to_timedelta(14 * np.arange(lat.size), unit="h"),
+                    "lat": lat,
+                    "lon": lon,
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -63,7 +70,9 @@ def _track(area, rng, cube):
     sea = cube["domain"].isel(zone=0).to_numpy() == 1
     ports = np.argwhere(sea & box_lat[:, None] & box_lon)
     if len(ports) == 0:
-        raise UserError(f"the domain has no cell in {area['name']!r} ({area['south']} to {area['north']} N, {area['west']} to {area['east']} E).")
+        raise UserError(
+            f"the domain has no cell in {area['name']!r} ({area['south']} to {area['north']} N, {area['west']} to {area['east']} E)."
+        )
     spacing, legs, lon, lat = rng.uniform(1, 3), int(rng.integers(2, 5)), [], []
     weight = np.cos(np.radians(cube["lat"].to_numpy()[ports[:, 0]]))
     here = ports[rng.choice(len(ports), p=weight / weight.sum())]
@@ -93,7 +102,9 @@ def _great_circle(here, there, spacing, cube):
     with np.errstate(invalid="ignore"):
         points = (np.sin((1 - share) * angle) * ends[0] + np.sin(share * angle) * ends[1]) / np.sin(angle)
     points = np.where(np.isfinite(points), points, ends[0])
-    return grid.wrap_longitude(np.degrees(np.arctan2(points[:, 1], points[:, 0]))), np.degrees(np.arcsin(np.clip(points[:, 2], -1, 1)))
+    return grid.wrap_longitude(np.degrees(np.arctan2(points[:, 1], points[:, 0]))), np.degrees(
+        np.arcsin(np.clip(points[:, 2], -1, 1))
+    )
 
 
 def simulate_survey(taxa, cube, *, n_cruises, seed, cruise_sd):
@@ -131,7 +142,9 @@ def simulate_survey(taxa, cube, *, n_cruises, seed, cruise_sd):
     samples = _samples(cruise_tracks(n_cruises, seed=streams[0], cube=cube), cube, volumes)
     index = {
         "zone": pd.Index(cube["zone"].to_numpy()).get_indexer(samples["zone"]),
-        "lat": grid.nearest_index(cube["lat"], samples["lat"]), "lon": grid.nearest_index(cube["lon"], samples["lon"])}
+        "lat": grid.nearest_index(cube["lat"], samples["lat"]),
+        "lon": grid.nearest_index(cube["lon"], samples["lon"]),
+    }
     if "month" in cube.dims:
         index["month"] = pd.Index(cube["month"].to_numpy()).get_indexer(samples["month"])
     index = {d: xr.DataArray(values, dims="sample") for d, values in index.items()}
@@ -157,8 +170,11 @@ def _samples(stations, cube, rng):
         thickness = cube["thickness"].isel(zone=k).to_numpy()[rows, columns]
         top = float(cube["zone_top"][k])
         part = stations.assign(
-            zone=str(zone), depth_top=top, depth_bottom=top + thickness,
-            volume=VOLUME_MEDIAN * np.exp(rng.normal(0, VOLUME_LOG_SD, len(stations))) * thickness / 200)
+            zone=str(zone),
+            depth_top=top,
+            depth_bottom=top + thickness,
+            volume=VOLUME_MEDIAN * np.exp(rng.normal(0, VOLUME_LOG_SD, len(stations))) * thickness / 200,
+        )
         parts.append(part[cube["domain"].isel(zone=k).to_numpy()[rows, columns] == 1])
     samples = pd.concat(parts, ignore_index=True)
     if "month" in cube.dims:
@@ -166,8 +182,12 @@ def _samples(stations, cube, rng):
     station = samples.pop("station").astype(str).str.zfill(3)
     samples.insert(0, "sample_id", samples["cruise"] + "_" + station + "_" + samples["zone"])
     return samples.assign(
-        instrument="virtual UVP5", volume_rel_sd=0.0, effort_rule="virtual log-normal volume", flags="",
-        source="aqqua_dist.virtual_ocean.survey")
+        instrument="virtual UVP5",
+        volume_rel_sd=0.0,
+        effort_rule="virtual log-normal volume",
+        flags="",
+        source="aqqua_dist.virtual_ocean.survey",
+    )
 
 
 def concentrations(samples, counts, taxa, *, quantity=CARBON):
@@ -192,9 +212,15 @@ def concentrations(samples, counts, taxa, *, quantity=CARBON):
     keys = ["zone", *(["month"] if "month" in samples else []), "lat", "lon"]
     parts = []
     for taxon in taxa:
-        n = counts.loc[counts["taxon"] == taxon.name].set_index("sample_id")["n"].reindex(samples["sample_id"], fill_value=0)
+        n = (
+            counts.loc[counts["taxon"] == taxon.name]
+            .set_index("sample_id")["n"]
+            .reindex(samples["sample_id"], fill_value=0)
+        )
         mass = taxon.carbon * 1e-3 if quantity == CARBON else 1.0
-        part = samples[keys].assign(y=n.to_numpy() * mass / samples["volume"], effort=samples["volume"], cruise=samples["cruise"])
+        part = samples[keys].assign(
+            y=n.to_numpy() * mass / samples["volume"], effort=samples["volume"], cruise=samples["cruise"]
+        )
         part.insert(0, "taxon", taxon.name)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)

@@ -43,7 +43,9 @@ def true_field(taxon, cube, *, quantity=NUMBER):
     if quantity == CARBON:
         field = field * taxon.carbon * 1e-3
     dims = [d for d in ("month", "zone", "lat", "lon") if d in field.dims]
-    return field.transpose(*dims).rename(quantity).assign_attrs(units=units, long_name=f"true {quantity} of {taxon.name}")
+    return (
+        field.transpose(*dims).rename(quantity).assign_attrs(units=units, long_name=f"true {quantity} of {taxon.name}")
+    )
 
 
 def stock(quantity):
@@ -90,8 +92,10 @@ def true_totals(taxa, cube, *, quantity=CARBON, latitude_band=10.0):
     names = dict(zip(np.atleast_1d(basin.attrs["flag_values"]), basin.attrs["flag_meanings"].split(), strict=True))
     bands = np.repeat(grid.latitude_bands(cube["lat"].to_numpy(), latitude_band), cube.sizes["lon"])
     labels = {
-        "global": np.full(bands.size, "global"), "basin": np.array([names[v] for v in basin.to_numpy().ravel()]),
-        "latitude": bands}
+        "global": np.full(bands.size, "global"),
+        "basin": np.array([names[v] for v in basin.to_numpy().ravel()]),
+        "latitude": bands,
+    }
     rows = []
     for taxon in taxa:
         field = true_field(taxon, cube, quantity=quantity)

@@ -40,12 +40,26 @@ def test_an_ingested_folder_becomes_counts_and_concentrations(tables, tmp_path):
     assert (counts["esd_low"] < counts["esd_high"]).all()
     np.testing.assert_allclose(counts[["n_low", "n_high"]].to_numpy().T, garwood(counts["n"]))
     found = files.read_parquet(tmp_path / "concentrations.parquet").set_index("sample_id")
-    acquisitions = files.read_parquet(tables / "acquisitions.parquet").set_index(["sample_id", "acquisition_id"])["acquisition_volume"]
+    acquisitions = files.read_parquet(tables / "acquisitions.parquet").set_index(["sample_id", "acquisition_id"])[
+        "acquisition_volume"
+    ]
     lines = files.read_parquet(tables / "taxa.parquet").set_index("label")["hierarchy"]
-    copepods = objects[objects["label"].map(lines).str.contains("Copepoda") & ~objects["label"].str.contains("part|multiple|egg|nauplii")]
-    expected = (1 / acquisitions.reindex(list(zip(copepods["sample_id"], copepods["acquisition_id"], strict=True)))).groupby(level=0).sum()
-    np.testing.assert_allclose(found["number_concentration"], expected.reindex(found.index).fillna(0))  # each fraction with its own volume
-    assert ((found["concentration_low"] <= found["number_concentration"]) & (found["number_concentration"] < found["concentration_high"])).all()
+    copepods = objects[
+        objects["label"].map(lines).str.contains("Copepoda")
+        & ~objects["label"].str.contains("part|multiple|egg|nauplii")
+    ]
+    expected = (
+        (1 / acquisitions.reindex(list(zip(copepods["sample_id"], copepods["acquisition_id"], strict=True))))
+        .groupby(level=0)
+        .sum()
+    )
+    np.testing.assert_allclose(
+        found["number_concentration"], expected.reindex(found.index).fillna(0)
+    )  # each fraction with its own volume
+    assert (
+        (found["concentration_low"] <= found["number_concentration"])
+        & (found["number_concentration"] < found["concentration_high"])
+    ).all()
     assert json.loads((tmp_path / "report.json").read_text())["counted"] == 99
     assert not (tmp_path / ".sums.npz").exists()
     again = call(tables, "-o", tmp_path / "again", "--taxon", "Copepoda", "--memory", "64MiB")
@@ -55,17 +69,31 @@ def test_an_ingested_folder_becomes_counts_and_concentrations(tables, tmp_path):
 
 def partitions(folder, rows=3000):
     rng = np.random.default_rng(2)
-    table = pd.DataFrame({"sample_id": [f"s{k}" for k in rng.integers(0, 4, rows)], "label": rng.choice(["a", "b"], rows), "esd": rng.lognormal(5, 1, rows)})
+    table = pd.DataFrame(
+        {
+            "sample_id": [f"s{k}" for k in rng.integers(0, 4, rows)],
+            "label": rng.choice(["a", "b"], rows),
+            "esd": rng.lognormal(5, 1, rows),
+        }
+    )
     (folder / "objects").mkdir()
     for number, part in enumerate(np.array_split(np.arange(rows), 3)):
-        pq.write_table(pa.Table.from_pandas(table.iloc[part], preserve_index=False), folder / "objects" / f"part-{number}.parquet", row_group_size=300)
-    pd.DataFrame({"sample_id": [f"s{k}" for k in range(6)], "volume": [1.0, 2, 3, 4, 5, np.nan]}).to_parquet(folder / "samples.parquet")
+        pq.write_table(
+            pa.Table.from_pandas(table.iloc[part], preserve_index=False),
+            folder / "objects" / f"part-{number}.parquet",
+            row_group_size=300,
+        )
+    pd.DataFrame({"sample_id": [f"s{k}" for k in range(6)], "volume": [1.0, 2, 3, 4, 5, np.nan]}).to_parquet(
+        folder / "samples.parquet"
+    )
     return table
 
 
 def test_partitions_with_a_table_of_samples(tmp_path):
     table = partitions(tmp_path)
-    found = aggregate_objects(tmp_path / "objects", tmp_path / "out", Options(statuses=(), sizes=False), samples=tmp_path / "samples.parquet")
+    found = aggregate_objects(
+        tmp_path / "objects", tmp_path / "out", Options(statuses=(), sizes=False), samples=tmp_path / "samples.parquet"
+    )
     assert (found.objects, found.counted, found.rows) == (3000, 3000, 8)
     concentrations = files.read_parquet(tmp_path / "out" / "concentrations.parquet").set_index(["sample_id", "taxon"])
     assert len(concentrations) == 10  # five samples with a volume, one of them without objects
@@ -88,9 +116,15 @@ def test_a_cluster_writes_the_same_file(tmp_path):
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"volume": 0.0}, "row 1: volume 0 of sample 's0' is not above 0 m3"), ({"sample_id": "s0"}, "'s0' stands 6 times"), (None, "does not exist"),
-    ({"sample_id": [f"x{k}" for k in range(6)]}, "is not among the 6 samples, so nobody knows its volume")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"volume": 0.0}, "row 1: volume 0 of sample 's0' is not above 0 m3"),
+        ({"sample_id": "s0"}, "'s0' stands 6 times"),
+        (None, "does not exist"),
+        ({"sample_id": [f"x{k}" for k in range(6)]}, "is not among the 6 samples, so nobody knows its volume"),
+    ],
+)
 def test_samples_that_cannot_be(tmp_path, change, message):
     partitions(tmp_path)
     path = tmp_path / "samples.parquet"
@@ -104,9 +138,17 @@ def test_samples_that_cannot_be(tmp_path, change, message):
     assert not (tmp_path / "out" / "counts.parquet").exists()
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (("--memory", "lots"), "memory 'lots' is no size"), (("--memory", "1kB"), "below 16 MiB"), (("--status", "good"), "statuses ['good'] are unknown"),
-    (("--min-score", "2"), "min_score 2.0 is outside"), (("--status", "validated"), "there is no column 'status'"), (("--scheduler", "local:x"), "nor local:N")])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--memory", "lots"), "memory 'lots' is no size"),
+        (("--memory", "1kB"), "below 16 MiB"),
+        (("--status", "good"), "statuses ['good'] are unknown"),
+        (("--min-score", "2"), "min_score 2.0 is outside"),
+        (("--status", "validated"), "there is no column 'status'"),
+        (("--scheduler", "local:x"), "nor local:N"),
+    ],
+)
 def test_faults_of_the_command(tmp_path, words, message):
     partitions(tmp_path)
     done = call(tmp_path / "objects", "-o", tmp_path / "out", "--samples", tmp_path / "samples.parquet", *words)
@@ -120,11 +162,23 @@ def test_nothing_to_read(tmp_path):
 
 
 def test_sizes_of_memory():
-    assert [parse_memory(text) for text in ("2GiB", "500MB", "1.5 GiB", "33554432")] == [2**31, 500 * 10**6, 3 * 2**29, 2**25]
+    assert [parse_memory(text) for text in ("2GiB", "500MB", "1.5 GiB", "33554432")] == [
+        2**31,
+        500 * 10**6,
+        3 * 2**29,
+        2**25,
+    ]
 
 
 def test_counts_of_exports_without_images_stay_and_missing_taxa_are_no_zeros(data_root, tmp_path):
-    ingest([data_root / "formats" / "ecopart" / "tsvagg_det_multi", data_root / "ecopart_stations" / "pap_so_uvp5_detailed.zip"], tmp_path / "in", progress=False)
+    ingest(
+        [
+            data_root / "formats" / "ecopart" / "tsvagg_det_multi",
+            data_root / "ecopart_stations" / "pap_so_uvp5_detailed.zip",
+        ],
+        tmp_path / "in",
+        progress=False,
+    )
     done = call(tmp_path / "in", "-o", tmp_path / "out")
     assert done.exit_code == 0, done.output
     given = files.read_parquet(tmp_path / "in" / "counts.parquet")
@@ -132,9 +186,13 @@ def test_counts_of_exports_without_images_stay_and_missing_taxa_are_no_zeros(dat
     assert len(given) > 100 and kept["n"].sum() == given["n"].sum()
     found = files.read_parquet(tmp_path / "out" / "concentrations.parquet")
     samples = files.read_parquet(tmp_path / "in" / "samples.parquet").set_index("sample_id")
-    n = (given["n"] * given["weight"].fillna(1.0)).groupby([given["sample_id"], given["taxon"]]).sum()  # floats see part of their volume
+    n = (
+        (given["n"] * given["weight"].fillna(1.0)).groupby([given["sample_id"], given["taxon"]]).sum()
+    )  # floats see part of their volume
     whole = found.set_index(["sample_id", "taxon"])["number_concentration"]
-    np.testing.assert_allclose(whole.reindex(n.index), n / samples["volume"].reindex(n.index.get_level_values(0)).to_numpy())
+    np.testing.assert_allclose(
+        whole.reindex(n.index), n / samples["volume"].reindex(n.index.get_level_values(0)).to_numpy()
+    )
     known = files.read_parquet(tmp_path / "in" / "searched.parquet")
     silent = set(known.loc[~known["searched"].astype(bool), "profile"])
     assert silent and not set(samples.loc[found["sample_id"].unique(), "profile"]) & silent

@@ -12,8 +12,12 @@ from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.counts import correction
 from aqqua_dist.counts.confusion import Confusion
 
-SAMPLES = pd.DataFrame({"sample_id": ["a", "b", "c"], "volume": [2.0, 4.0, 5.0], "volume_rel_sd": 0.0, "effort_rule": "r"})
-COUNTS = pd.DataFrame({"sample_id": ["a", "a", "b"], "taxon": ["x", "y", "x"], "n": [8.0, 3.0, 20.0], "biovolume": [16.0, 3.0, 60.0]})
+SAMPLES = pd.DataFrame(
+    {"sample_id": ["a", "b", "c"], "volume": [2.0, 4.0, 5.0], "volume_rel_sd": 0.0, "effort_rule": "r"}
+)
+COUNTS = pd.DataFrame(
+    {"sample_id": ["a", "a", "b"], "taxon": ["x", "y", "x"], "n": [8.0, 3.0, 20.0], "biovolume": [16.0, 3.0, 60.0]}
+)
 MANY = Sources(n_members=40_000, seed=3)
 
 
@@ -30,8 +34,12 @@ def test_moments_are_those_of_the_gamma_distribution():
 
 def test_biovolume_moves_with_the_number():
     found = draw_concentrations(COUNTS, SAMPLES, ["x", "y"], replace(MANY, n_members=50))
-    np.testing.assert_allclose(found.biovolume_concentration[:, 0, 0], 2 * found.number_concentration[:, 0, 0], rtol=1e-6)
-    np.testing.assert_allclose(found.biovolume_concentration[:, 2, 0], 76 / 28 * found.number_concentration[:, 2, 0], rtol=1e-6)  # mean of all samples
+    np.testing.assert_allclose(
+        found.biovolume_concentration[:, 0, 0], 2 * found.number_concentration[:, 0, 0], rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        found.biovolume_concentration[:, 2, 0], 76 / 28 * found.number_concentration[:, 2, 0], rtol=1e-6
+    )  # mean of all samples
 
 
 def test_size_classes_are_shares_of_one_count():
@@ -39,7 +47,9 @@ def test_size_classes_are_shares_of_one_count():
     found = draw_concentrations(cut, SAMPLES[:1], ["x"], MANY)
     whole = draw_concentrations(COUNTS[:1], SAMPLES[:1], ["x"], MANY)
     for power in (1, 2):
-        assert (found.number_concentration**power).mean() == pytest.approx((whole.number_concentration**power).mean(), rel=0.03)
+        assert (found.number_concentration**power).mean() == pytest.approx(
+            (whole.number_concentration**power).mean(), rel=0.03
+        )
     share = found.biovolume_concentration / found.number_concentration
     assert share.mean() == pytest.approx(116 / 8, rel=0.02)  # Dirichlet of the counts
     total, rest = 9.0, np.array([6, 1, 1]) / 8
@@ -64,7 +74,9 @@ def test_intervals_hold_the_mean(mean):
     covered = ((found["q025"] <= mean) & (mean <= found["q975"])).mean()
     all_n = np.arange(200)
     held = (gamma.ppf(0.025, all_n + 0.5) <= mean) & (mean <= gamma.ppf(0.975, all_n + 0.5))
-    assert covered == pytest.approx(poisson.pmf(all_n, mean)[held].sum(), abs=0.02)  # what Jeffreys' interval holds: 92 to 97 %
+    assert covered == pytest.approx(
+        poisson.pmf(all_n, mean)[held].sum(), abs=0.02
+    )  # what Jeffreys' interval holds: 92 to 97 %
     assert covered > 0.9
 
 
@@ -73,7 +85,9 @@ def test_the_error_of_a_volume_rule_is_common_to_its_samples():
     found = draw_concentrations(COUNTS[COUNTS["taxon"] == "x"], samples, ["x"], replace(MANY, off=("counting",)))
     ratio = found.number_concentration[:, :2, 0] * [2 / 8, 4 / 20]
     np.testing.assert_allclose(ratio[:, 0], ratio[:, 1], rtol=1e-5)
-    assert (1 / ratio[:, 0]).mean() == pytest.approx(1, abs=0.01) and (1 / ratio[:, 0]).std() == pytest.approx(0.3, rel=0.03)
+    assert (1 / ratio[:, 0]).mean() == pytest.approx(1, abs=0.01) and (1 / ratio[:, 0]).std() == pytest.approx(
+        0.3, rel=0.03
+    )
     with pytest.warns(MethodWarning, match="volume of 3 of 3 samples is unknown"):
         draw_concentrations(COUNTS, SAMPLES.assign(volume_rel_sd=np.nan), ["x", "y"], Sources(n_members=2))
 
@@ -95,35 +109,62 @@ def test_conversions_are_drawn_once_per_member():
     assert np.corrcoef(*each)[0, 1] > 0.99
     fixed = draw_concentrations(COUNTS, SAMPLES, ["x", "y"], replace(plan, off=("counting", "conversion")))
     expected = 8 * 10**-0.665 * (2e9) ** 0.939 * 1e-9 / 2
-    assert fixed.carbon_biomass[0, 0, 0] == pytest.approx(expected, rel=1e-3) and np.ptp(fixed.carbon_biomass[:, 0, 0]) == 0
+    assert (
+        fixed.carbon_biomass[0, 0, 0] == pytest.approx(expected, rel=1e-3)
+        and np.ptp(fixed.carbon_biomass[:, 0, 0]) == 0
+    )
     own = replace(plan, conversion_sd={"menden_deuer2000_protists": 0.5})
-    assert np.log(draw_concentrations(COUNTS, SAMPLES, ["x", "y"], own).carbon_biomass[:, 0, 0]).std() == pytest.approx(0.5, rel=0.05)
+    assert np.log(draw_concentrations(COUNTS, SAMPLES, ["x", "y"], own).carbon_biomass[:, 0, 0]).std() == pytest.approx(
+        0.5, rel=0.05
+    )
 
 
 def test_a_confusion_is_drawn_once_per_member_and_shared():
     table = Confusion(("x", "y"), np.array([[80.0, 20.0], [10.0, 90.0]]), "labels")
-    counts = pd.DataFrame({"sample_id": ["a", "a", "b", "b"], "taxon": ["x", "y", "x", "y"], "n": [400.0, 600.0, 200.0, 300.0], "biovolume": 1.0})
+    counts = pd.DataFrame(
+        {
+            "sample_id": ["a", "a", "b", "b"],
+            "taxon": ["x", "y", "x", "y"],
+            "n": [400.0, 600.0, 200.0, 300.0],
+            "biovolume": 1.0,
+        }
+    )
     plan = Sources(n_members=2000, seed=1, confusion=table, off=("counting",))
     found = draw_concentrations(counts, SAMPLES, ["x", "y"], plan).number_concentration * [[2], [4], [5]]
     np.testing.assert_allclose(found[:, 0, 0], 2 * found[:, 1, 0], rtol=1e-5)  # the same mix, the same correction
     np.testing.assert_allclose(found[:, 0].sum(axis=1), 1000, rtol=1e-5)
     assert found[:, 0, 0].std() > 10
-    fixed = draw_concentrations(counts, SAMPLES, ["x", "y"], replace(plan, off=("counting", "classifier"))).number_concentration[0, 0] * 2
+    fixed = (
+        draw_concentrations(
+            counts, SAMPLES, ["x", "y"], replace(plan, off=("counting", "classifier"))
+        ).number_concentration[0, 0]
+        * 2
+    )
     np.testing.assert_allclose(fixed, correction.adjusted([400, 600], table.rates), rtol=1e-5)
     same = Confusion(("x", "y"), np.eye(2) * 1e9, "labels")
-    near = draw_concentrations(counts, SAMPLES, ["x", "y"], replace(plan, confusion=same)).number_concentration[:, 0] * 2
+    near = (
+        draw_concentrations(counts, SAMPLES, ["x", "y"], replace(plan, confusion=same)).number_concentration[:, 0] * 2
+    )
     np.testing.assert_allclose(near, np.tile([400, 600], (2000, 1)), rtol=1e-4)
 
 
 def test_weights_and_zeros():
     counts = pd.DataFrame({"sample_id": "a", "taxon": ["x", "x"], "n": [4.0, 4.0], "weight": [1.0, 10.0]})
     found = draw_concentrations(counts, SAMPLES[:1], ["x", "y"], MANY).number_concentration[:, 0] * 2
-    assert found[:, 0].mean() == pytest.approx(4.5 + 45, rel=0.02) and found[:, 0].var() == pytest.approx(4.5 + 450, rel=0.05)
+    assert found[:, 0].mean() == pytest.approx(4.5 + 45, rel=0.02) and found[:, 0].var() == pytest.approx(
+        4.5 + 450, rel=0.05
+    )
     assert found[:, 1].mean() == pytest.approx(0.5 * 10, rel=0.03)  # nothing seen: at most the largest weight each
 
 
 def test_shares_add_up_and_name_the_largest_source():
-    found = variance_shares(COUNTS[COUNTS["taxon"] == "x"], SAMPLES.assign(volume_rel_sd=0.6), ["x"], Sources(n_members=2000, seed=6), [1.0, 1.0, 1.0])
+    found = variance_shares(
+        COUNTS[COUNTS["taxon"] == "x"],
+        SAMPLES.assign(volume_rel_sd=0.6),
+        ["x"],
+        Sources(n_members=2000, seed=6),
+        [1.0, 1.0, 1.0],
+    )
     number = found[found["quantity"] == "number_concentration"].set_index("source")
     assert number["share"].sum() == pytest.approx(1) and number["share"].idxmax() == "volume"
     assert number.loc["classifier", "sd"] == 0
@@ -134,18 +175,32 @@ def test_table_and_chunks(monkeypatch):
     plan = Sources(n_members=5, seed=1)
     whole = draw_concentrations(COUNTS, SAMPLES, ["x", "y"], replace(plan, off=("counting",)))
     monkeypatch.setattr("aqqua_dist.concentrations.members.CHUNK", 1)
-    np.testing.assert_array_equal(draw_concentrations(COUNTS, SAMPLES, ["x", "y"], replace(plan, off=("counting",))).number_concentration,
-                                  whole.number_concentration)
+    np.testing.assert_array_equal(
+        draw_concentrations(COUNTS, SAMPLES, ["x", "y"], replace(plan, off=("counting",))).number_concentration,
+        whole.number_concentration,
+    )
     table = whole.table()
-    assert len(table) == 30 and table.loc[0, ["sample_id", "taxon", "member", "number_concentration"]].tolist() == ["a", "x", 0, 4.0]
+    assert len(table) == 30 and table.loc[0, ["sample_id", "taxon", "member", "number_concentration"]].tolist() == [
+        "a",
+        "x",
+        0,
+        4.0,
+    ]
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"counts": COUNTS.assign(n=-1.0)}, "count -1 of sample 'a' and taxon 'x', row 1"), ({"counts": COUNTS.assign(sample_id="q")}, "sample_id 'q' is none of the 3"),
-    ({"counts": COUNTS.assign(taxon="z")}, "taxon 'z' is none of the 2"), ({"samples": SAMPLES.assign(volume=0.0)}, "volume 0 m3 of sample 'a'"),
-    ({"counts": COUNTS.assign(weight=0.0)}, "weight 0 of a count"), ({"samples": SAMPLES.assign(sample_id="a")}, "'a' stands twice"),
-    ({"plan": Sources(conversion={"x": "none"})}, "conversion 'none' is unknown"),
-    ({"plan": Sources(confusion=Confusion(("x", "z"), np.eye(2), "labels"))}, "the taxa are")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"counts": COUNTS.assign(n=-1.0)}, "count -1 of sample 'a' and taxon 'x', row 1"),
+        ({"counts": COUNTS.assign(sample_id="q")}, "sample_id 'q' is none of the 3"),
+        ({"counts": COUNTS.assign(taxon="z")}, "taxon 'z' is none of the 2"),
+        ({"samples": SAMPLES.assign(volume=0.0)}, "volume 0 m3 of sample 'a'"),
+        ({"counts": COUNTS.assign(weight=0.0)}, "weight 0 of a count"),
+        ({"samples": SAMPLES.assign(sample_id="a")}, "'a' stands twice"),
+        ({"plan": Sources(conversion={"x": "none"})}, "conversion 'none' is unknown"),
+        ({"plan": Sources(confusion=Confusion(("x", "z"), np.eye(2), "labels"))}, "the taxa are"),
+    ],
+)
 def test_what_cannot_be_drawn(change, message):
     given = {"counts": COUNTS, "samples": SAMPLES, "plan": Sources(n_members=2)} | change
     with pytest.raises(UserError, match=message):

@@ -17,13 +17,28 @@ ZONES = [("0-200", 0, 200), ("200-500", 200, 500)]
 
 def cast(profile="p1", bins=range(0, 500, 5), volume=0.1, **changes):
     tops = np.array(list(bins), dtype=float)
-    return typed(pd.DataFrame({
-        "sample_id": [f"{profile}_{top:g}" for top in tops], "profile": profile, "time": "2019-06-01", "lat": 10.0, "lon": -30.0, "depth_top": tops,
-        "depth_bottom": tops + 5, "volume": volume} | changes), SAMPLES)
+    return typed(
+        pd.DataFrame(
+            {
+                "sample_id": [f"{profile}_{top:g}" for top in tops],
+                "profile": profile,
+                "time": "2019-06-01",
+                "lat": 10.0,
+                "lon": -30.0,
+                "depth_top": tops,
+                "depth_bottom": tops + 5,
+                "volume": volume,
+            }
+            | changes
+        ),
+        SAMPLES,
+    )
 
 
 def counts(**n):
-    return typed(pd.DataFrame({"sample_id": list(n), "taxon": "Copepoda", "n": list(n.values()), "method": "validated"}), COUNTS)
+    return typed(
+        pd.DataFrame({"sample_id": list(n), "taxon": "Copepoda", "n": list(n.values()), "method": "validated"}), COUNTS
+    )
 
 
 def test_the_concentration_of_a_zone_is_the_sum_of_counts_over_the_sum_of_volumes():
@@ -31,12 +46,16 @@ def test_the_concentration_of_a_zone_is_the_sum_of_counts_over_the_sum_of_volume
     table = cast(bins=[0, 5], volume=[1.0, 3.0])
     pooled, members, dropped = zone_samples(table, [("0-10", 0, 10)])
     got = concentrations(pooled, pooled_counts(counts(p1_0=4), members))
-    assert got[["n", "volume", "number_concentration", "number_integral"]].to_numpy().tolist() == [[4.0, 4.0, 1.0, 10.0]]
+    assert got[["n", "volume", "number_concentration", "number_integral"]].to_numpy().tolist() == [
+        [4.0, 4.0, 1.0, 10.0]
+    ]
     assert dropped.empty
 
 
 def test_coverage_decides_and_says_so():
-    table = pd.concat([cast("deep"), cast("short", range(0, 160, 5)), cast("shallow", range(0, 155, 5))], ignore_index=True)
+    table = pd.concat(
+        [cast("deep"), cast("short", range(0, 160, 5)), cast("shallow", range(0, 155, 5))], ignore_index=True
+    )
     pooled, members, dropped = zone_samples(table, ZONES)
     assert pooled["sample_id"].tolist() == ["deep_0-200", "short_0-200", "deep_200-500"]
     assert pooled["coverage"].tolist() == pytest.approx([1.0, 0.8, 1.0])
@@ -48,7 +67,12 @@ def test_coverage_decides_and_says_so():
 
 
 def test_nets_belong_to_the_zone_that_holds_them():
-    nets = typed(pd.DataFrame({"sample_id": ["a", "b", "c"], "depth_top": [0, 0, 200], "depth_bottom": [200, 1000, 500], "volume": 100.0}), SAMPLES)
+    nets = typed(
+        pd.DataFrame(
+            {"sample_id": ["a", "b", "c"], "depth_top": [0, 0, 200], "depth_bottom": [200, 1000, 500], "volume": 100.0}
+        ),
+        SAMPLES,
+    )
     pooled, members, _ = zone_samples(nets, ZONES)
     assert members.to_numpy().tolist() == [["a", "a_0-200"], ["c", "c_200-500"]]
 
@@ -64,7 +88,10 @@ def test_samples_without_volume_do_not_cover():
     assert zone_samples(table, ZONES)[2].to_numpy().tolist() == [["p1", "0-200", 0.25]]
 
 
-@pytest.mark.parametrize(("zones", "coverage", "message"), [([("a", 200, 0)], 0.8, "top 200 m must be above bottom 0"), (ZONES, 1.5, "coverage 1.5")])
+@pytest.mark.parametrize(
+    ("zones", "coverage", "message"),
+    [([("a", 200, 0)], 0.8, "top 200 m must be above bottom 0"), (ZONES, 1.5, "coverage 1.5")],
+)
 def test_faults(zones, coverage, message):
     with pytest.raises(UserError, match=message):
         zone_samples(cast(), zones, coverage=coverage)
@@ -82,7 +109,11 @@ def test_weights_of_size_fractions_and_zeros():
 
 
 @settings(max_examples=50, deadline=None)
-@given(n=st.lists(st.integers(0, 50), min_size=12, max_size=12), volumes=st.lists(st.floats(0.01, 5), min_size=12, max_size=12), cut=st.integers(1, 11))
+@given(
+    n=st.lists(st.integers(0, 50), min_size=12, max_size=12),
+    volumes=st.lists(st.floats(0.01, 5), min_size=12, max_size=12),
+    cut=st.integers(1, 11),
+)
 def test_pooling_in_two_steps_is_pooling_in_one(n, volumes, cut):
     table = cast(bins=range(0, 60, 5), volume=volumes)
     raw = counts(**dict(zip(table["sample_id"], map(float, n), strict=True)))
@@ -94,7 +125,15 @@ def test_pooling_in_two_steps_is_pooling_in_one(n, volumes, cut):
 
 def test_spectra_have_every_class_and_their_densities():
     samples = cast(bins=[0, 5], volume=2.0)
-    particles = pd.DataFrame({"sample_id": ["p1_0", "p1_0"], "esd_low": [0.1, 16.4], "esd_high": [0.2, 1e8], "n": [10.0, 1.0], "biovolume": [0.02, 3.0]})
+    particles = pd.DataFrame(
+        {
+            "sample_id": ["p1_0", "p1_0"],
+            "esd_low": [0.1, 16.4],
+            "esd_high": [0.2, 1e8],
+            "n": [10.0, 1.0],
+            "biovolume": [0.02, 3.0],
+        }
+    )
     got = spectra(samples, particles)
     assert len(got) == 4
     first = got.iloc[0]

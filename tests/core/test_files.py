@@ -19,16 +19,34 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance, software_versions
 
 ORIGIN = Provenance(
-    study="a study", stage="fit", key="0" * 32, recipe_text="study: a\n# µ – ü\n", recipe_sha256="1" * 64,
-    inputs={"rows.csv": "2" * 64}, seeds={"seed": 4}, software=software_versions(),
-    references=["https://doi.org/10.3389/fmars.2022.894372"], created="2026-01-02T03:04:05Z")
-TABLE = pd.DataFrame({
-    "taxon": ["Copepoda", "Rhizaria", None], "lat": [-89.5, 0.0, 12.25], "lon": [-180.0, 0.0, 179.5],
-    "n": [1, 2, 3], "y": [0.1, np.nan, 1e-30]})
+    study="a study",
+    stage="fit",
+    key="0" * 32,
+    recipe_text="study: a\n# µ – ü\n",
+    recipe_sha256="1" * 64,
+    inputs={"rows.csv": "2" * 64},
+    seeds={"seed": 4},
+    software=software_versions(),
+    references=["https://doi.org/10.3389/fmars.2022.894372"],
+    created="2026-01-02T03:04:05Z",
+)
+TABLE = pd.DataFrame(
+    {
+        "taxon": ["Copepoda", "Rhizaria", None],
+        "lat": [-89.5, 0.0, 12.25],
+        "lon": [-180.0, 0.0, 179.5],
+        "n": [1, 2, 3],
+        "y": [0.1, np.nan, 1e-30],
+    }
+)
 DATASET = xr.Dataset(
-    {"biomass": (("lat", "lon"), np.array([[1.5, np.nan], [1e-8, 3e7]]), {"units": "mg m-3"}),
-     "flag": (("lat", "lon"), np.ones((2, 2), "int8"))},
-    coords={"lat": [-45.0, 45.0], "lon": [-90.0, 90.0]}, attrs={"title": "a map"})
+    {
+        "biomass": (("lat", "lon"), np.array([[1.5, np.nan], [1e-8, 3e7]]), {"units": "mg m-3"}),
+        "flag": (("lat", "lon"), np.ones((2, 2), "int8")),
+    },
+    coords={"lat": [-45.0, 45.0], "lon": [-90.0, 90.0]},
+    attrs={"title": "a map"},
+)
 
 
 def drawing(text="a"):
@@ -46,8 +64,12 @@ WRITERS = {
     "a.png": lambda path, figure=None: files.write_png(figure or drawing(), path, ORIGIN),
 }
 BROKEN = {
-    "a.parquet": pd.DataFrame({"x": [1, "mixed", object()]}), "samples.parquet": TABLE.drop(columns="lat"), "a.csv": 3,
-    "a.json": {"b": object()}, "a.nc": DATASET.assign(bad=(("lat", "lon"), np.array([[{}, {}], [{}, {}]], dtype=object))), "a.png": 3,
+    "a.parquet": pd.DataFrame({"x": [1, "mixed", object()]}),
+    "samples.parquet": TABLE.drop(columns="lat"),
+    "a.csv": 3,
+    "a.json": {"b": object()},
+    "a.nc": DATASET.assign(bad=(("lat", "lon"), np.array([[{}, {}], [{}, {}]], dtype=object))),
+    "a.png": 3,
 }
 
 
@@ -153,13 +175,17 @@ def test_a_killed_writer_leaves_a_whole_file(tmp_path):
 
     What the dead process left beside it proves that it died while it wrote.
     """
-    (tmp_path / "tests_origin.py").write_text(f"from aqqua_dist.core.provenance import Provenance\nORIGIN = {ORIGIN!r}\n")
+    (tmp_path / "tests_origin.py").write_text(
+        f"from aqqua_dist.core.provenance import Provenance\nORIGIN = {ORIGIN!r}\n"
+    )
     root = Path(__file__).resolve().parents[2]
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(tmp_path)])}
     path = tmp_path / "a.nc"
     torn = 0
     for _ in range(3):
-        process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], env=env, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(path)], env=env, stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout.readline() == "1\n"  # the first file stands, the next ones are being written
         limit = time.monotonic() + 60
         while not part_size(tmp_path) and time.monotonic() < limit:

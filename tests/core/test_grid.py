@@ -38,11 +38,15 @@ def test_area_of_one_cell_by_hand():
     assert float(area) == pytest.approx(expected, rel=1e-13)
 
 
-@pytest.mark.parametrize(("name", "cells", "area"), [("0_200m", 39_698, 3.402762e14), ("200_500m", 37_397, 3.274041e14)])
+@pytest.mark.parametrize(
+    ("name", "cells", "area"), [("0_200m", 39_698, 3.402762e14), ("200_500m", 37_397, 3.274041e14)]
+)
 def test_area_of_the_published_domains(data_root, name, cells, area):
     table = pd.read_csv(data_root / "drago2022" / f"env_grid_{name}.csv.gz", usecols=["lat", "lon"])
     ours = grid.cell_area(*grid.regular_grid(1), 6378.137)
-    summed = float(ours.sel(lat=table["lat"].to_xarray(), lon=table["lon"].to_xarray(), method="nearest", tolerance=1e-6).sum())
+    summed = float(
+        ours.sel(lat=table["lat"].to_xarray(), lon=table["lon"].to_xarray(), method="nearest", tolerance=1e-6).sum()
+    )
     assert len(table) == cells
     assert summed == pytest.approx(area, rel=1e-6)
 

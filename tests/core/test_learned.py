@@ -34,7 +34,9 @@ def test_a_version_is_the_hash_of_kinds_shapes_and_values():
 
 def test_the_file_gives_back_the_same_and_its_provenance(tmp_path):
     line = Line(np.array([0.1, np.pi]), 1 / 3)
-    write_learned(line, {"slope": ("x", line.slope), "intercept": ((), line.intercept)}, tmp_path / "line.nc", PROVENANCE)
+    write_learned(
+        line, {"slope": ("x", line.slope), "intercept": ((), line.intercept)}, tmp_path / "line.nc", PROVENANCE
+    )
     again = read_learned(Line, ("slope", "intercept"), tmp_path / "line.nc")
     assert again.version == line.version and again.intercept == line.intercept
     assert files.read_provenance(tmp_path / "line.nc") == PROVENANCE
@@ -43,7 +45,9 @@ def test_the_file_gives_back_the_same_and_its_provenance(tmp_path):
 def test_other_and_changed_files_are_refused(tmp_path):
     line = Line(np.array([0.1]), 1.0)
     write_learned(line, {"slope": ("x", line.slope)}, tmp_path / "half.nc", PROVENANCE)
-    with pytest.raises(UserError, match=r"holds 'Line' with \['slope'\], needed is 'Line' with \['slope', 'intercept'\]"):
+    with pytest.raises(
+        UserError, match=r"holds 'Line' with \['slope'\], needed is 'Line' with \['slope', 'intercept'\]"
+    ):
         read_learned(Line, ("slope", "intercept"), tmp_path / "half.nc")
     write_learned(line, {"slope": ("x", line.slope + 1), "intercept": ((), 1.0)}, tmp_path / "changed.nc", PROVENANCE)
     with pytest.raises(UserError, match=f"it says '{line.version}'; it was changed"):

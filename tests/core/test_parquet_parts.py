@@ -11,8 +11,17 @@ from aqqua_dist.core import files
 from aqqua_dist.core.provenance import Provenance, software_versions
 
 ORIGIN = Provenance(
-    study="a study", stage="ingest", key="0" * 32, recipe_text="", recipe_sha256="", inputs={"a.tsv": "2" * 64}, seeds={}, software=software_versions(),
-    references=[], created="2026-01-02T03:04:05Z")
+    study="a study",
+    stage="ingest",
+    key="0" * 32,
+    recipe_text="",
+    recipe_sha256="",
+    inputs={"a.tsv": "2" * 64},
+    seeds={},
+    software=software_versions(),
+    references=[],
+    created="2026-01-02T03:04:05Z",
+)
 SCHEMA = pa.schema([("object_id", pa.string()), ("label", pa.string()), ("area", pa.float64())])
 
 

@@ -10,8 +10,17 @@ from aqqua_dist.core.errors import UserError
 
 def test_a_record_survives_json():
     record = provenance.Provenance(
-        study="s", stage="fit", key="k", recipe_text="a: µ\n", recipe_sha256="h", inputs={"f": "1"}, seeds={"seed": 1},
-        software={"numpy": "2"}, references=["r"], created="2026-01-01T00:00:00Z")
+        study="s",
+        stage="fit",
+        key="k",
+        recipe_text="a: µ\n",
+        recipe_sha256="h",
+        inputs={"f": "1"},
+        seeds={"seed": 1},
+        software={"numpy": "2"},
+        references=["r"],
+        created="2026-01-01T00:00:00Z",
+    )
     assert provenance.Provenance.from_json(record.to_json()) == record
 
 

@@ -7,7 +7,12 @@ from aqqua_dist.core import tables
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import Ingested, finding, joined, typed
 
-SAMPLES = typed(pd.DataFrame({"sample_id": ["a", "b"], "lat": [1, "2.5"], "time": ["2020-01-01 12:00", None], "n_images": [3, None]}), tables.SAMPLES)
+SAMPLES = typed(
+    pd.DataFrame(
+        {"sample_id": ["a", "b"], "lat": [1, "2.5"], "time": ["2020-01-01 12:00", None], "n_images": [3, None]}
+    ),
+    tables.SAMPLES,
+)
 
 
 def test_columns_types_and_order_are_fixed():
@@ -47,7 +52,9 @@ def test_parts_are_joined_and_samples_without_counts_stay():
 
 
 def test_findings_have_a_place_and_a_known_severity():
-    row = finding("repaired", "longitude", "3 longitudes brought to [-180, 180).", file="a.tsv", column="lon", value=359.0)
+    row = finding(
+        "repaired", "longitude", "3 longitudes brought to [-180, 180).", file="a.tsv", column="lon", value=359.0
+    )
     table = typed(pd.DataFrame([row]), tables.FINDINGS)
     assert table.loc[0, ["severity", "file", "value"]].tolist() == ["repaired", "a.tsv", "359.0"]
     with pytest.raises(UserError, match="severity 'odd' of a finding must be one of"):

@@ -12,25 +12,37 @@ from aqqua_dist.core.vocabulary import quantities
 
 PLACE = "survey.csv, column 'y'"
 SAME_DIMENSION = [
-    ("mg m-3", "g m-3"), ("mg m-3", "kg L-1"), ("mm3 m-3", "um3 L-1"), ("umol kg-1", "mol kg-1"),
-    ("degree_Celsius", "K"), ("km", "m"), ("m3", "L"), ("m-3", "L-1"), ("Pg", "kg"), ("W m-2", "kW m-2"), ("m s-1", "km h-1"),
+    ("mg m-3", "g m-3"),
+    ("mg m-3", "kg L-1"),
+    ("mm3 m-3", "um3 L-1"),
+    ("umol kg-1", "mol kg-1"),
+    ("degree_Celsius", "K"),
+    ("km", "m"),
+    ("m3", "L"),
+    ("m-3", "L-1"),
+    ("Pg", "kg"),
+    ("W m-2", "kW m-2"),
+    ("m s-1", "km h-1"),
 ]
 
 
-@pytest.mark.parametrize(("value", "source", "goal", "expected"), [
-    (1.0, "g m-3", "mg m-3", 1000.0),
-    (2.0, "L-1", "m-3", 2000.0),
-    (1.0, "ug L-1", "mg m-3", 1.0),
-    (273.15, "K", "degree_Celsius", 0.0),
-    (20.0, "degC", "degree_Celsius", 20.0),
-    (5.0, "km", "m", 5000.0),
-    (1.0, "L", "m3", 0.001),
-    (3.0, "nmol kg-1", "umol kg-1", 0.003),
-    (4.0, "µmol kg-1", "umol kg-1", 4.0),
-    (1.0, "mm^3/m^3", "mm3 m-3", 1.0),
-    (7.0, "1", "", 7.0),
-    (50.0, "percent", "1", 0.5),
-])
+@pytest.mark.parametrize(
+    ("value", "source", "goal", "expected"),
+    [
+        (1.0, "g m-3", "mg m-3", 1000.0),
+        (2.0, "L-1", "m-3", 2000.0),
+        (1.0, "ug L-1", "mg m-3", 1.0),
+        (273.15, "K", "degree_Celsius", 0.0),
+        (20.0, "degC", "degree_Celsius", 20.0),
+        (5.0, "km", "m", 5000.0),
+        (1.0, "L", "m3", 0.001),
+        (3.0, "nmol kg-1", "umol kg-1", 0.003),
+        (4.0, "µmol kg-1", "umol kg-1", 4.0),
+        (1.0, "mm^3/m^3", "mm3 m-3", 1.0),
+        (7.0, "1", "", 7.0),
+        (50.0, "percent", "1", 0.5),
+    ],
+)
 def test_known_values(value, source, goal, expected):
     assert float(convert(np.array(value), source, goal, place=PLACE)) == pytest.approx(expected, abs=1e-12)
 
@@ -56,7 +68,9 @@ def test_integers_become_real():
     assert convert(np.array([1, 2]), "m", "km", place=PLACE).tolist() == [0.001, 0.002]
 
 
-@pytest.mark.parametrize("units", ["mgC/m3", "mg C m-3", "ind m-3", "cells L-1", "#/m3", "m--3", "nonsense", None, "2 m"])
+@pytest.mark.parametrize(
+    "units", ["mgC/m3", "mg C m-3", "ind m-3", "cells L-1", "#/m3", "m--3", "nonsense", None, "2 m"]
+)
 def test_unknown_unit_is_refused_and_shown(units):
     with pytest.raises(UserError) as caught:
         convert([1.0], units, "mg m-3", place=PLACE)
@@ -64,7 +78,9 @@ def test_unknown_unit_is_refused_and_shown(units):
     assert message.startswith(PLACE) and repr(units) in message and "'mg m-3'" in message
 
 
-@pytest.mark.parametrize(("source", "goal"), [("mg m-3", "m-3"), ("m", "m2"), ("umol kg-1", "umol L-1"), ("degree_Celsius", "m")])
+@pytest.mark.parametrize(
+    ("source", "goal"), [("mg m-3", "m-3"), ("m", "m2"), ("umol kg-1", "umol L-1"), ("degree_Celsius", "m")]
+)
 def test_other_dimension_shows_both(source, goal):
     with pytest.raises(UserError) as caught:
         convert([1.0], source, goal, place=PLACE)

@@ -14,12 +14,32 @@ from aqqua_dist.core.vocabulary import Quantity, check, quantities, quantity
 
 ISO_TYPES = {"modelResult", "physicalMeasurement", "auxiliaryInformation", "qualityInformation", "coordinate"}
 CONTRACT = {
-    "carbon_biomass": "mg m-3", "number_concentration": "m-3", "biovolume_concentration": "mm3 m-3",
-    "temperature": "degree_Celsius", "salinity": "1", "silicate": "umol kg-1", "phosphate": "umol kg-1",
-    "nitrate": "umol kg-1", "oxygen": "umol kg-1", "chlorophyll": "mg m-3", "bathymetry": "m", "distance_to_coast": "km",
-    "wind_speed": "m s-1", "solar_radiation": "W m-2", "mixed_layer_depth": "m", "lat": "degrees_north",
-    "lon": "degrees_east", "zone_top": "m", "zone_bottom": "m", "depth": "m", "month": "1", "effort": "m3",
-    "n_samples": "1", "cell_area": "m2", "thickness": "m", "carbon_stock": "Pg",
+    "carbon_biomass": "mg m-3",
+    "number_concentration": "m-3",
+    "biovolume_concentration": "mm3 m-3",
+    "temperature": "degree_Celsius",
+    "salinity": "1",
+    "silicate": "umol kg-1",
+    "phosphate": "umol kg-1",
+    "nitrate": "umol kg-1",
+    "oxygen": "umol kg-1",
+    "chlorophyll": "mg m-3",
+    "bathymetry": "m",
+    "distance_to_coast": "km",
+    "wind_speed": "m s-1",
+    "solar_radiation": "W m-2",
+    "mixed_layer_depth": "m",
+    "lat": "degrees_north",
+    "lon": "degrees_east",
+    "zone_top": "m",
+    "zone_bottom": "m",
+    "depth": "m",
+    "month": "1",
+    "effort": "m3",
+    "n_samples": "1",
+    "cell_area": "m2",
+    "thickness": "m",
+    "carbon_stock": "Pg",
 }
 
 
@@ -71,7 +91,9 @@ def test_good_table_passes_with_gaps_and_unknown_columns():
 
 def test_bad_value_is_shown_with_its_row_as_a_spreadsheet_counts():
     table = pd.DataFrame({"temperature": [1.0, 285.0, 290.0]}, index=[10, 20, 30])
-    with pytest.raises(UserError, match=r"t\.csv: row 3, temperature: 285 is outside \[-3, 40\] degree_Celsius; 2 such"):
+    with pytest.raises(
+        UserError, match=r"t\.csv: row 3, temperature: 285 is outside \[-3, 40\] degree_Celsius; 2 such"
+    ):
         check(table, place="t.csv")
 
 

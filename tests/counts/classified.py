@@ -19,10 +19,16 @@ SAMPLES = pd.DataFrame({"sample_id": ["s0", "s1", "s2", "empty"], "volume": 1.0}
 def objects(rows=600, seed=0):
     random = np.random.default_rng(seed)
     prob = random.dirichlet([0.5, 0.7, 0.3], rows).astype("float32")
-    return pd.DataFrame({
-        "object_id": [f"o{k}" for k in range(rows)], "sample_id": [f"s{k}" for k in random.integers(0, 3, rows)],
-        "label": random.choice(["copepod", "fish"], rows), "status": random.choice(["validated", "predicted", "unclassified", "dubious"], rows),
-        "esd": np.where(random.random(rows) < 0.1, np.nan, random.lognormal(6, 1, rows)), "prob": list(prob)})
+    return pd.DataFrame(
+        {
+            "object_id": [f"o{k}" for k in range(rows)],
+            "sample_id": [f"s{k}" for k in random.integers(0, 3, rows)],
+            "label": random.choice(["copepod", "fish"], rows),
+            "status": random.choice(["validated", "predicted", "unclassified", "dubious"], rows),
+            "esd": np.where(random.random(rows) < 0.1, np.nan, random.lognormal(6, 1, rows)),
+            "prob": list(prob),
+        }
+    )
 
 
 def write(folder, table, files=3, classes=CLASSES, kind=FLOAT32):
@@ -39,7 +45,9 @@ def write(folder, table, files=3, classes=CLASSES, kind=FLOAT32):
 
 def sums_of(paths, scoring, tmp_path, *, memory=2**28, rows=150):
     groups, links = partitions.groups_of(paths, rows), links_of(SAMPLES)
-    axes = tallies.Axes((*links.keys, *scoring.extra_rows), partitions.labels_of(groups), tallies.CLASSES + 1, scoring.columns)
+    axes = tallies.Axes(
+        (*links.keys, *scoring.extra_rows), partitions.labels_of(groups), tallies.CLASSES + 1, scoring.columns
+    )
     options = partitions.Options(scoring=scoring, memory=memory)
     return partitions.run_groups(groups, axes, links, options, state=tmp_path / "state"), axes
 

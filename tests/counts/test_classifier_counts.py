@@ -34,7 +34,9 @@ def test_corrections_are_those_of_the_objects(case, tmp_path, method):
     whole = got.groupby(["row", "class"])[["n", "raw"]].sum()
     each = got.merge(whole, on=["row", "class"], suffixes=("", "_whole"))
     seen = each["raw"] > 0
-    np.testing.assert_allclose((each["n"] / each["raw"])[seen], (each["n_whole"] / each["raw_whole"])[seen])  # sizes as those of the predicted class
+    np.testing.assert_allclose(
+        (each["n"] / each["raw"])[seen], (each["n_whole"] / each["raw_whole"])[seen]
+    )  # sizes as those of the predicted class
 
 
 def test_expectation_maximisation_on_bins_is_near_that_on_objects(case, tmp_path):
@@ -55,12 +57,23 @@ def test_corrected_counts_are_nearer_to_a_mix_that_has_moved(case, tmp_path):
     true, prob = table_of(random, 9000)
     keep = random.random(9000) < np.array([1.0, 0.1, 0.1])[true]  # mostly the first class
     true, prob = true[keep], prob[keep]
-    table = pd.DataFrame({"object_id": np.arange(len(true)).astype(str), "sample_id": "s0", "status": "predicted", "label": None, "esd": 100.0, "prob": list(prob)})
+    table = pd.DataFrame(
+        {
+            "object_id": np.arange(len(true)).astype(str),
+            "sample_id": "s0",
+            "status": "predicted",
+            "label": None,
+            "esd": 100.0,
+            "prob": list(prob),
+        }
+    )
     paths, error = write(tmp_path / "moved", table), {}
     for method in ("top1", "acc", "pacc", "em"):
         scoring = Scoring(method, CLASSES, soft=True)
         sums, axes = sums_of(paths, scoring, tmp_path)
-        error[method] = np.abs(matrix(classifier_counts.model_counts(sums, axes, scoring, validated))[0] - np.bincount(true)).max() / len(true)
+        error[method] = np.abs(
+            matrix(classifier_counts.model_counts(sums, axes, scoring, validated))[0] - np.bincount(true)
+        ).max() / len(true)
     assert max(error["acc"], error["pacc"]) < 0.04 < error["top1"]
 
 
@@ -68,7 +81,16 @@ def test_a_class_that_nobody_saw_has_no_size(tmp_path):
     """All 40 objects look like copepods; with this confusion the nearest mix has detritus too, whose size nobody knows."""
     rates = Confusion(CLASSES, np.array([[60.0, 30, 10], [90, 10, 0], [0, 0, 100]]), "labels")
     prob = np.tile([0.9, 0.05, 0.05], (40, 1))
-    table = pd.DataFrame({"object_id": np.arange(40).astype(str), "sample_id": "s0", "status": "predicted", "label": None, "esd": 100.0, "prob": list(prob)})
+    table = pd.DataFrame(
+        {
+            "object_id": np.arange(40).astype(str),
+            "sample_id": "s0",
+            "status": "predicted",
+            "label": None,
+            "esd": 100.0,
+            "prob": list(prob),
+        }
+    )
     scoring = Scoring("acc", CLASSES, soft=True)
     sums, axes = sums_of(write(tmp_path / "o", table), scoring, tmp_path)
     got = classifier_counts.model_counts(sums, axes, scoring, Validated(rates)).set_index("class")
@@ -81,17 +103,25 @@ def test_real_predictions(data_root, tmp_path):
     path = data_root / "predictions" / "uvp6_features_cv_probabilities.csv.gz"
     found = read_validation(path)
     assert len(found.classes) == 10 and found.labels.counts.sum() == 1250
-    assert np.trace(found.labels.counts) / 1250 == pytest.approx(0.59, abs=0.01)  # accuracy that the data's description states
+    assert np.trace(found.labels.counts) / 1250 == pytest.approx(
+        0.59, abs=0.01
+    )  # accuracy that the data's description states
     np.testing.assert_allclose(found.probabilities.counts.sum(axis=1), found.labels.counts.sum(axis=1))
     pd.read_csv(path).to_parquet(tmp_path / "v.parquet")
     assert np.array_equal(read_validation(tmp_path / "v.parquet").labels.counts, found.labels.counts)
 
 
-@pytest.mark.parametrize(("change", "classes", "message"), [
-    (lambda t: t.rename(columns={"taxon": "x"}), None, "there is no column of true classes"),
-    (lambda t: t[["taxon"]], None, "neither a column of"), (lambda t: t.assign(p_egg=0.9), None, "add up to"),
-    (lambda t: t, ("copepod", "fish", "egg"), "those of the objects of"), (lambda t: t.assign(taxon=None), None, "row 2, column 'taxon': the true class is missing"),
-    (lambda t: t[t["taxon"] != "egg"], None, "class 'egg' has 0 labelled images")])
+@pytest.mark.parametrize(
+    ("change", "classes", "message"),
+    [
+        (lambda t: t.rename(columns={"taxon": "x"}), None, "there is no column of true classes"),
+        (lambda t: t[["taxon"]], None, "neither a column of"),
+        (lambda t: t.assign(p_egg=0.9), None, "add up to"),
+        (lambda t: t, ("copepod", "fish", "egg"), "those of the objects of"),
+        (lambda t: t.assign(taxon=None), None, "row 2, column 'taxon': the true class is missing"),
+        (lambda t: t[t["taxon"] != "egg"], None, "class 'egg' has 0 labelled images"),
+    ],
+)
 def test_validation_tables_that_cannot_be(tmp_path, change, classes, message):
     true, prob = table_of(np.random.default_rng(0), 60)
     validation(tmp_path / "v.csv", true, prob)

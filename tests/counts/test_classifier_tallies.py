@@ -37,7 +37,9 @@ def test_sums_are_those_of_plain_numpy(tmp_path, method, dubious):
     known = ~np.isnan(volume)
     shared = (weight * np.where(known, volume, 0)[:, None]).sum()
     assert got["biovolume"].sum() == pytest.approx(shared, rel=1e-6)
-    assert got.loc[got["biovolume"].isna(), "n"].sum() == pytest.approx(weight[~known].sum(), abs=1e-5)  # unknown sizes are a class of their own
+    assert got.loc[got["biovolume"].isna(), "n"].sum() == pytest.approx(
+        weight[~known].sum(), abs=1e-5
+    )  # unknown sizes are a class of their own
     human = sums.n[(sums.cells // axes.sizes % axes.width) < len(axes.labels)].sum()
     left = (expected.top.sum() - expected.kept.sum()) if method == "thresholded" else 0
     assert human == (who != 1).sum() + left  # nobody is lost
@@ -62,7 +64,11 @@ def test_every_object_counts_exactly_once(seed, rows):
     axes = tallies.Axes(("s0", ("repaired",)), ("unclassified",), 1, CLASSES)
     arrow = pa.table({"prob": pa.array(list(prob), pa.list_(pa.float64()))})
     zero = np.zeros(rows, np.int64)
-    found = tallies.merge(classifier_tallies.tally_model(arrow, (zero, zero, zero, zero.astype(bool)), axes, Scoring("probabilistic", CLASSES, soft=True), "x"))
+    found = tallies.merge(
+        classifier_tallies.tally_model(
+            arrow, (zero, zero, zero, zero.astype(bool)), axes, Scoring("probabilistic", CLASSES, soft=True), "x"
+        )
+    )
     here = found.cells < axes.width
     assert found.n[here].sum() == rows * classifier_tallies.WHOLE
     off = np.abs(prob.sum(axis=1) - 1) > REPAIR
@@ -76,7 +82,10 @@ def test_labels_and_scores_stand_in_for_probabilities(tmp_path):
     sums, axes = sums_of([tmp_path / "o.parquet"], scoring, tmp_path)
     got = classifier_counts.model_counts(sums, axes, scoring).groupby("class")["n"].sum()
     mine = table[table["status"] != "validated"]
-    assert got.tolist() == [(mine["label"] == "copepod").sum(), ((mine["label"] == "fish") & (mine["score"] >= 0.5)).sum()]
+    assert got.tolist() == [
+        (mine["label"] == "copepod").sum(),
+        ((mine["label"] == "fish") & (mine["score"] >= 0.5)).sum(),
+    ]
 
 
 def test_validated_only_leaves_the_rest_unclassified(tmp_path):
@@ -93,12 +102,15 @@ def changed(table, row, value):
     return table.assign(prob=prob)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda t: changed(t, 0, [0.5, 0.5, 0.5]), "row 1: they add up to 1.5, needed is 1"),
-    (lambda t: changed(t, 0, [np.nan, 0.5, 0.5]), "class 'copepod': nan is outside"),
-    (lambda t: changed(t, 0, [-0.5, 1.0, 0.5]), "is outside .0, 1."),
-    (lambda t: t.assign(status="sure"), "status 'sure' is none of"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: changed(t, 0, [0.5, 0.5, 0.5]), "row 1: they add up to 1.5, needed is 1"),
+        (lambda t: changed(t, 0, [np.nan, 0.5, 0.5]), "class 'copepod': nan is outside"),
+        (lambda t: changed(t, 0, [-0.5, 1.0, 0.5]), "is outside .0, 1."),
+        (lambda t: t.assign(status="sure"), "status 'sure' is none of"),
+    ],
+)
 def test_answers_that_cannot_be(tmp_path, change, message):
     table = change(objects().assign(status="predicted"))
     with pytest.raises(UserError, match=message) as error:
@@ -108,7 +120,14 @@ def test_answers_that_cannot_be(tmp_path, change, message):
 
 def test_objects_without_probabilities_are_named(tmp_path):
     kind = pa.list_(pa.float32())
-    table = pa.table({"sample_id": ["s0", "s0"], "label": ["a", "b"], "status": ["validated", "predicted"], "prob": pa.array([None, None], kind)})
+    table = pa.table(
+        {
+            "sample_id": ["s0", "s0"],
+            "label": ["a", "b"],
+            "status": ["validated", "predicted"],
+            "prob": pa.array([None, None], kind),
+        }
+    )
     pq.write_table(table.replace_schema_metadata({"classes": json.dumps(CLASSES)}), tmp_path / "o.parquet")
     with pytest.raises(UserError, match="object 1 of the model has no probabilities; 1 such objects"):
         sums_of([tmp_path / "o.parquet"], Scoring("probabilistic", CLASSES, soft=True), tmp_path)
@@ -134,8 +153,13 @@ def test_the_order_of_the_classes_is_that_of_every_file(tmp_path):
         classifier_tallies.classes_of([tmp_path / "x.parquet"])
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"method": "guess"}, "method 'guess' of counting is unknown"), ({"dubious": "away"}, "dubious objects as 'away'")])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"method": "guess"}, "method 'guess' of counting is unknown"),
+        ({"dubious": "away"}, "dubious objects as 'away'"),
+    ],
+)
 def test_scorings_that_are_none(given, message):
     with pytest.raises(UserError, match=message):
         Scoring(**given)

@@ -21,8 +21,14 @@ RNG = np.random.default_rng(0)
 
 
 # -- QuaPy 0.2.3; rates are its getPteCondEstim, transposed
-@pytest.mark.parametrize(("counts", "expected"), [
-    ([10, 60, 30], [0.01459851, 0.78102077, 0.20438072]), ([2, 80, 18], [0, 1, 0]), ([60, 25, 15], [0.72262774, 0.16058394, 0.11678832])])
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([10, 60, 30], [0.01459851, 0.78102077, 0.20438072]),
+        ([2, 80, 18], [0, 1, 0]),
+        ([60, 25, 15], [0.72262774, 0.16058394, 0.11678832]),
+    ],
+)
 def test_adjusted_counts_are_those_of_quapy(counts, expected):
     """ACC.solve_adjustment(rates.T, counts / 100, 'inversion', 'minimize'), the last one 'exact-raise'."""
     np.testing.assert_allclose(correction.adjusted(counts, RATES), 100 * np.array(expected), atol=2e-4)
@@ -37,7 +43,18 @@ def test_em_is_that_of_quapy():
 
 QUAPY = {
     "top1": [0.03681, 0.042945, 0.027607, 0.187117, 0.04908, 0.079755, 0.046012, 0.159509, 0.315951, 0.055215],
-    "probabilistic": [0.039349, 0.046585, 0.033095, 0.191893, 0.05529, 0.072309, 0.043953, 0.152458, 0.307567, 0.057501],
+    "probabilistic": [
+        0.039349,
+        0.046585,
+        0.033095,
+        0.191893,
+        0.05529,
+        0.072309,
+        0.043953,
+        0.152458,
+        0.307567,
+        0.057501,
+    ],
     "acc": [0.031137, 0.01342, 0.051426, 0.359736, 0.025668, 0.093375, 0.054778, 0.036839, 0.274036, 0.059584],
     "pacc": [0.030612, 0.022595, 0.019711, 0.364505, 0.028406, 0.068486, 0.045985, 0.053497, 0.313914, 0.052289],
     "em": [0.027185, 0.02911, 0.0, 0.204801, 0.039628, 0.062553, 0.037205, 0.184756, 0.368389, 0.046372],
@@ -96,7 +113,9 @@ def test_samples_and_members_at_once_are_those_one_by_one():
     for member in range(4):
         np.testing.assert_allclose(together[member], correction.adjusted(counts[member], rates[member]))
         for sample in range(5):
-            np.testing.assert_allclose(together[member, sample], correction.adjusted(counts[member, sample], rates[member]))
+            np.testing.assert_allclose(
+                together[member, sample], correction.adjusted(counts[member, sample], rates[member])
+            )
     np.testing.assert_allclose(together.sum(axis=2), counts.sum(axis=2))
     assert correction.adjusted([[0, 0, 0], [0, 5, 0]], np.eye(3)).tolist() == [[0, 0, 0], [0, 5, 0]]
 
@@ -116,7 +135,9 @@ def test_em_raises_the_likelihood_and_ends_where_it_is_flat():
     rng = np.random.default_rng(2)
     prob, prior = rng.dirichlet([0.4, 0.6, 0.8], 300), np.array([0.2, 0.3, 0.5])
     mix = correction.em(prob, CLASSES, prior, tolerance=1e-12)[0] / 300
-    slope = (prob / prior / (prob @ (mix / prior))[:, None]).mean(axis=0)  # of the log-likelihood; 1 for all classes that are there
+    slope = (prob / prior / (prob @ (mix / prior))[:, None]).mean(
+        axis=0
+    )  # of the log-likelihood; 1 for all classes that are there
     there = mix > 1e-6
     np.testing.assert_allclose(slope[there], 1, atol=1e-6)
     assert (slope[~there] < 1 + 1e-6).all()
@@ -128,7 +149,9 @@ def test_em_of_chunks_histograms_and_sets():
     weight = np.array([[1, 1, 1, 1, 1, 1], [3, 0, 2, 5, 0, 1], [0, 0, 0, 0, 0, 0]])
     sets = correction.em(PROB, CLASSES, [1, 2, 1], weight, tolerance=1e-9)[0]
     np.testing.assert_allclose(sets[0], once, atol=1e-3)
-    np.testing.assert_allclose(sets[1], correction.em(np.repeat(PROB, weight[1], axis=0), CLASSES, [1, 2, 1], tolerance=1e-9)[0], atol=1e-6)
+    np.testing.assert_allclose(
+        sets[1], correction.em(np.repeat(PROB, weight[1], axis=0), CLASSES, [1, 2, 1], tolerance=1e-9)[0], atol=1e-6
+    )
     assert sets[2].tolist() == [0, 0, 0]
     with pytest.warns(MethodWarning, match="still changed by .* after 2 iterations"):
         assert correction.em(PROB, CLASSES, [1, 2, 1], rounds=2)[1]["rounds"] == 2
@@ -144,7 +167,12 @@ def test_sums_by_hand():
     assert SUMS.top.tolist() == [[2, 0, 0], [2, 1, 1], [0, 0, 0]]
     assert SUMS.kept.tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]]
     np.testing.assert_allclose(SUMS.prob, [[1.3, 0.5, 0.2], [1.6, 1.2, 1.2], [0, 0, 0]])
-    for method, left in (("validated", [2, 4, 0]), ("top1", [0, 0, 0]), ("thresholded", [1, 1, 0]), ("probabilistic", [0, 0, 0])):
+    for method, left in (
+        ("validated", [2, 4, 0]),
+        ("top1", [0, 0, 0]),
+        ("thresholded", [1, 1, 0]),
+        ("probabilistic", [0, 0, 0]),
+    ):
         counts, remainder = correction.estimate(SUMS, method)
         assert remainder.tolist() == left
         np.testing.assert_allclose(counts.sum(axis=1) + remainder, [2, 4, 0])  # no object is lost
@@ -152,7 +180,10 @@ def test_sums_by_hand():
 
 
 def test_parts_of_the_objects_add_up():
-    parts = [correction.summed(PROB[rows], CLASSES, np.array([0, 0, 1, 1, 1, 1])[rows], 3, {"a": 0.65}) for rows in (slice(3, 6), slice(0, 3), slice(0, 0))]
+    parts = [
+        correction.summed(PROB[rows], CLASSES, np.array([0, 0, 1, 1, 1, 1])[rows], 3, {"a": 0.65})
+        for rows in (slice(3, 6), slice(0, 3), slice(0, 0))
+    ]
     added = parts[0] + (parts[1] + parts[2])
     for name in ("top", "kept", "prob"):
         np.testing.assert_allclose(getattr(added, name), getattr(SUMS, name), rtol=1e-15)
@@ -182,7 +213,11 @@ def test_confusion_counts_rows_of_the_truth():
 def test_validated_objects_are_counted_once_and_never_corrected():
     status = np.array(["validated", "predicted", "dubious", "unclassified", "validated", "dubious"])
     label = np.array(["a", "b", "c", "b", "krill", "a"])
-    for dubious, expected in (("predicted", [0, 1, 1, 1, 0, 1]), ("validated", [0, 1, 0, 1, 0, 0]), ("unclassified", [0, 1, 2, 1, 0, 2])):
+    for dubious, expected in (
+        ("predicted", [0, 1, 1, 1, 0, 1]),
+        ("validated", [0, 1, 0, 1, 0, 0]),
+        ("unclassified", [0, 1, 2, 1, 0, 2]),
+    ):
         who = correction.who_counts(status, dubious)
         assert who.tolist() == expected
         human = pd.DataFrame({"sample_id": "s1", "taxon": label[who == 0], "n": 1})
@@ -217,7 +252,9 @@ def test_a_shift_of_the_mix_is_corrected_and_the_interval_holds_it():
     for _ in range(200):
         table = np.array([rng.multinomial(200, row) for row in RATES])
         seen = rng.poisson(n * mix @ RATES)
-        draws = correction.adjusted(counting_error.draw_counts([seen], rng, 200), counting_error.draw_shares(table, rng, 200))[:, 0]
+        draws = correction.adjusted(
+            counting_error.draw_counts([seen], rng, 200), counting_error.draw_shares(table, rng, 200)
+        )[:, 0]
         low, high = np.quantile(draws, [0.025, 0.975], axis=0)
         hit += (low <= n * mix) & (n * mix <= high)
         plain.append(seen - n * mix)
@@ -225,27 +262,55 @@ def test_a_shift_of_the_mix_is_corrected_and_the_interval_holds_it():
     assert (hit / 200 > 0.9).all(), hit / 200
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: check_probabilities([[0.3, 0.3, 0.4], [0.5, 0.4, 0.2]], CLASSES), "row 2: they add up to 1.1"),
-    (lambda: check_probabilities([[0.5, 0.5]], CLASSES), "one column per class"),
-    (lambda: check_probabilities(PROB, CLASSES, columns=["b", "a", "c"]), r"columns are of the classes \['b', 'a', 'c'\]"),
-    (lambda: check_probabilities([[np.nan, 0.5, 0.5]], CLASSES), "row 1, class 'a': nan"),
-    (lambda: check_probabilities([[1.5, -0.5, 0]], CLASSES), "row 1, class 'a': 1.5 is outside"),
-    (lambda: correction.summed(PROB, CLASSES, [0, 0, 0, 0, 0, 3], 3), "whole numbers from 0 to 2"),
-    (lambda: correction.summed(PROB, CLASSES, [0, 1], 3), "for 6 objects"), (lambda: correction.summed(PROB, CLASSES, [0.0] * 6, 3), "whole numbers"),
-    (lambda: correction.summed(PROB, CLASSES, [0] * 6, 1, {"x": 0.5}), "allowed are numbers"), (lambda: correction.summed(PROB, CLASSES, [0] * 6, 1, 2), "allowed are numbers"),
-    (lambda: confusion(["a", "b"], ["a", "b"], CLASSES), "class 'c' has 0 labelled images"), (lambda: confusion(["a", "x"], ["a", "b"], CLASSES), "row 2: true class 'x'"),
-    (lambda: confusion(["a", "b"], ["a"], CLASSES), "1 predictions for 2 true classes"), (lambda: confusion(["a"], ["a"], ("a", "a")), "twice"),
-    (lambda: correction.estimate(SUMS, "median"), "method 'median' of counting is unknown"), (lambda: correction.estimate(SUMS, "acc"), "given is None"),
-    (lambda: correction.estimate(SUMS, "acc", Confusion(CLASSES, RATES, "probabilities")), "needs a confusion from labels .* one from probabilities"),
-    (lambda: correction.estimate(SUMS, "pacc", Confusion(("b", "a", "c"), RATES, "probabilities")), r"\['b', 'a', 'c'\]"),
-    (lambda: correction.adjusted([[1, 1, 1], [1, -1, 1]], RATES), "row 2 hold a number below 0"), (lambda: correction.adjusted([1, 1], RATES), "rates of shape"),
-    (lambda: correction.adjusted([1, 1, 1], 2 * RATES), "rows add up to 1"), (lambda: correction.em(PROB, CLASSES, [0, 0.5, 0.5]), "prior"),
-    (lambda: correction.em(PROB, CLASSES, [1, 1, 1], [1, 2]), "weights of shape"), (lambda: correction.em(PROB, CLASSES, [1, 1, 1], [1, 1, 1, 1, 1, -1]), "0 or more"),
-    (lambda: correction.who_counts(["validated", "V"]), "row 2: status 'V' is none of"), (lambda: correction.who_counts([], "dropped"), "dubious objects as 'dropped'"),
-    (lambda: counting_error.combined(["s"], CLASSES, np.zeros((1, 2)), [0]), "for 1 samples and 3 classes"),
-    (lambda: counting_error.combined(["s"], CLASSES, np.zeros((1, 3)), [0], pd.DataFrame({"sample_id": ["t"], "taxon": ["a"], "n": [1]})), "validated sample 't'"),
-    (lambda: counting_error.draw_shares([[1, -1]], RNG), "count -1"), (lambda: counting_error.draw_shares([[1, 1]], RNG, prior=0), "prior 0 of the draws of shares")])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: check_probabilities([[0.3, 0.3, 0.4], [0.5, 0.4, 0.2]], CLASSES), "row 2: they add up to 1.1"),
+        (lambda: check_probabilities([[0.5, 0.5]], CLASSES), "one column per class"),
+        (
+            lambda: check_probabilities(PROB, CLASSES, columns=["b", "a", "c"]),
+            r"columns are of the classes \['b', 'a', 'c'\]",
+        ),
+        (lambda: check_probabilities([[np.nan, 0.5, 0.5]], CLASSES), "row 1, class 'a': nan"),
+        (lambda: check_probabilities([[1.5, -0.5, 0]], CLASSES), "row 1, class 'a': 1.5 is outside"),
+        (lambda: correction.summed(PROB, CLASSES, [0, 0, 0, 0, 0, 3], 3), "whole numbers from 0 to 2"),
+        (lambda: correction.summed(PROB, CLASSES, [0, 1], 3), "for 6 objects"),
+        (lambda: correction.summed(PROB, CLASSES, [0.0] * 6, 3), "whole numbers"),
+        (lambda: correction.summed(PROB, CLASSES, [0] * 6, 1, {"x": 0.5}), "allowed are numbers"),
+        (lambda: correction.summed(PROB, CLASSES, [0] * 6, 1, 2), "allowed are numbers"),
+        (lambda: confusion(["a", "b"], ["a", "b"], CLASSES), "class 'c' has 0 labelled images"),
+        (lambda: confusion(["a", "x"], ["a", "b"], CLASSES), "row 2: true class 'x'"),
+        (lambda: confusion(["a", "b"], ["a"], CLASSES), "1 predictions for 2 true classes"),
+        (lambda: confusion(["a"], ["a"], ("a", "a")), "twice"),
+        (lambda: correction.estimate(SUMS, "median"), "method 'median' of counting is unknown"),
+        (lambda: correction.estimate(SUMS, "acc"), "given is None"),
+        (
+            lambda: correction.estimate(SUMS, "acc", Confusion(CLASSES, RATES, "probabilities")),
+            "needs a confusion from labels .* one from probabilities",
+        ),
+        (
+            lambda: correction.estimate(SUMS, "pacc", Confusion(("b", "a", "c"), RATES, "probabilities")),
+            r"\['b', 'a', 'c'\]",
+        ),
+        (lambda: correction.adjusted([[1, 1, 1], [1, -1, 1]], RATES), "row 2 hold a number below 0"),
+        (lambda: correction.adjusted([1, 1], RATES), "rates of shape"),
+        (lambda: correction.adjusted([1, 1, 1], 2 * RATES), "rows add up to 1"),
+        (lambda: correction.em(PROB, CLASSES, [0, 0.5, 0.5]), "prior"),
+        (lambda: correction.em(PROB, CLASSES, [1, 1, 1], [1, 2]), "weights of shape"),
+        (lambda: correction.em(PROB, CLASSES, [1, 1, 1], [1, 1, 1, 1, 1, -1]), "0 or more"),
+        (lambda: correction.who_counts(["validated", "V"]), "row 2: status 'V' is none of"),
+        (lambda: correction.who_counts([], "dropped"), "dubious objects as 'dropped'"),
+        (lambda: counting_error.combined(["s"], CLASSES, np.zeros((1, 2)), [0]), "for 1 samples and 3 classes"),
+        (
+            lambda: counting_error.combined(
+                ["s"], CLASSES, np.zeros((1, 3)), [0], pd.DataFrame({"sample_id": ["t"], "taxon": ["a"], "n": [1]})
+            ),
+            "validated sample 't'",
+        ),
+        (lambda: counting_error.draw_shares([[1, -1]], RNG), "count -1"),
+        (lambda: counting_error.draw_shares([[1, 1]], RNG, prior=0), "prior 0 of the draws of shares"),
+    ],
+)
 def test_one_sentence(call, message):
     with pytest.raises(UserError, match=message) as caught:
         call()

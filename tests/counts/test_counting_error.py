@@ -20,7 +20,10 @@ from aqqua_dist.counts.counting_error import (
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize(("n", "low", "high"), [(0, 0, 3.689), (1, 0.0253, 5.572), (5, 1.624, 11.668), (10, 4.795, 18.390), (100, 81.364, 121.627)])
+@pytest.mark.parametrize(
+    ("n", "low", "high"),
+    [(0, 0, 3.689), (1, 0.0253, 5.572), (5, 1.624, 11.668), (10, 4.795, 18.390), (100, 81.364, 121.627)],
+)
 def test_garwood_against_published_values(n, low, high):
     """Garwood 1936 and standard tables of exact Poisson limits (95 %)."""
     found = garwood(n)
@@ -56,7 +59,9 @@ def test_many_counts_and_large_ones_keep_their_place():
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 200), st.floats(1e-3, 1e3))
 def test_one_weight_is_garwood(n, weight):
-    np.testing.assert_allclose([b[0] for b in fay_feuer([n], [weight], [0])], np.array(garwood(n)) * weight, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        [b[0] for b in fay_feuer([n], [weight], [0])], np.array(garwood(n)) * weight, rtol=1e-9, atol=1e-12
+    )
     split = fay_feuer([n, 0], [weight, weight], [0, 0])
     np.testing.assert_allclose([b[0] for b in split], np.array(garwood(n)) * weight, rtol=1e-9, atol=1e-12)
 
@@ -66,7 +71,9 @@ def test_fay_feuer_by_hand():
     low, high = fay_feuer([3, 2], [1, 8], [0, 0])
     assert low[0] == pytest.approx(gamma.ppf(0.025, 19**2 / 131, scale=131 / 19))
     assert high[0] == pytest.approx(gamma.ppf(0.975, 27**2 / (131 + 64), scale=(131 + 64) / 27))
-    assert fay_feuer([3], [1], [0], largest=[8])[1] == pytest.approx(fay_feuer([3, 0], [1, 8], [0, 0])[1])  # an empty fraction counts either way
+    assert fay_feuer([3], [1], [0], largest=[8])[1] == pytest.approx(
+        fay_feuer([3, 0], [1, 8], [0, 0])[1]
+    )  # an empty fraction counts either way
 
 
 def test_intervals_hold_the_truth_at_least_as_often_as_they_say():
@@ -86,7 +93,9 @@ def test_concentrations_with_zeros():
     low, high = concentration_interval(counts, samples)
     np.testing.assert_allclose(low, [1.6235 / 2, 0, 0], rtol=1e-3)
     np.testing.assert_allclose(high, [11.668 / 2, 3.689 / 2, 3.689 / 4], rtol=1e-3)
-    wide = concentration_interval(counts, samples.assign(largest_weight=[1, 8, np.nan]))[1]  # an eighth was looked through and nothing seen
+    wide = concentration_interval(counts, samples.assign(largest_weight=[1, 8, np.nan]))[
+        1
+    ]  # an eighth was looked through and nothing seen
     np.testing.assert_allclose(wide, [11.668 / 2, 8 * 3.689 / 2, 3.689 / 4], rtol=1e-3)
     for volume in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(UserError, match=f"volume {volume:g} m3 of sample 'b' in row 3 is not a number above 0"):
@@ -102,7 +111,9 @@ def test_draws_of_counts():
     draws = draw_counts([0, 10], rng, 200_000)
     assert draws.mean(axis=0) == pytest.approx([0.5, 10.5], rel=0.02)
     assert draws.var(axis=0) == pytest.approx([0.5, 10.5], rel=0.03)
-    np.testing.assert_array_equal(draw_counts([3], np.random.default_rng(4)), draw_counts([3], np.random.default_rng(4)))
+    np.testing.assert_array_equal(
+        draw_counts([3], np.random.default_rng(4)), draw_counts([3], np.random.default_rng(4))
+    )
     empty = draw_counts(np.zeros(1000), rng, 50)
     assert empty.sum(axis=1).mean() == pytest.approx(500, rel=0.05)  # what halves of empty samples add up to
     assert draw_counts(np.zeros(1000), rng, 2, prior=0).sum() == 0
@@ -116,7 +127,10 @@ def test_draws_of_sums_part_by_part():
     assert draws.mean(axis=0) == pytest.approx([2 * 0.5, 28.5], rel=0.01)
     assert draws.var(axis=0) == pytest.approx([4 * 0.5, 168.5], rel=0.03)
     assert kstest(draws[:, 0] / 2, gamma(0.5).cdf).pvalue > 1e-3
-    np.testing.assert_array_equal(draw_sums([4], [1], [0], np.random.default_rng(5), 9), draw_sums([1, 3], [1, 1], [0, 0], np.random.default_rng(5), 9))
+    np.testing.assert_array_equal(
+        draw_sums([4], [1], [0], np.random.default_rng(5), 9),
+        draw_sums([1, 3], [1, 1], [0, 0], np.random.default_rng(5), 9),
+    )
     assert draw_sums([], [], np.zeros(0, int), rng, 4).shape == (4, 0)
 
 
@@ -142,14 +156,26 @@ def test_draws_of_volumes():
     np.testing.assert_allclose(np.corrcoef(apart.T)[0], [1, 0, 1], atol=0.03)
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: garwood([1, -1]), "count -1 in row 2"), (lambda: garwood(np.nan), "count nan in row 1"), (lambda: garwood(1, 1.0), "level 1.0"),
-    (lambda: fay_feuer([1], [0], [0]), "weight 0 in row 1 is not a number above 0"), (lambda: fay_feuer([1], [1, 2], [0]), r"of shape \(1,\), weights of \(2,\)"),
-    (lambda: fay_feuer([1], [1], [2]), "sum 0 has no part"), (lambda: fay_feuer([1], [1], [-1]), "sum -1 is none"), (lambda: fay_feuer([1], [1], [0.5]), "sum float64 is none"),
-    (lambda: fay_feuer([1], [1], [0], largest=[np.nan]), "largest weight nan in row 1"), (lambda: draw_sums([1], [1], [1], RNG), "sum 0 has no part"),
-    (lambda: draw_counts([1], RNG, prior=-1), "prior -1"), (lambda: draw_volumes([1.0, 0.0], [0.1, 0.1], RNG), "volume 0 m3 in row 2"),
-    (lambda: draw_volumes([1.0], [-0.1], RNG), "relative sd -0.1 of the volume in row 1"), (lambda: draw_volumes([1.0], [np.inf], RNG), "relative sd inf"),
-    (lambda: draw_volumes([1.0], [0.1], RNG, rule=["a", "b"]), "2 effort rules for 1 volumes")])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: garwood([1, -1]), "count -1 in row 2"),
+        (lambda: garwood(np.nan), "count nan in row 1"),
+        (lambda: garwood(1, 1.0), "level 1.0"),
+        (lambda: fay_feuer([1], [0], [0]), "weight 0 in row 1 is not a number above 0"),
+        (lambda: fay_feuer([1], [1, 2], [0]), r"of shape \(1,\), weights of \(2,\)"),
+        (lambda: fay_feuer([1], [1], [2]), "sum 0 has no part"),
+        (lambda: fay_feuer([1], [1], [-1]), "sum -1 is none"),
+        (lambda: fay_feuer([1], [1], [0.5]), "sum float64 is none"),
+        (lambda: fay_feuer([1], [1], [0], largest=[np.nan]), "largest weight nan in row 1"),
+        (lambda: draw_sums([1], [1], [1], RNG), "sum 0 has no part"),
+        (lambda: draw_counts([1], RNG, prior=-1), "prior -1"),
+        (lambda: draw_volumes([1.0, 0.0], [0.1, 0.1], RNG), "volume 0 m3 in row 2"),
+        (lambda: draw_volumes([1.0], [-0.1], RNG), "relative sd -0.1 of the volume in row 1"),
+        (lambda: draw_volumes([1.0], [np.inf], RNG), "relative sd inf"),
+        (lambda: draw_volumes([1.0], [0.1], RNG, rule=["a", "b"]), "2 effort rules for 1 volumes"),
+    ],
+)
 def test_one_sentence(call, message):
     with pytest.raises(UserError, match=message) as caught:
         call()

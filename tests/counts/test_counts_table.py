@@ -27,28 +27,50 @@ def case(tmp_path):
     table = objects().assign(prob=list(prob.astype("float32")))
     table["status"] = np.where(table["status"] == "dubious", "predicted", table["status"])
     write(tmp_path / "o", table)
-    pd.DataFrame({
-        "sample_id": ["s0", "s1", "s2", "empty"], "profile": ["a", "a", "b", "c"], "volume": [2.0, 3.0, 4.0, 5.0], "depth_top": [0.0, 100, 0, 0],
-        "depth_bottom": [100.0, 200, 200, 50], "lat": 1.0, "lon": 2.0}).to_parquet(tmp_path / "samples.parquet")
+    pd.DataFrame(
+        {
+            "sample_id": ["s0", "s1", "s2", "empty"],
+            "profile": ["a", "a", "b", "c"],
+            "volume": [2.0, 3.0, 4.0, 5.0],
+            "depth_top": [0.0, 100, 0, 0],
+            "depth_bottom": [100.0, 200, 200, 50],
+            "lat": 1.0,
+            "lon": 2.0,
+        }
+    ).to_parquet(tmp_path / "samples.parquet")
     return tmp_path, table, validated
 
 
 @pytest.mark.parametrize("method", ["validated", "top1", "probabilistic", "acc", "pacc", "em"])
 def test_validated_and_predicted_parts_add_up_without_double_counting(case, method):
     folder, table, validated = case
-    done = call(folder / "o", "-o", folder / "out", "--samples", folder / "samples.parquet", "--method", method, "--validation", folder / "v.csv")
+    done = call(
+        folder / "o",
+        "-o",
+        folder / "out",
+        "--samples",
+        folder / "samples.parquet",
+        "--method",
+        method,
+        "--validation",
+        folder / "v.csv",
+    )
     assert done.exit_code == 0, done.output
     counts = files.read_parquet(folder / "out" / "counts.parquet")
     assert counts["n"].sum() == pytest.approx(600)
     human = table[table["status"] == "validated"].groupby(["sample_id", "label"]).size()
     rows = counts[(counts["method"] == "validated") & (counts["taxon"] != "unclassified")]
-    pd.testing.assert_series_equal(rows.groupby(["sample_id", "taxon"])["n"].sum(), human.astype(float), check_names=False)
+    pd.testing.assert_series_equal(
+        rows.groupby(["sample_id", "taxon"])["n"].sum(), human.astype(float), check_names=False
+    )
     report = json.loads((folder / "out" / "report.json").read_text())
     assert report["method"] == method and report["counted"] == 600
     model = counts[counts["method"] == method]
     if method in ("acc", "pacc"):
         mine = table[table["status"] != "validated"]
-        sums = correction.summed(np.array([*mine["prob"]], dtype=float), CLASSES, mine["sample_id"].str[1:].astype(int).to_numpy(), 3)
+        sums = correction.summed(
+            np.array([*mine["prob"]], dtype=float), CLASSES, mine["sample_id"].str[1:].astype(int).to_numpy(), 3
+        )
         expected, _ = correction.estimate(sums, method, validated.of(method))
         got = model.groupby(["sample_id", "taxon"])["n"].sum().unstack(fill_value=0)[list(CLASSES)]
         np.testing.assert_allclose(got, expected, atol=1e-4)
@@ -61,7 +83,20 @@ def test_validated_and_predicted_parts_add_up_without_double_counting(case, meth
 def test_rows_carry_the_interval_of_what_was_seen(case):
     folder, _, _ = case
     for method in ("top1", "acc"):
-        assert call(folder / "o", "-o", folder / method, "--samples", folder / "samples.parquet", "--method", method, "--validation", folder / "v.csv").exit_code == 0
+        assert (
+            call(
+                folder / "o",
+                "-o",
+                folder / method,
+                "--samples",
+                folder / "samples.parquet",
+                "--method",
+                method,
+                "--validation",
+                folder / "v.csv",
+            ).exit_code
+            == 0
+        )
     seen, counts = (files.read_parquet(folder / method / "counts.parquet") for method in ("top1", "acc"))
     np.testing.assert_allclose(seen[["n_low", "n_high"]].to_numpy().T, garwood(seen["n"]))
     keys = ["sample_id", "taxon", "esd_low"]
@@ -72,7 +107,16 @@ def test_rows_carry_the_interval_of_what_was_seen(case):
 def test_carbon_is_that_of_the_mean_of_a_size_class(case):
     """Menden-Deuer & Lessard 2000, table 4, all protists: log pg C = -0.665 + 0.939 log um3."""
     folder, table, _ = case
-    words = ("--carbon", "copepod=menden_deuer2000_protists", "--method", "top1", "--zone", "0-200", "--coverage", "0.9")
+    words = (
+        "--carbon",
+        "copepod=menden_deuer2000_protists",
+        "--method",
+        "top1",
+        "--zone",
+        "0-200",
+        "--coverage",
+        "0.9",
+    )
     done = call(folder / "o", "-o", folder / "out", "--samples", folder / "samples.parquet", *words)
     assert done.exit_code == 0, done.output
     counts = files.read_parquet(folder / "out" / "counts.parquet")
@@ -94,22 +138,34 @@ def test_predictions_of_an_ingest_are_joined(case):
     table.drop(columns="prob").to_parquet(folder / "objects.parquet")
     turned = table.iloc[::-1]
     turned[["object_id", "prob"]].assign(model_id="m").to_parquet(folder / "predictions.parquet")
-    pd.DataFrame({"model_id": "m", "place": [2, 0, 1], "class": ["egg", "copepod", "detritus"]}).to_parquet(folder / "classes.parquet")
+    pd.DataFrame({"model_id": "m", "place": [2, 0, 1], "class": ["egg", "copepod", "detritus"]}).to_parquet(
+        folder / "classes.parquet"
+    )
     words = ("--samples", folder / "samples.parquet", "--method", "pacc", "--validation", folder / "v.csv")
     for source, out in ((folder / "o", "one"), (folder, "two")):
         assert (done := call(source, "-o", folder / out, *words)).exit_code == 0, done.output
     one, two = (files.read_parquet(folder / name / "counts.parquet") for name in ("one", "two"))
     pd.testing.assert_frame_equal(one, two)
     assert not (folder / "two" / ".objects.parquet").exists()
-    pd.DataFrame({"model_id": ["m", "m", "k"], "place": [2, 0, 1], "class": list("abc")}).to_parquet(folder / "classes.parquet")
+    pd.DataFrame({"model_id": ["m", "m", "k"], "place": [2, 0, 1], "class": list("abc")}).to_parquet(
+        folder / "classes.parquet"
+    )
     assert "probabilities of 2 models" in call(folder, "-o", folder / "three", *words).output
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (("--method", "acc"), "needs a labelled validation table"), (("--method", "guess"), "method 'guess' of counting is unknown"),
-    (("--method", "thresholded", "--threshold", "2"), "allowed are numbers within [0, 1]"), (("--carbon", "copepod"), "is not TAXON=CONVERSION"),
-    (("--carbon", "copepod=none"), "conversion 'none' is unknown"), (("--carbon", "copepod=gorsky2010_copepoda_area"), "gorsky2010_copepoda_area"),
-    (("--zone", "500-900"), "none of 4 samples covers"), (("--dubious", "x", "--method", "top1"), "dubious objects as 'x'")])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--method", "acc"), "needs a labelled validation table"),
+        (("--method", "guess"), "method 'guess' of counting is unknown"),
+        (("--method", "thresholded", "--threshold", "2"), "allowed are numbers within [0, 1]"),
+        (("--carbon", "copepod"), "is not TAXON=CONVERSION"),
+        (("--carbon", "copepod=none"), "conversion 'none' is unknown"),
+        (("--carbon", "copepod=gorsky2010_copepoda_area"), "gorsky2010_copepoda_area"),
+        (("--zone", "500-900"), "none of 4 samples covers"),
+        (("--dubious", "x", "--method", "top1"), "dubious objects as 'x'"),
+    ],
+)
 def test_faults_of_the_command(case, words, message):
     folder, _, _ = case
     done = call(folder / "o", "-o", folder / "out", "--samples", folder / "samples.parquet", *words)

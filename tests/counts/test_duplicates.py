@@ -23,12 +23,18 @@ def groups_of(folder, *files, rows=4):
     for number, ids in enumerate(files):
         path = folder / f"{number}.parquet"
         pq.write_table(pa.table({"object_id": ids}), path, row_group_size=rows)
-        parts += [Group(((str(path), group),), min(rows, len(ids) - group * rows)) for group in range(-(-len(ids) // rows))]
+        parts += [
+            Group(((str(path), group),), min(rows, len(ids) - group * rows)) for group in range(-(-len(ids) // rows))
+        ]
     return parts
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 30), max_size=12), min_size=1, max_size=4), st.sampled_from([2**30, 100, 20]), st.booleans())
+@given(
+    st.lists(st.lists(st.integers(0, 30), max_size=12), min_size=1, max_size=4),
+    st.sampled_from([2**30, 100, 20]),
+    st.booleans(),
+)
 def test_ids_are_those_of_pandas(tmp_path_factory, files, memory, as_text):
     folder = tmp_path_factory.mktemp("ids")
     files = [[str(k) if as_text else k for k in ids] for ids in files]
@@ -61,7 +67,10 @@ def test_little_memory_reads_the_ids_several_times(tmp_path, monkeypatch):
 
 def test_both_places_are_named(tmp_path):
     groups = groups_of(tmp_path, ["a", "b", "c", "d", "e"], ["x", "e"])
-    with pytest.raises(UserError, match=r"object 'e' stands 2 times, first in .*0.parquet, row group 1, row 0 and .*1.parquet, row group 0, row 1; 1 such ids"):
+    with pytest.raises(
+        UserError,
+        match=r"object 'e' stands 2 times, first in .*0.parquet, row group 1, row 0 and .*1.parquet, row group 0, row 1; 1 such ids",
+    ):
         refuse_repeated(groups, progress=False)
     refuse_repeated(groups_of(tmp_path, ["a", "b"]), progress=False)
 
@@ -80,13 +89,32 @@ def test_what_cannot_be_checked(tmp_path):
 
 def test_aggregate_refuses_an_object_of_two_partitions_before_it_counts(tmp_path):
     (tmp_path / "parts").mkdir()
-    table = pd.DataFrame({"object_id": [f"o{k}" for k in range(20)], "sample_id": "s", "label": "a", "status": "validated", "esd": np.nan})
+    table = pd.DataFrame(
+        {
+            "object_id": [f"o{k}" for k in range(20)],
+            "sample_id": "s",
+            "label": "a",
+            "status": "validated",
+            "esd": np.nan,
+        }
+    )
     table.to_parquet(tmp_path / "parts" / "0.parquet")
     table.iloc[[3]].to_parquet(tmp_path / "parts" / "1.parquet")
     pd.DataFrame({"sample_id": ["s"], "volume": [1.0]}).to_parquet(tmp_path / "samples.parquet")
-    words = ["aggregate", str(tmp_path / "parts"), "-o", str(tmp_path / "out"), "--samples", str(tmp_path / "samples.parquet")]
+    words = [
+        "aggregate",
+        str(tmp_path / "parts"),
+        "-o",
+        str(tmp_path / "out"),
+        "--samples",
+        str(tmp_path / "samples.parquet"),
+    ]
     done = CliRunner().invoke(main, words)
-    assert done.exit_code == 2 and "object 'o3' stands 2 times" in done.output and not (tmp_path / "out" / "counts.parquet").exists()
+    assert (
+        done.exit_code == 2
+        and "object 'o3' stands 2 times" in done.output
+        and not (tmp_path / "out" / "counts.parquet").exists()
+    )
     done = CliRunner().invoke(main, [*words, "--no-check-ids"])
     assert done.exit_code == 0, done.output
     assert json.loads((tmp_path / "out" / "report.json").read_text())["ids"] == "not checked"

@@ -25,9 +25,16 @@ def objects(rows=5000, seed=0):
     label = np.array(["Copepoda", "Ostracoda", "detritus", None], dtype=object)[rng.integers(0, 4, rows)]
     esd = rng.lognormal(6, 1, rows)
     esd[rng.random(rows) < 0.05] = np.nan
-    return pd.DataFrame({
-        "object_id": [f"o{k}" for k in range(rows)], "sample_id": [f"s{k}" for k in rng.integers(0, 6, rows)], "label": label,
-        "status": np.array(["validated", "predicted"])[rng.integers(0, 2, rows)], "esd": esd, "score": rng.random(rows)})
+    return pd.DataFrame(
+        {
+            "object_id": [f"o{k}" for k in range(rows)],
+            "sample_id": [f"s{k}" for k in rng.integers(0, 6, rows)],
+            "label": label,
+            "status": np.array(["validated", "predicted"])[rng.integers(0, 2, rows)],
+            "esd": esd,
+            "score": rng.random(rows),
+        }
+    )
 
 
 def write(folder, table, files=3, group=400):
@@ -43,18 +50,39 @@ def write(folder, table, files=3, group=400):
 def prepared(paths, options, samples=SAMPLES, rows=1000):
     groups = groups_of(paths, rows)
     links = links_of(samples)
-    return groups, tallies.Axes(tuple(links.keys), labels_of(groups), tallies.CLASSES + 1 if options.sizes else 1), links, options
+    return (
+        groups,
+        tallies.Axes(tuple(links.keys), labels_of(groups), tallies.CLASSES + 1 if options.sizes else 1),
+        links,
+        options,
+    )
 
 
 def as_frame(tally, axes):
     sample, rest = np.divmod(tally.cells, len(axes.labels) * axes.sizes)
     label, size = np.divmod(rest, axes.sizes)
-    return pd.DataFrame({"sample_id": np.array(axes.samples)[sample], "label": np.array(axes.labels)[label], "size": size, "n": tally.n,
-                         "volume": tally.volume * tallies.VOLUME_UNIT, "unknown": tally.unknown})
+    return pd.DataFrame(
+        {
+            "sample_id": np.array(axes.samples)[sample],
+            "label": np.array(axes.labels)[label],
+            "size": size,
+            "n": tally.n,
+            "volume": tally.volume * tallies.VOLUME_UNIT,
+            "unknown": tally.unknown,
+        }
+    )
 
 
-@pytest.mark.parametrize("options", [Options(), Options(statuses=()), Options(statuses=("validated", "predicted"), sizes=False), Options(min_score=0.7),
-                                     Options(memory=2**20)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(),
+        Options(statuses=()),
+        Options(statuses=("validated", "predicted"), sizes=False),
+        Options(min_score=0.7),
+        Options(memory=2**20),
+    ],
+)
 def test_sums_are_those_of_pandas(tmp_path, options):
     table = objects()
     work = prepared(write(tmp_path / "parts", table), options)
@@ -63,8 +91,14 @@ def test_sums_are_those_of_pandas(tmp_path, options):
     label = kept["label"].fillna("unclassified").where(kept["score"] >= options.min_score, "unclassified")
     volume = np.pi / 6e9 * kept["esd"] ** 3
     size = tallies.size_class(kept["esd"]) if options.sizes else 0
-    frame = pd.DataFrame({"sample_id": kept["sample_id"], "label": label, "size": size, "volume": volume, "unknown": volume.isna()})
-    expected = frame.groupby(["sample_id", "label", "size"]).agg(n=("unknown", "size"), volume=("volume", "sum"), unknown=("unknown", "sum")).reset_index()
+    frame = pd.DataFrame(
+        {"sample_id": kept["sample_id"], "label": label, "size": size, "volume": volume, "unknown": volume.isna()}
+    )
+    expected = (
+        frame.groupby(["sample_id", "label", "size"])
+        .agg(n=("unknown", "size"), volume=("volume", "sum"), unknown=("unknown", "sum"))
+        .reset_index()
+    )
     both = got.merge(expected, on=["sample_id", "label", "size"], how="outer", suffixes=("", "_pandas"))
     assert len(both) == len(got) == len(expected)
     assert (both["n"] == both["n_pandas"]).all()
@@ -92,7 +126,11 @@ def test_a_stopped_run_goes_on_and_gives_the_same(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_groups(*work, state=tmp_path / "state")
     visited = []
-    monkeypatch.setattr(aggregation, "tally_group", lambda group, *given, **named: visited.append(group) or tally_group(group, *given, **named))
+    monkeypatch.setattr(
+        aggregation,
+        "tally_group",
+        lambda group, *given, **named: visited.append(group) or tally_group(group, *given, **named),
+    )
     assert equal(run_groups(*work, state=tmp_path / "state"), whole)
     assert visited == work[0][2:]
     (tmp_path / "state").write_bytes((tmp_path / "state").read_bytes()[:200])
@@ -131,7 +169,9 @@ def test_a_cluster_that_loses_a_worker_gives_the_local_sums(tmp_path):
     assert equal(wounded, local)
 
 
-@pytest.mark.parametrize(("scheduler", "message"), [("local:0", "N at least 1"), ("tcp://127.0.0.1:1", "does not answer")])
+@pytest.mark.parametrize(
+    ("scheduler", "message"), [("local:0", "N at least 1"), ("tcp://127.0.0.1:1", "does not answer")]
+)
 def test_schedulers_that_are_none(tmp_path, scheduler, message):
     pytest.importorskip("distributed")
     with pytest.raises(UserError, match=message), cluster.submitter(scheduler, tmp_path):
@@ -139,27 +179,64 @@ def test_schedulers_that_are_none(tmp_path, scheduler, message):
 
 
 def test_casts_find_their_bins_by_depth(tmp_path):
-    bins = pd.DataFrame({"sample_id": ["c_0", "c_5", "c_10"], "profile": "c", "depth_top": [0.0, 5, 10], "depth_bottom": [5.0, 10, 15], "volume": 0.1})
-    table = pd.DataFrame({"sample_id": "c", "label": "Copepoda", "status": "validated", "esd": 500.0, "depth": [4.9, 5.0, 14.0, 14.9, -0.3]})
+    bins = pd.DataFrame(
+        {
+            "sample_id": ["c_0", "c_5", "c_10"],
+            "profile": "c",
+            "depth_top": [0.0, 5, 10],
+            "depth_bottom": [5.0, 10, 15],
+            "volume": 0.1,
+        }
+    )
+    table = pd.DataFrame(
+        {
+            "sample_id": "c",
+            "label": "Copepoda",
+            "status": "validated",
+            "esd": 500.0,
+            "depth": [4.9, 5.0, 14.0, 14.9, -0.3],
+        }
+    )
     work = prepared(write(tmp_path / "parts", table), Options(), bins)
     got = as_frame(run_groups(*work, state=tmp_path / "state"), work[1])
     assert dict(zip(got["sample_id"], got["n"], strict=True)) == {"c_0": 2, "c_5": 1, "c_10": 2}
     work = prepared(write(tmp_path / "deep", table.assign(depth=40.0)), Options(), bins)
-    with pytest.raises(UserError, match="an object of cast 'c' at 40 m lies in none of its 3 bins \\(0-15 m\\); 2 such objects"):
+    with pytest.raises(
+        UserError, match="an object of cast 'c' at 40 m lies in none of its 3 bins \\(0-15 m\\); 2 such objects"
+    ):
         run_groups(*work, state=tmp_path / "state")
 
 
 def test_irregular_bins_are_found_too(tmp_path):
     edges = np.array([0.0, 7, 9, 30, 31.5])
-    bins = pd.DataFrame({"sample_id": [f"{c}{k}" for c in "ab" for k in range(4)], "profile": np.repeat(["a", "b"], 4), "depth_top": np.tile(edges[:-1], 2),
-                         "depth_bottom": np.tile(edges[1:], 2), "volume": 0.1})
+    bins = pd.DataFrame(
+        {
+            "sample_id": [f"{c}{k}" for c in "ab" for k in range(4)],
+            "profile": np.repeat(["a", "b"], 4),
+            "depth_top": np.tile(edges[:-1], 2),
+            "depth_bottom": np.tile(edges[1:], 2),
+            "volume": 0.1,
+        }
+    )
     rng = np.random.default_rng(1)
-    table = pd.DataFrame({"sample_id": rng.choice(["a", "b", "net"], 500), "label": "x", "status": "validated", "depth": rng.uniform(0, 31.4, 500)})
-    samples = pd.concat([bins, pd.DataFrame({"sample_id": ["net"], "depth_top": 0.0, "depth_bottom": 40.0, "volume": 9.0})], ignore_index=True)
+    table = pd.DataFrame(
+        {
+            "sample_id": rng.choice(["a", "b", "net"], 500),
+            "label": "x",
+            "status": "validated",
+            "depth": rng.uniform(0, 31.4, 500),
+        }
+    )
+    samples = pd.concat(
+        [bins, pd.DataFrame({"sample_id": ["net"], "depth_top": 0.0, "depth_bottom": 40.0, "volume": 9.0})],
+        ignore_index=True,
+    )
     work = prepared(write(tmp_path / "parts", table), Options(sizes=False), samples)
     got = as_frame(run_groups(*work, state=tmp_path / "state"), work[1])
     number = np.searchsorted(edges, table["depth"], side="right") - 1
-    expected = pd.Series(np.where(table["sample_id"] == "net", "net", table["sample_id"] + number.astype(str))).value_counts()
+    expected = pd.Series(
+        np.where(table["sample_id"] == "net", "net", table["sample_id"] + number.astype(str))
+    ).value_counts()
     assert dict(zip(got["sample_id"], got["n"], strict=True)) == expected.to_dict()
 
 
@@ -175,9 +252,14 @@ def test_fractions_of_different_weight_are_summed_apart(tmp_path):
     assert 1 not in n.index
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"sample_id": "x"}, "sample 'x' is not among the 7 samples, so nobody knows its volume; 400 such objects"), ({"esd": 1e9}, "biovolume .* outside"),
-    ({"sample_id": None}, "sample None is not among")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sample_id": "x"}, "sample 'x' is not among the 7 samples, so nobody knows its volume; 400 such objects"),
+        ({"esd": 1e9}, "biovolume .* outside"),
+        ({"sample_id": None}, "sample None is not among"),
+    ],
+)
 def test_objects_that_cannot_be_counted(tmp_path, change, message):
     work = prepared(write(tmp_path / "parts", objects().assign(**change)), Options(statuses=()))
     with pytest.raises(UserError, match=message):

@@ -29,11 +29,20 @@ def brute(objects):
 
 
 def as_dict(tally):
-    return {int(c): (int(n), int(v), int(u)) for c, n, v, u in zip(tally.cells, tally.n, tally.volume, tally.unknown, strict=True)}
+    return {
+        int(c): (int(n), int(v), int(u))
+        for c, n, v, u in zip(tally.cells, tally.n, tally.volume, tally.unknown, strict=True)
+    }
 
 
 @settings(max_examples=150, deadline=None)
-@given(objects=OBJECTS, spread=st.sampled_from([1, 10**6]), memory=st.sampled_from([2**16, 2**30]), cuts=st.lists(st.integers(0, 60), max_size=4), data=st.data())
+@given(
+    objects=OBJECTS,
+    spread=st.sampled_from([1, 10**6]),
+    memory=st.sampled_from([2**16, 2**30]),
+    cuts=st.lists(st.integers(0, 60), max_size=4),
+    data=st.data(),
+)
 def test_pieces_in_any_order_are_the_whole(objects, spread, memory, cuts, data):
     """Tables of all cells and sorted pieces, merged at random, against dictionaries."""
     objects = [(cell * spread, value, lost) for cell, value, lost in objects]
@@ -61,8 +70,36 @@ def test_a_size_lies_in_its_class(esd):
 
 def test_edges_are_those_of_ecopart():
     """EcoPart's limits in mm (formats of its detailed export), rounded to three digits."""
-    limits = [0.001, 0.00126, 0.00159, 0.002, 0.0508, 0.064, 0.0806, 0.102, 0.128, 0.161, 0.203, 0.256, 0.323, 0.406, 0.512, 0.645, 0.813, 1.02, 1.29, 2.05,
-              5.16, 6.5, 8.19, 10.3, 13, 16.4, 20.6, 26]
+    limits = [
+        0.001,
+        0.00126,
+        0.00159,
+        0.002,
+        0.0508,
+        0.064,
+        0.0806,
+        0.102,
+        0.128,
+        0.161,
+        0.203,
+        0.256,
+        0.323,
+        0.406,
+        0.512,
+        0.645,
+        0.813,
+        1.02,
+        1.29,
+        2.05,
+        5.16,
+        6.5,
+        8.19,
+        10.3,
+        13,
+        16.4,
+        20.6,
+        26,
+    ]
     edges = tallies.class_edges() / 1e3
     for limit in limits:
         assert np.abs(edges / limit - 1).min() < 0.005, limit

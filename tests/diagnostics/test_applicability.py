@@ -36,7 +36,9 @@ def test_against_full_distance_matrices(grouped):
     low, high = np.quantile(index, [0.25, 0.75])
     assert found.threshold_ == pytest.approx(index[index <= high + 1.5 * (high - low)].max())
     new = rows(40, seed=9)[0]
-    expected = cdist((new - X.mean(axis=0)) / X.std(axis=0, ddof=1) * weights, scaled).min(axis=1) / pdist(scaled).mean()
+    expected = (
+        cdist((new - X.mean(axis=0)) / X.std(axis=0, ddof=1) * weights, scaled).min(axis=1) / pdist(scaled).mean()
+    )
     np.testing.assert_allclose(found.predict(new), expected)
     np.testing.assert_array_equal(found.inside(new), expected <= found.threshold_)
 

@@ -27,12 +27,19 @@ def test_size_fractions_add():
     assert acquisitions["weight"].tolist() == [1.0, 8.0]
     assert got.samples[["effort_rule", "flags"]].to_numpy().tolist() == [["zooscan v1", "fractions add"]]
     n = [30, 5]
-    assert sum(k * w for k, w in zip(n, acquisitions["weight"], strict=True)) / 714 == pytest.approx(30 / 714 + 5 * 8 / 714)
+    assert sum(k * w for k, w in zip(n, acquisitions["weight"], strict=True)) / 714 == pytest.approx(
+        30 / 714 + 5 * 8 / 714
+    )
 
 
 def test_repeats_are_pooled():
-    columns = {"acq_id": ["a1", "a2"], "acq_imaged_volume": ["2", "3"], "sample_total_volume": "100", "sample_dilution_factor": "1",
-               "sample_concentrated_sample_volume": "200"}
+    columns = {
+        "acq_id": ["a1", "a2"],
+        "acq_imaged_volume": ["2", "3"],
+        "sample_total_volume": "100",
+        "sample_dilution_factor": "1",
+        "sample_concentrated_sample_volume": "200",
+    }
     got = with_volumes(ingested("PlanktoScope", **columns))
     assert got.samples["volume"].tolist() == pytest.approx([(2 + 3) * 100e-3 / 200])  # mL * m3 / mL
     assert got.extra["acquisitions"]["weight"].tolist() == [1.0, 1.0]
@@ -46,13 +53,20 @@ def test_a_missing_volume_is_never_one():
 
 
 def test_one_bad_sample_does_not_cost_the_others():
-    got = with_volumes(ingested(sample_id=["s1", "s2"], acq_id=["d1", "d1"], sample_tot_vol=["100", "nan"], acq_sub_part="2"))
+    got = with_volumes(
+        ingested(sample_id=["s1", "s2"], acq_id=["d1", "d1"], sample_tot_vol=["100", "nan"], acq_sub_part="2")
+    )
     assert got.samples["volume"].tolist() == pytest.approx([50.0, float("nan")], nan_ok=True)
 
 
 def test_instruments_without_a_settled_rule_need_a_choice(tmp_path):
-    columns = {"acq_fluid_volume_imaged": "0.18_ml", "sample_volconc": "50", "sample_comment_or_volume": "1000", "process_nb_images": "900",
-               "acq_raw_image_total": "900"}
+    columns = {
+        "acq_fluid_volume_imaged": "0.18_ml",
+        "sample_volconc": "50",
+        "sample_comment_or_volume": "1000",
+        "process_nb_images": "900",
+        "acq_raw_image_total": "900",
+    }
     assert with_volumes(ingested("FlowCam", **columns)).samples["volume"].isna().all()
     (tmp_path / "effort.yaml").write_text("FlowCam: {rule: flowcam-pssdb, parts: pool, rel_sd: 0.1}\n")
     got = with_volumes(ingested("FlowCam", **columns), read_choices(tmp_path / "effort.yaml"))
@@ -66,9 +80,17 @@ def test_instruments_without_a_settled_rule_need_a_choice(tmp_path):
         with_volumes(twice, {"FlowCam": Choice("flowcam-pssdb")})
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("FlowCam: flowcam\n", "is no choice of a rule"), ("FlowCam: {rule: none}\n", "rule 'none' is unknown"), ("[1]\n", "holds list"),
-    ("A: {rule: given, parts: x}\n", "parts 'x' is none of"), ("A: {rule: given, fill: 3}\n", "fill 3 is no mapping"), ("a: [\n", "cannot be read")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FlowCam: flowcam\n", "is no choice of a rule"),
+        ("FlowCam: {rule: none}\n", "rule 'none' is unknown"),
+        ("[1]\n", "holds list"),
+        ("A: {rule: given, parts: x}\n", "parts 'x' is none of"),
+        ("A: {rule: given, fill: 3}\n", "fill 3 is no mapping"),
+        ("a: [\n", "cannot be read"),
+    ],
+)
 def test_faults_of_the_file(tmp_path, text, message):
     (tmp_path / "effort.yaml").write_text(text)
     with pytest.raises(UserError, match=message):
@@ -88,10 +110,15 @@ def test_planktoscope_export_gives_plausible_concentrations(data_root):
     assert got.samples.set_index("sample_id").loc["09/11/2021_12:41_DN50v1.1", "volume"] == pytest.approx(expected)
     living = read.objects.merge(read.extra["taxa"], on="label").query("hierarchy.str.startswith('living')")
     concentration = living.groupby("sample_id").size() / got.samples.set_index("sample_id")["volume"]
-    assert 1 < concentration.min() < concentration.max() < 1e5  # ind m-3, microplankton of 50 to 200 µm in a coastal autumn
+    assert (
+        1 < concentration.min() < concentration.max() < 1e5
+    )  # ind m-3, microplankton of 50 to 200 µm in a coastal autumn
     filled = with_volumes(read, {"PlanktoScope": Choice("planktoscope", "pool", fill={"dilution": 1})})
     assert filled.samples["volume"].notna().all()
-    assert "sample_dilution_factor of 3 acquisitions of PlanktoScope is empty; 1 was taken, as the effort file says." in filled.findings["message"].tolist()
+    assert (
+        "sample_dilution_factor of 3 acquisitions of PlanktoScope is empty; 1 was taken, as the effort file says."
+        in filled.findings["message"].tolist()
+    )
 
 
 def test_ifcb_of_both_generations(data_root):

@@ -34,10 +34,22 @@ def collection(folder, dtype="float32"):
         if not float(floor.sel(lat=lat, lon=lon, method="nearest")) > 1000:
             continue
         name = f"s{len(samples):02d}"
-        samples.append({"sample_id": name, "cruise": f"c{len(samples) // 6}", "time": pd.Timestamp("2019-06-15", tz="UTC"), "lat": float(lat),
-                        "lon": float(lon), "depth_top": 0.0, "depth_bottom": 200.0, "volume": 2.0})
+        samples.append(
+            {
+                "sample_id": name,
+                "cruise": f"c{len(samples) // 6}",
+                "time": pd.Timestamp("2019-06-15", tz="UTC"),
+                "lat": float(lat),
+                "lon": float(lon),
+                "depth_top": 0.0,
+                "depth_bottom": 200.0,
+                "volume": 2.0,
+            }
+        )
         n = int(random.integers(10, 30))
-        values.append(random.normal(size=(n, D)) + np.eye(D)[0] * 3 * np.cos(np.radians(lat)) * random.integers(0, 2, (n, 1)))
+        values.append(
+            random.normal(size=(n, D)) + np.eye(D)[0] * 3 * np.cos(np.radians(lat)) * random.integers(0, 2, (n, 1))
+        )
         ids += [name] * n
     samples.append(samples[0] | {"sample_id": "empty"})
     pd.DataFrame(samples).to_parquet(folder / "samples.parquet")
@@ -52,7 +64,11 @@ def collection(folder, dtype="float32"):
 def write(path, ids, values):
     kind = {"float16": pa.float16(), "float32": pa.float32()}[values.dtype.name]
     column = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), type=kind), values.shape[1])
-    pq.write_table(pa.table({"object_id": [f"{path.stem}_{k}" for k in range(len(ids))], "sample_id": ids, "embedding": column}), path, row_group_size=200)
+    pq.write_table(
+        pa.table({"object_id": [f"{path.stem}_{k}" for k in range(len(ids))], "sample_id": ids, "embedding": column}),
+        path,
+        row_group_size=200,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -89,26 +105,51 @@ def test_morphotypes_are_counted_by_the_nearest_centroid_with_zeros(made):
     found = files.read_parquet(folder / "out" / "concentrations.parquet").set_index(["sample_id", "taxon"])
     assert len(found) == (CASTS + 1) * len(book.names)
     np.testing.assert_allclose(found["number_concentration"], expected.reindex(found.index).fillna(0) / 2)
-    assert (found["concentration_low"] <= found["number_concentration"]).all() and (found["concentration_high"] > 0).all()
+    assert (found["concentration_low"] <= found["number_concentration"]).all() and (
+        found["concentration_high"] > 0
+    ).all()
     assert files.read_parquet(folder / "out" / "counts.parquet")["n"].sum() == len(ids)
     report = json.loads((folder / "out" / "report.json").read_text())
-    assert report["objects"] == len(ids) and report["versions"]["morphotypes"] == book.version and report["samples_with_objects"] == CASTS
+    assert (
+        report["objects"] == len(ids)
+        and report["versions"]["morphotypes"] == book.version
+        and report["samples_with_objects"] == CASTS
+    )
     assert not (folder / "out" / ".embeddings").exists()
 
 
 def test_a_codebook_and_a_novelty_model_serve_again(made, tmp_path):
     folder, *_ = made
-    again = Options(components=3, codebook=str(folder / "out" / "morphotypes.nc"), training=str(folder / "out" / "novelty.nc"))
+    again = Options(
+        components=3, codebook=str(folder / "out" / "morphotypes.nc"), training=str(folder / "out" / "novelty.nc")
+    )
     collect_embeddings(folder / "parts", tmp_path, again, samples=folder / "samples.parquet")
     for name in ("counts", "novelty", "components"):
-        pd.testing.assert_frame_equal(files.read_parquet(tmp_path / f"{name}.parquet"), files.read_parquet(folder / "out" / f"{name}.parquet"))
+        pd.testing.assert_frame_equal(
+            files.read_parquet(tmp_path / f"{name}.parquet"), files.read_parquet(folder / "out" / f"{name}.parquet")
+        )
 
 
 def test_a_cluster_gives_the_same_bits(made, tmp_path):
     pytest.importorskip("distributed")
     folder, *_ = made
-    done = CliRunner().invoke(main, ["embeddings", str(folder / "parts"), "-o", str(tmp_path), "--samples", str(folder / "samples.parquet"), "--components", "3",
-                                     "--codebook", str(folder / "out" / "morphotypes.nc"), "--scheduler", "local:2"])
+    done = CliRunner().invoke(
+        main,
+        [
+            "embeddings",
+            str(folder / "parts"),
+            "-o",
+            str(tmp_path),
+            "--samples",
+            str(folder / "samples.parquet"),
+            "--components",
+            "3",
+            "--codebook",
+            str(folder / "out" / "morphotypes.nc"),
+            "--scheduler",
+            "local:2",
+        ],
+    )
     assert done.exit_code == 0, done.output
     for name in ("sample_embeddings", "components", "novelty", "counts"):
         one, two = (files.read_parquet(place / f"{name}.parquet") for place in (folder / "out", tmp_path))
@@ -117,7 +158,10 @@ def test_a_cluster_gives_the_same_bits(made, tmp_path):
 
 def test_a_stopped_run_goes_on(made, tmp_path, monkeypatch):
     folder, *_ = made
-    options, original = Options(components=3, codebook=str(folder / "out" / "morphotypes.nc")), embedding_sums.sum_partition
+    options, original = (
+        Options(components=3, codebook=str(folder / "out" / "morphotypes.nc")),
+        embedding_sums.sum_partition,
+    )
     seen = []
 
     def fatal(path, shared):
@@ -130,7 +174,9 @@ def test_a_stopped_run_goes_on(made, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         collect_embeddings(folder / "parts", tmp_path, options, samples=folder / "samples.parquet")
     assert len(seen) == 2 and not (tmp_path / "counts.parquet").exists()
-    monkeypatch.setattr(embedding_sums, "sum_partition", lambda path, shared: (seen.append(path), original(path, shared))[1])
+    monkeypatch.setattr(
+        embedding_sums, "sum_partition", lambda path, shared: (seen.append(path), original(path, shared))[1]
+    )
     collect_embeddings(folder / "parts", tmp_path, options, samples=folder / "samples.parquet")
     assert len(seen) == 3 and len(set(seen)) == 3  # nothing was read again
     for name in ("sample_embeddings", "counts"):
@@ -144,15 +190,23 @@ def test_objects_of_an_ingest_tell_the_sample(made, tmp_path):
     pd.DataFrame({"object_id": names, "sample_id": ids}).to_parquet(tmp_path / "objects.parquet")
     pd.DataFrame({"object_id": names[::-1], "embedding": [*values[::-1]]}).to_parquet(tmp_path / "predictions.parquet")
     samples.to_parquet(tmp_path / "samples.parquet")
-    collect_embeddings(tmp_path, tmp_path / "out", Options(components=0, codebook=str(folder / "out" / "morphotypes.nc")))
-    pd.testing.assert_frame_equal(files.read_parquet(tmp_path / "out" / "counts.parquet"), files.read_parquet(folder / "out" / "counts.parquet"))
+    collect_embeddings(
+        tmp_path, tmp_path / "out", Options(components=0, codebook=str(folder / "out" / "morphotypes.nc"))
+    )
+    pd.testing.assert_frame_equal(
+        files.read_parquet(tmp_path / "out" / "counts.parquet"), files.read_parquet(folder / "out" / "counts.parquet")
+    )
     pd.DataFrame({"object_id": ["x", *names[1:]], "embedding": [*values]}).to_parquet(tmp_path / "predictions.parquet")
     with pytest.raises(UserError, match="row 0: object_id 'x' is not among the"):
         collect_embeddings(tmp_path, tmp_path / "out2", Options(morphotypes=0))
 
 
 def damaged(folder, tmp_path, change):
-    samples, ids, values = pd.read_parquet(folder / "samples.parquet"), np.array(["s00"] * 40), np.random.default_rng(0).normal(size=(40, D)).astype("float32")
+    samples, ids, values = (
+        pd.read_parquet(folder / "samples.parquet"),
+        np.array(["s00"] * 40),
+        np.random.default_rng(0).normal(size=(40, D)).astype("float32"),
+    )
     (tmp_path / "parts").mkdir()
     values, ids, samples = change(values, ids, samples)
     write(tmp_path / "parts" / "0.parquet", ids, values)
@@ -165,20 +219,33 @@ def with_nan(values, ids, samples):
     return values, ids, samples
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (with_nan, "row 7"), (lambda v, i, s: (v, np.where(i == "s00", "x", i), s), "row 0: sample_id 'x' is not among the 61 samples"),
-    (lambda v, i, s: (v, i, s.assign(volume=0.0)), "volume 0 of sample 's00' is not above 0"), (lambda v, i, s: (v, i, s.assign(sample_id="s00")), "stands twice")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_nan, "row 7"),
+        (lambda v, i, s: (v, np.where(i == "s00", "x", i), s), "row 0: sample_id 'x' is not among the 61 samples"),
+        (lambda v, i, s: (v, i, s.assign(volume=0.0)), "volume 0 of sample 's00' is not above 0"),
+        (lambda v, i, s: (v, i, s.assign(sample_id="s00")), "stands twice"),
+    ],
+)
 def test_embeddings_and_samples_that_cannot_be(made, tmp_path, change, message):
     source = damaged(made[0], tmp_path, change)
     with pytest.raises(UserError, match=message):
-        collect_embeddings(source, tmp_path / "out", Options(components=0, morphotypes=2), samples=tmp_path / "samples.parquet")
+        collect_embeddings(
+            source, tmp_path / "out", Options(components=0, morphotypes=2), samples=tmp_path / "samples.parquet"
+        )
     assert not (tmp_path / "out" / "sample_embeddings.parquet").exists()
 
 
 @pytest.mark.filterwarnings("ignore:1 samples have")
 def test_what_is_not_finite_may_be_dropped_and_is_counted(made, tmp_path):
     source = damaged(made[0], tmp_path, with_nan)
-    found = collect_embeddings(source, tmp_path / "out", Options(components=1, morphotypes=2, on_bad="drop"), samples=tmp_path / "samples.parquet")
+    found = collect_embeddings(
+        source,
+        tmp_path / "out",
+        Options(components=1, morphotypes=2, on_bad="drop"),
+        samples=tmp_path / "samples.parquet",
+    )
     assert (found.objects, found.dropped) == (40, 1)
     assert files.read_parquet(tmp_path / "out" / "counts.parquet")["n"].sum() == 39
 
@@ -193,7 +260,9 @@ def test_partitions_that_do_not_fit_are_named(made, tmp_path):
         collect_embeddings(source, tmp_path / "out", Options(morphotypes=0), samples=tmp_path / "samples.parquet")
     (source / "1.parquet").unlink()
     with pytest.raises(UserError, match="on_bad is 'x'"):
-        collect_embeddings(source, tmp_path / "out", Options(morphotypes=0, on_bad="x"), samples=tmp_path / "samples.parquet")
+        collect_embeddings(
+            source, tmp_path / "out", Options(morphotypes=0, on_bad="x"), samples=tmp_path / "samples.parquet"
+        )
     with pytest.warns(MethodWarning, match="1 samples have embeddings; their"):
         collect_embeddings(source, tmp_path / "out", Options(morphotypes=0), samples=tmp_path / "samples.parquet")
 
@@ -203,7 +272,12 @@ def test_the_documented_example_maps_components_and_morphotypes(made, tmp_path, 
     folder = made[0]
     text = next(block for block in blocks("README.md", "yaml") if "kind: aggregated" in block)
     recipe = yaml.safe_load(text)
-    recipe |= {"members": {"scheme": "cruise_bootstrap", "n": 4}, "grid": {"resolution": 4}, "figures": [], "study": target}
+    recipe |= {
+        "members": {"scheme": "cruise_bootstrap", "n": 4},
+        "grid": {"resolution": 4},
+        "figures": [],
+        "study": target,
+    }
     recipe["observations"]["path"] = str(folder / "out")
     if target == "morphotype":
         name = Morphotypes.load(folder / "out" / "morphotypes.nc").names[0]

@@ -34,13 +34,20 @@ def test_a_large_offset_cancels_nothing(dtype):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(3, 200), st.integers(0, 2**32 - 1), st.floats(-1e3, 1e3), st.tuples(st.integers(1, 99), st.integers(1, 99)))
+@given(
+    st.integers(3, 200),
+    st.integers(0, 2**32 - 1),
+    st.floats(-1e3, 1e3),
+    st.tuples(st.integers(1, 99), st.integers(1, 99)),
+)
 def test_merging_is_associative_and_equals_one_shot(n, seed, offset, cuts):
     values = rows(n, d=4, seed=seed, offset=offset)
     weights = np.random.default_rng(seed).random(n).astype("float32") + np.float32(0.1)
     low, high = sorted(1 + (cut * (n - 2)) // 100 for cut in cuts)
     high += low == high
-    a, b, c = (embedding_scatter(values[start:stop], weights[start:stop]) for start, stop in ((0, low), (low, high), (high, n)))
+    a, b, c = (
+        embedding_scatter(values[start:stop], weights[start:stop]) for start, stop in ((0, low), (low, high), (high, n))
+    )
     left, right = merge_scatter([merge_scatter([a, b]), c]), merge_scatter([a, merge_scatter([b, c])])
     w = weights.astype(float)
     mean = w @ values / w.sum()
@@ -84,18 +91,27 @@ def test_the_file_keeps_the_version(tmp_path):
 GOOD = np.ones((3, 2), "float32")
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: embedding_scatter(np.empty((0, 2), "float32")), "there are 0 embeddings"),
-    (lambda: embedding_scatter(np.array([[1, 2], [np.nan, 1]], "float16")), "row 1: .*1 such rows"),
-    (lambda: embedding_scatter(np.array([[1, 2], [3, np.inf]])), "row 1: .*1 such rows"),
-    (lambda: embedding_scatter(np.array([[1e30, 2], [3, -1e30]], "float32")), r"up to 1e\+30 have squares that are too large"),
-    (lambda: embedding_scatter(GOOD, [1, 0, 1]), "row 1: weight 0 is not"),
-    (lambda: merge_scatter([]), "0 partial results"),
-    (lambda: merge_scatter([embedding_scatter(GOOD), embedding_scatter(GOOD[:, :1])]), r"\[1, 2\] dimensions"),
-    (lambda: fit_components(embedding_scatter(GOOD), 1), "the 3 embeddings do not differ"),
-    (lambda: fit_components(embedding_scatter(rows(3)), 3), "3 components of 3 embeddings with 8 dimensions; allowed are 1 to 2"),
-    (lambda: fit_components(embedding_scatter(rows(30)), 2).project(GOOD), "2 dimensions, needed are 8"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: embedding_scatter(np.empty((0, 2), "float32")), "there are 0 embeddings"),
+        (lambda: embedding_scatter(np.array([[1, 2], [np.nan, 1]], "float16")), "row 1: .*1 such rows"),
+        (lambda: embedding_scatter(np.array([[1, 2], [3, np.inf]])), "row 1: .*1 such rows"),
+        (
+            lambda: embedding_scatter(np.array([[1e30, 2], [3, -1e30]], "float32")),
+            r"up to 1e\+30 have squares that are too large",
+        ),
+        (lambda: embedding_scatter(GOOD, [1, 0, 1]), "row 1: weight 0 is not"),
+        (lambda: merge_scatter([]), "0 partial results"),
+        (lambda: merge_scatter([embedding_scatter(GOOD), embedding_scatter(GOOD[:, :1])]), r"\[1, 2\] dimensions"),
+        (lambda: fit_components(embedding_scatter(GOOD), 1), "the 3 embeddings do not differ"),
+        (
+            lambda: fit_components(embedding_scatter(rows(3)), 3),
+            "3 components of 3 embeddings with 8 dimensions; allowed are 1 to 2",
+        ),
+        (lambda: fit_components(embedding_scatter(rows(30)), 2).project(GOOD), "2 dimensions, needed are 8"),
+    ],
+)
 def test_what_is_refused(call, message):
     with pytest.raises(UserError, match=message):
         call()

@@ -29,7 +29,9 @@ def others(start, stop):
 
 
 def write_fast(path, data):
-    return write_embeddings(path, ((others(low, min(low + 300, N)), data[low : low + 300]) for low in range(0, N, 300)), PROVENANCE)
+    return write_embeddings(
+        path, ((others(low, min(low + 300, N)), data[low : low + 300]) for low in range(0, N, 300)), PROVENANCE
+    )
 
 
 def write_list(path, data, kind):
@@ -40,7 +42,9 @@ def write_list(path, data, kind):
     else:
         maker, offset = (pa.ListArray, "int32") if kind == "list" else (pa.LargeListArray, "int64")
         column = maker.from_arrays(pa.array(np.arange(len(data) + 1, dtype=offset) * data.shape[1]), flat)
-    pq.write_table(pa.concat_tables([others(0, len(data)).append_column("embedding", column)]), path, row_group_size=250)
+    pq.write_table(
+        pa.concat_tables([others(0, len(data)).append_column("embedding", column)]), path, row_group_size=250
+    )
 
 
 LAYOUTS = {
@@ -62,7 +66,9 @@ def test_every_layout_gives_the_same_numbers(layout, dtype, memory, tmp_path):
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, data)
     assert [i for batch in batches for i in batch.columns["object_id"].to_pylist()] == [f"o{k}" for k in range(N)]
-    assert [batch.first for batch in batches] == np.append(0, np.cumsum([len(batch.values) for batch in batches]))[:-1].tolist()
+    assert [batch.first for batch in batches] == np.append(0, np.cumsum([len(batch.values) for batch in batches]))[
+        :-1
+    ].tolist()
     if layout in ("fast", "fixed"):
         assert max(batch.values.nbytes for batch in batches) <= max(memory, data[:1].nbytes)
 
@@ -85,7 +91,10 @@ def test_the_fast_layout_says_what_it_holds(tmp_path):
     assert write_fast(tmp_path / "e.parquet", values("float16")) == N
     assert files.read_provenance(tmp_path / "e.parquet") == PROVENANCE
     field = pq.read_schema(tmp_path / "e.parquet").field("embedding")
-    assert field.type == pa.binary(12) and field.metadata == {b"embedding_dtype": b"float16", b"embedding_dimension": b"6"}
+    assert field.type == pa.binary(12) and field.metadata == {
+        b"embedding_dtype": b"float16",
+        b"embedding_dimension": b"6",
+    }
     table = pq.read_table(tmp_path / "e.parquet")
     assert np.frombuffer(table["embedding"][5].as_py(), "<f2").tolist() == values("float16")[5].tolist()
     column = pq.ParquetFile(tmp_path / "e.parquet").metadata.row_group(0).column(2)
@@ -97,7 +106,9 @@ def test_a_slice_of_a_column_and_big_endian_numbers():
     array = embedding_array(values().astype(">f4"))
     np.testing.assert_array_equal(embeddings_of(array.slice(13, 20), field, place="here"), values()[13:33])
     listed = pa.FixedSizeListArray.from_arrays(pa.array(values().ravel()), D)
-    np.testing.assert_array_equal(embeddings_of(listed.slice(13, 20), pa.field("e", listed.type), place="here"), values()[13:33])
+    np.testing.assert_array_equal(
+        embeddings_of(listed.slice(13, 20), pa.field("e", listed.type), place="here"), values()[13:33]
+    )
     assert embeddings_of(array.slice(0, 0), field, place="here").shape == (0, D)
 
 
@@ -106,9 +117,21 @@ def test_missing_embeddings_and_unequal_lengths_name_the_row(tmp_path):
     cases = [
         (rows[:12] + [None] + rows[13:], pa.list_(pa.float32()), "row 12: the embedding is missing; 1 such rows"),
         (rows[:12] + [None] + rows[13:], pa.list_(pa.float32(), 3), "row 12: the embedding is missing"),
-        (rows[:7] + [[1.0, None, 2.0]] + rows[8:], pa.list_(pa.float32()), "row 7: a number of the embedding is missing"),
-        (rows[:17] + [[1.0, 2.0]] + rows[18:], pa.list_(pa.float32()), "row 17: the embedding has 2 numbers, those before have 3"),
-        (rows[:10] + [[1.0, 2.0]] * 10, pa.list_(pa.float32()), "row 10: the embedding has 2 numbers, those before have 3"),
+        (
+            rows[:7] + [[1.0, None, 2.0]] + rows[8:],
+            pa.list_(pa.float32()),
+            "row 7: a number of the embedding is missing",
+        ),
+        (
+            rows[:17] + [[1.0, 2.0]] + rows[18:],
+            pa.list_(pa.float32()),
+            "row 17: the embedding has 2 numbers, those before have 3",
+        ),
+        (
+            rows[:10] + [[1.0, 2.0]] * 10,
+            pa.list_(pa.float32()),
+            "row 10: the embedding has 2 numbers, those before have 3",
+        ),
         ([str(row) for row in rows], pa.string(), "holds string; needed are fixed-length binary or lists"),
         ([b"12345678"] * 20, pa.binary(8), "holds 8 bytes per row, and says embedding_dtype ''"),
     ]
@@ -146,9 +169,16 @@ def test_what_is_not_written_leaves_the_old_file(tmp_path):
     write_fast(path, values())
     before = path.read_bytes()
     cases = [
-        ([], "there are 0 batches"), ([(others(0, 3), values()[:4])], "row 0: 4 embeddings for 3 rows"),
-        ([(others(0, 3), values()[:3]), (others(3, 6), values()[3:6, :4])], "row 3: the batch has .* float32 x 4, needed is what those"),
-        ([(others(0, 3), values()[:3]), (others(3, 6), values("float16")[3:6])], "row 3: the batch has .* float16 x 6, needed"),
+        ([], "there are 0 batches"),
+        ([(others(0, 3), values()[:4])], "row 0: 4 embeddings for 3 rows"),
+        (
+            [(others(0, 3), values()[:3]), (others(3, 6), values()[3:6, :4])],
+            "row 3: the batch has .* float32 x 4, needed is what those",
+        ),
+        (
+            [(others(0, 3), values()[:3]), (others(3, 6), values("float16")[3:6])],
+            "row 3: the batch has .* float16 x 6, needed",
+        ),
         ([(others(0, 3), values("float64")[:3])], "row 0: the embeddings are float64"),
     ]
     for batches, message in cases:

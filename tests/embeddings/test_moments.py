@@ -17,7 +17,10 @@ def twin(embeddings, sample, weights):
     """n, mean and weighted sum of squares per sample, in extended precision, one sample at a time."""
     found = {}
     for code in np.unique(sample):
-        x, w = embeddings[sample == code].astype("longdouble"), weights[sample == code].astype("float32").astype("longdouble")[:, None]
+        x, w = (
+            embeddings[sample == code].astype("longdouble"),
+            weights[sample == code].astype("float32").astype("longdouble")[:, None],
+        )
         mean = (w * x).sum(axis=0) / w.sum()
         found[int(code)] = (len(x), mean.astype(float), (w * (x - mean) ** 2).sum(axis=0).astype(float))
     return found
@@ -80,18 +83,32 @@ def test_a_constant_dimension_has_no_variance_and_huge_numbers_do_not_overflow()
     exact = sum(Fraction(float(x)) for x in embeddings[:, 2]) / 500
     spread = sum((Fraction(float(x)) - exact) ** 2 for x in embeddings[:, 2])
     assert moments.m2[0, 1] < 1e-10 and moments.mean[0, 1] == pytest.approx(0.1, rel=1e-6)
-    assert moments.mean[0, 2] == pytest.approx(float(exact), rel=1e-10) and moments.m2[0, 2] == pytest.approx(float(spread), rel=1e-10)
+    assert moments.mean[0, 2] == pytest.approx(float(exact), rel=1e-10) and moments.m2[0, 2] == pytest.approx(
+        float(spread), rel=1e-10
+    )
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(1, 400), st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(-1e4, 1e4), st.tuples(*[st.integers(0, 400)] * 2))
+@given(
+    st.integers(1, 400),
+    st.integers(1, 40),
+    st.integers(0, 2**32 - 1),
+    st.floats(-1e4, 1e4),
+    st.tuples(*[st.integers(0, 400)] * 2),
+)
 def test_merging_is_associative_and_equals_one_shot(n, samples, seed, offset, cuts):
     random = np.random.default_rng(seed)
     sample, weights = random.integers(0, samples, n), random.random(n) + 0.1
     embeddings = (random.standard_normal((n, 4)) + offset).astype("float32")
-    a, b, c = (embedding_moments(embeddings[s], sample[s], weights[s]) for s in map(
-        lambda at: slice(*at), zip([0, *sorted(cuts)], [*sorted(cuts), n], strict=True)))
-    left, right, flat = merge_moments([merge_moments([a, b]), c]), merge_moments([a, merge_moments([b, c])]), merge_moments([a, b, c])
+    a, b, c = (
+        embedding_moments(embeddings[s], sample[s], weights[s])
+        for s in map(lambda at: slice(*at), zip([0, *sorted(cuts)], [*sorted(cuts), n], strict=True))
+    )
+    left, right, flat = (
+        merge_moments([merge_moments([a, b]), c]),
+        merge_moments([a, merge_moments([b, c])]),
+        merge_moments([a, b, c]),
+    )
     whole = twin(embeddings, sample, weights)
     size = 1 + abs(offset) * 1e-6
     for merged in (left, right, flat):
@@ -112,7 +129,10 @@ def test_the_same_input_gives_the_same_bits_in_any_memory():
     first = embedding_moments(embeddings, sample)
     wide = np.zeros((3000, 24), "float16")
     wide[:, ::2] = embeddings
-    for other in (embedding_moments(wide[:, ::2], sample), embedding_moments(embeddings.astype(">f2"), sample.astype("uint8"))):
+    for other in (
+        embedding_moments(wide[:, ::2], sample),
+        embedding_moments(embeddings.astype(">f2"), sample.astype("uint8")),
+    ):
         np.testing.assert_array_equal(first.m2, other.m2)
         np.testing.assert_array_equal(first.mean, other.mean)
     np.testing.assert_allclose(embedding_moments(embeddings.astype("float32"), sample).mean, first.mean, atol=1e-7)
@@ -133,7 +153,12 @@ def test_an_embedding_that_is_not_finite_is_named_or_dropped_and_counted(dtype, 
     moments = embedding_moments(embeddings, sample, on_bad="drop")
     kept = np.isfinite(embeddings).all(axis=1)
     expected = twin(embeddings[kept], sample[kept], np.ones(kept.sum()))
-    assert moments.sample.tolist() == [3, 5, 8] and moments.n_dropped.sum() == 2 and moments.n_dropped[2] == 1 and moments.n[2] == 0
+    assert (
+        moments.sample.tolist() == [3, 5, 8]
+        and moments.n_dropped.sum() == 2
+        and moments.n_dropped[2] == 1
+        and moments.n[2] == 0
+    )
     assert np.isnan(moments.mean[2]).all() and np.isnan(moments.variance()[2]).all() and moments.n_effective[2] == 0
     for at, code in ((0, 3), (1, 5)):
         np.testing.assert_allclose(moments.mean[at], expected[code][1], atol=1e-6)
@@ -168,19 +193,22 @@ def test_no_object_is_an_empty_partial_result():
 GOOD = np.ones((3, 2), "float32")
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ((GOOD, [0, 0, 0], [1, 0, 1]), "row 1: weight 0 is not a number above 0"),
-    ((GOOD, [0, 0, 0], [1, 1, -2.5]), "row 2: weight -2.5 is not"),
-    ((GOOD, [0, 0, 0], [1, np.nan, 1]), "row 1: weight nan is not"),
-    ((GOOD, [0, 0, 0], [1, 1e-60, 1]), "row 1: weight 1e-60 is not .* single precision"),
-    ((GOOD, [0, 0, 0], [1, 1]), "shape .2,., needed are 3 numbers"),
-    ((GOOD, [0, -1, 0]), "row 1: sample code -1 is below 0"),
-    ((GOOD, [0, 0]), "needed are 3 whole numbers"),
-    ((GOOD, [0.0, 1.0, 2.0]), "float64 of shape"),
-    ((GOOD[0], [0, 1]), "float32 of shape .2,."),
-    ((GOOD.astype(int), [0, 0, 0]), "int64 of shape"),
-    ((GOOD.astype(float), [0, 0, 0]), "float64 of shape .* needed is float16 or float32"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((GOOD, [0, 0, 0], [1, 0, 1]), "row 1: weight 0 is not a number above 0"),
+        ((GOOD, [0, 0, 0], [1, 1, -2.5]), "row 2: weight -2.5 is not"),
+        ((GOOD, [0, 0, 0], [1, np.nan, 1]), "row 1: weight nan is not"),
+        ((GOOD, [0, 0, 0], [1, 1e-60, 1]), "row 1: weight 1e-60 is not .* single precision"),
+        ((GOOD, [0, 0, 0], [1, 1]), "shape .2,., needed are 3 numbers"),
+        ((GOOD, [0, -1, 0]), "row 1: sample code -1 is below 0"),
+        ((GOOD, [0, 0]), "needed are 3 whole numbers"),
+        ((GOOD, [0.0, 1.0, 2.0]), "float64 of shape"),
+        ((GOOD[0], [0, 1]), "float32 of shape .2,."),
+        ((GOOD.astype(int), [0, 0, 0]), "int64 of shape"),
+        ((GOOD.astype(float), [0, 0, 0]), "float64 of shape .* needed is float16 or float32"),
+    ],
+)
 def test_what_is_refused(arguments, message):
     with pytest.raises(UserError, match=message):
         embedding_moments(*arguments, place="here")

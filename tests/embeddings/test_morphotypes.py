@@ -34,8 +34,12 @@ def test_kinds_are_found_the_most_frequent_first(blobs, codebook):
     labels, distances = codebook.assign(blobs[0])
     np.testing.assert_array_equal(labels, blobs[1])
     assert codebook.n.tolist() == [300, 200, 100]
-    np.testing.assert_allclose(codebook.centroids, [blobs[0][blobs[1] == kind].mean(axis=0) for kind in range(3)], atol=0.2)
-    np.testing.assert_allclose(distances, np.linalg.norm(blobs[0] - codebook.centroids[labels], axis=1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        codebook.centroids, [blobs[0][blobs[1] == kind].mean(axis=0) for kind in range(3)], atol=0.2
+    )
+    np.testing.assert_allclose(
+        distances, np.linalg.norm(blobs[0] - codebook.centroids[labels], axis=1), rtol=1e-4, atol=1e-4
+    )
     assert codebook.spread == pytest.approx([np.sqrt(5)] * 3, rel=0.1)  # d = 5 standard normal numbers
 
 
@@ -54,7 +58,12 @@ def test_the_file_keeps_the_version_and_a_change_is_noticed(codebook, blobs, tmp
     path = tmp_path / "codebook.nc"
     codebook.save(path, PROVENANCE)
     again = Morphotypes.load(path)
-    assert again.version == codebook.version == fit_morphotypes(blobs[0], 3, seed=1).version != fit_morphotypes(blobs[0], 2, seed=1).version
+    assert (
+        again.version
+        == codebook.version
+        == fit_morphotypes(blobs[0], 3, seed=1).version
+        != fit_morphotypes(blobs[0], 2, seed=1).version
+    )
     assert again.names == [f"morphotype_{codebook.version[:8]}_{k}" for k in range(3)]
     np.testing.assert_array_equal(again.assign(blobs[0])[0], blobs[1])
     changed = xr.load_dataset(path)
@@ -105,7 +114,11 @@ def test_an_embedding_that_is_not_finite(codebook, blobs):
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 6)), min_size=1, max_size=60), st.integers(0, 60), st.integers(0, 60))
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 6)), min_size=1, max_size=60),
+    st.integers(0, 60),
+    st.integers(0, 60),
+)
 def test_counts_merge_exactly(pairs, first, second):
     sample, labels = np.array(pairs).T
     low, high = sorted((first, second))
@@ -113,7 +126,11 @@ def test_counts_merge_exactly(pairs, first, second):
     whole = morphotype_counts(sample, labels)
     pd.testing.assert_frame_equal(merge_counts([merge_counts(parts[:2]), parts[2]]), whole)
     pd.testing.assert_frame_equal(merge_counts([parts[0], merge_counts(parts[1:])]), whole)
-    expected = pd.Series(1, index=pd.MultiIndex.from_tuples([p for p in pairs if p[1] >= 0] or [(0, 0)])).groupby(level=[0, 1]).sum()
+    expected = (
+        pd.Series(1, index=pd.MultiIndex.from_tuples([p for p in pairs if p[1] >= 0] or [(0, 0)]))
+        .groupby(level=[0, 1])
+        .sum()
+    )
     if (labels >= 0).any():
         assert whole.set_index(["sample", "morphotype"])["n"].to_dict() == expected.to_dict()
     else:
@@ -135,7 +152,10 @@ def test_what_is_refused(codebook):
     same = np.ones((40, 3), "float32")
     with pytest.raises(UserError, match="30 morphotypes of 40 objects; allowed are 2 to half"):
         fit_morphotypes(same, 30, seed=0)
-    with pytest.warns(MethodWarning, match="of 2 morphotypes have no"), pytest.raises(UserError, match="the 40 objects have 1 morphotype"):
+    with (
+        pytest.warns(MethodWarning, match="of 2 morphotypes have no"),
+        pytest.raises(UserError, match="the 40 objects have 1 morphotype"),
+    ):
         fit_morphotypes(same, 2, seed=0)
     with pytest.raises(UserError, match="all 40 objects lie on their 2 centroids"):
         fit_morphotypes(np.repeat(np.eye(3, dtype="float32")[:2], 20, axis=0), 2, seed=0)

@@ -18,7 +18,13 @@ def distances(values, centroids):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(1, 60), st.integers(1, 30), st.integers(2, 20), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1.0, 1e3]))
+@given(
+    st.integers(1, 60),
+    st.integers(1, 30),
+    st.integers(2, 20),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.0, 1.0, 1e3]),
+)
 def test_against_double_precision(n, d, k, seed, offset):
     random = np.random.default_rng(seed)
     values, centroids = ((random.standard_normal((rows, d)) + offset).astype("float32") for rows in (n, k))
@@ -31,7 +37,10 @@ def test_against_double_precision(n, d, k, seed, offset):
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_more_rows_than_a_block_in_any_partition(dtype):
     random = np.random.default_rng(0)
-    values, centroids = random.standard_normal((ROWS_NEAREST + 300, 40)).astype(dtype), random.standard_normal((17, 40)).astype("float32")
+    values, centroids = (
+        random.standard_normal((ROWS_NEAREST + 300, 40)).astype(dtype),
+        random.standard_normal((17, 40)).astype("float32"),
+    )
     labels, found = find(values, centroids)
     np.testing.assert_array_equal(labels, distances(values, centroids).argmin(axis=1))
     np.testing.assert_allclose(found, distances(values, centroids).min(axis=1), rtol=1e-5)

@@ -60,9 +60,15 @@ def test_the_file_keeps_the_version(tmp_path):
     np.testing.assert_array_equal(again.score(means(5, seed=2)), model.score(means(5, seed=2)))
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    (means(2), "there are 2 samples"), (np.ones((5, 3)), "the 5 samples do not differ"),
-    (np.where(np.arange(30).reshape(5, 6) == 14, np.nan, 1.0), r"row 2 is not finite \(1 such rows\)"), (np.ones(5), "shape .5,.")])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (means(2), "there are 2 samples"),
+        (np.ones((5, 3)), "the 5 samples do not differ"),
+        (np.where(np.arange(30).reshape(5, 6) == 14, np.nan, 1.0), r"row 2 is not finite \(1 such rows\)"),
+        (np.ones(5), "shape .5,."),
+    ],
+)
 def test_what_is_refused(values, message):
     with pytest.raises(UserError, match=message):
         fit_novelty(values)

@@ -12,7 +12,11 @@ def test_every_half_precision_number_is_widened_exactly():
     out = widen(every, np.empty(every.shape, "float32"))
     finite = np.isfinite(every)
     np.testing.assert_array_equal(out[finite].view("uint32"), every[finite].astype("float32").view("uint32"))
-    assert (np.abs(out[~finite]) >= HALF_LIMIT).all() and (np.abs(out[finite]) < HALF_LIMIT).all() and (~finite).sum() == 2048
+    assert (
+        (np.abs(out[~finite]) >= HALF_LIMIT).all()
+        and (np.abs(out[finite]) < HALF_LIMIT).all()
+        and (~finite).sum() == 2048
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
@@ -25,7 +29,9 @@ def test_blocks_give_the_rows(dtype, ordered):
     found = np.concatenate([rows.block(low, min(low + 7, 30)).copy() for low in range(0, 30, 7)])
     np.testing.assert_array_equal(found, expected.astype("float32"))
     np.testing.assert_array_equal(rows.raw(np.array([3, 29])), expected[[3, 29]])
-    np.testing.assert_array_equal(rows.without(np.array([0, 5])).block(0, 28), np.delete(expected, [0, 5], axis=0).astype("float32"))
+    np.testing.assert_array_equal(
+        rows.without(np.array([0, 5])).block(0, 28), np.delete(expected, [0, 5], axis=0).astype("float32")
+    )
     assert rows.block(0, 5).base is values or ordered or dtype == "float16"  # single precision in order is not copied
 
 

@@ -26,7 +26,10 @@ def test_pooled_parts_are_the_whole(sizes, seed):
 def test_segments_of_all_lengths_at_once():
     random = np.random.default_rng(5)
     sizes = np.array([1, 2, 5000, 1, 1, 30, 900, 7])
-    values, weights = random.standard_normal((sizes.sum(), 600)).astype("float32"), (random.random(sizes.sum()) + 0.5).astype("float32")
+    values, weights = (
+        random.standard_normal((sizes.sum(), 600)).astype("float32"),
+        (random.random(sizes.sum()) + 0.5).astype("float32"),
+    )
     starts = np.append(0, np.cumsum(sizes))[:-1]
     mean, m2, bad = segment_moments(Rows(values, None, 0, len(values)), starts, weights)
     assert not len(bad)

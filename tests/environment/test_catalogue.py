@@ -34,8 +34,16 @@ def test_readme_is_current(project_root):
 
 def _entry(folder, **changes):
     text = {
-        "name": "wind", "title": "Wind", "source": "nobody", "file": "climatology_2deg.nc", "variable": "wind_speed",
-        "units": "m s-1", "dims": "[month, lat, lon]", "citation": "none", "licence": "CC0-1.0"} | changes
+        "name": "wind",
+        "title": "Wind",
+        "source": "nobody",
+        "file": "climatology_2deg.nc",
+        "variable": "wind_speed",
+        "units": "m s-1",
+        "dims": "[month, lat, lon]",
+        "citation": "none",
+        "licence": "CC0-1.0",
+    } | changes
     path = folder / "wind.yaml"
     path.write_text("\n".join(f"{k}: {v}" for k, v in text.items() if v is not None))
     return path

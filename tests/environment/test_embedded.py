@@ -29,11 +29,13 @@ def masks(data_root):
 @pytest.fixture(scope="module")
 def script(project_root):
     """Loads a build script by name."""
+
     def load(name):
         spec = importlib.util.spec_from_file_location(name, project_root / "environmental_layers" / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
+
     return load
 
 
@@ -61,17 +63,47 @@ def test_grid_and_conventions(climatology):
 
 @pytest.mark.parametrize(
     ("name", "low", "high"),
-    [("temperature", -2.11, 34), ("salinity", 4, 41), ("wind_speed", 0.5, 19), ("solar_radiation", 0, 320),
-     ("bathymetry", 1, 7000), ("distance_to_coast", 5, 3700), ("wet_fraction", 0, 1)])
+    [
+        ("temperature", -2.11, 34),
+        ("salinity", 4, 41),
+        ("wind_speed", 0.5, 19),
+        ("solar_radiation", 0, 320),
+        ("bathymetry", 1, 7000),
+        ("distance_to_coast", 5, 3700),
+        ("wet_fraction", 0, 1),
+    ],
+)
 def test_values_are_plausible(climatology, name, low, high):
     assert low <= float(climatology[name].min()) and float(climatology[name].max()) <= high
 
 
 def test_sea_is_where_the_sea_is(climatology):
     floor = climatology["bathymetry"]
-    for lat, lon in [(0, -150), (45, -30), (-50, 100), (35, 18), (43, 33), (60, -85), (85, 0), (20, 38), (-40, 179), (-40, -179)]:
+    for lat, lon in [
+        (0, -150),
+        (45, -30),
+        (-50, 100),
+        (35, 18),
+        (43, 33),
+        (60, -85),
+        (85, 0),
+        (20, 38),
+        (-40, 179),
+        (-40, -179),
+    ]:
         assert np.isfinite(at(floor, lat, lon)), (lat, lon)
-    for lat, lon in [(40, -100), (-10, -55), (20, 10), (-25, 133), (60, 100), (-80, 60), (42, 51), (47, -88), (72, -40), (29, 27)]:
+    for lat, lon in [
+        (40, -100),
+        (-10, -55),
+        (20, 10),
+        (-25, 133),
+        (60, 100),
+        (-80, 60),
+        (42, 51),
+        (47, -88),
+        (72, -40),
+        (29, 27),
+    ]:
         assert np.isnan(at(floor, lat, lon)), (lat, lon)
 
 
@@ -153,7 +185,9 @@ def test_solar_radiation_follows_the_sun(climatology):
     light = climatology["solar_radiation"]
     for lat, month in ((75, 12), (85, 1), (-75, 6)):
         assert float(light.sel(month=month).sel(lat=lat, method="nearest").max()) < 3, (lat, month)
-    assert float(light.sel(month=6).sel(lat=slice(20, 40)).mean()) > 2 * float(light.sel(month=12).sel(lat=slice(30, 40)).mean())
+    assert float(light.sel(month=6).sel(lat=slice(20, 40)).mean()) > 2 * float(
+        light.sel(month=12).sel(lat=slice(30, 40)).mean()
+    )
     assert 150 < float(light.weighted(np.cos(np.radians(light["lat"]))).mean()) < 190
 
 
@@ -183,8 +217,14 @@ def test_basins_agree_with_published_masks(masks):
     flags = dict(zip(ours.attrs["flag_meanings"].split(), ours.attrs["flag_values"], strict=True))
     woa, ours = masks["woa_basin"].to_numpy(), ours.to_numpy()
     share = {}
-    for number, name in ((1, "atlantic_ocean"), (2, "pacific_ocean"), (3, "indian_ocean"), (4, "mediterranean_sea"),
-                         (6, "black_sea"), (11, "arctic_ocean")):
+    for number, name in (
+        (1, "atlantic_ocean"),
+        (2, "pacific_ocean"),
+        (3, "indian_ocean"),
+        (4, "mediterranean_sea"),
+        (6, "black_sea"),
+        (11, "arctic_ocean"),
+    ):
         share[name] = (ours[woa == number] == flags[name]).mean()
     assert min(share.values()) > 0.97, share
     assert all(share[name] > 0.99 for name in list(share)[:5]), share
@@ -215,7 +255,9 @@ def test_gaps_are_filled_from_the_same_basin_only(script):
 
 def test_sunlight_at_the_top_of_the_atmosphere(script):
     light = script("build_embedded").sunlight()
-    assert np.average(light.mean(axis=0), weights=np.cos(np.radians(np.arange(-89, 90, 2)))) == pytest.approx(340, abs=1.5)
+    assert np.average(light.mean(axis=0), weights=np.cos(np.radians(np.arange(-89, 90, 2)))) == pytest.approx(
+        340, abs=1.5
+    )
     assert light[11, -1] == light[5, 0] == 0 and light[11, 0] == pytest.approx(550, abs=15)
 
 
@@ -227,8 +269,13 @@ def test_regridding_of_the_build_script(script):
     expected = np.cos(np.radians(build.LON))[None] + build.LAT[:-1, None] / 90
     np.testing.assert_allclose(found[:-1], expected, atol=2e-3)
     one = np.arange(-89.5, 90)
-    halved = build.halve(xr.DataArray(np.where(one[:, None] < 0, np.nan, 4.0) * np.ones((1, 1, 360)), dims=("depth", "lat", "lon"),
-                                      coords={"lat": one}))
+    halved = build.halve(
+        xr.DataArray(
+            np.where(one[:, None] < 0, np.nan, 4.0) * np.ones((1, 1, 360)),
+            dims=("depth", "lat", "lon"),
+            coords={"lat": one},
+        )
+    )
     assert np.isnan(halved[0, :45]).all() and (halved[0, 45:] == pytest.approx(4))
     lonely = np.full((12, 90, 180), np.nan)
     lonely[:, 40, 20] = lonely[:, 60, 0] = lonely[:, 60, 179] = 5.0

@@ -30,7 +30,9 @@ limits = st.tuples(st.floats(0, 1000), st.floats(0, 1000)).map(sorted).filter(la
 @given(zone=limits, value=st.floats(-50, 50), slope=st.floats(-0.1, 0.1))
 def test_constant_and_linear_profiles_are_exact(zone, value, slope):
     top, bottom = zone
-    assert float(zone_means.zone_mean(profile(np.full(LEVELS.size, value)), top, bottom, coverage=1)) == pytest.approx(value)
+    assert float(zone_means.zone_mean(profile(np.full(LEVELS.size, value)), top, bottom, coverage=1)) == pytest.approx(
+        value
+    )
     found = float(zone_means.zone_mean(profile(value + slope * LEVELS), top, bottom, coverage=1))
     assert found == pytest.approx(value + slope * (top + bottom) / 2, abs=1e-6)
 
@@ -49,7 +51,9 @@ def test_integral_equals_a_fine_sum(zone, seed):
 @given(cut=st.floats(1, 999), seed=st.integers(0, 10**6))
 def test_zones_that_adjoin_add_up(cut, seed):
     values = profile(np.random.default_rng(seed).normal(size=LEVELS.size))
-    parts = float(zone_means.zone_mean(values, 0, cut)) * cut + float(zone_means.zone_mean(values, cut, 1000)) * (1000 - cut)
+    parts = float(zone_means.zone_mean(values, 0, cut)) * cut + float(zone_means.zone_mean(values, cut, 1000)) * (
+        1000 - cut
+    )
     assert parts / 1000 == pytest.approx(float(zone_means.zone_mean(values, 0, 1000)), abs=1e-9)
 
 
@@ -65,7 +69,13 @@ def test_coverage_rule():
 
 @pytest.mark.parametrize(
     ("zone", "coverage", "message"),
-    [((200, 100), 0, "0 <= top < bottom"), ((-1, 100), 0, "-1"), ((0, 1200), 0, "ends at 1000 m"), ((0, 200), 1.5, "1.5")])
+    [
+        ((200, 100), 0, "0 <= top < bottom"),
+        ((-1, 100), 0, "-1"),
+        ((0, 1200), 0, "ends at 1000 m"),
+        ((0, 200), 1.5, "1.5"),
+    ],
+)
 def test_zone_mean_refuses(zone, coverage, message):
     with pytest.raises(UserError, match=message):
         zone_means.zone_mean(profile(LEVELS), *zone, coverage=coverage)
@@ -81,7 +91,11 @@ def test_zone_mean_needs_ascending_levels():
 def field(function, resolution=2.0):
     lat, lon = grid.regular_grid(resolution)
     return xr.DataArray(
-        function(*np.meshgrid(lat, lon, indexing="ij")), dims=("lat", "lon"), coords={"lat": lat, "lon": lon}, name="field")
+        function(*np.meshgrid(lat, lon, indexing="ij")),
+        dims=("lat", "lon"),
+        coords={"lat": lat, "lon": lon},
+        name="field",
+    )
 
 
 def test_interpolation_is_the_identity_on_the_same_grid():
@@ -111,7 +125,9 @@ def test_gaps_count_for_nothing():
     for resolution in (1.0, 5.0, 10.0):
         found = harmonise.interpolate(land, *grid.regular_grid(resolution))
         assert np.nanmin(found) == pytest.approx(3) and np.nanmax(found) == pytest.approx(3)
-        assert bool(found.sel(lon=slice(-170, -10)).isnull().all()) and bool(found.sel(lon=slice(10, 170)).notnull().all())
+        assert bool(found.sel(lon=slice(-170, -10)).isnull().all()) and bool(
+            found.sel(lon=slice(10, 170)).notnull().all()
+        )
 
 
 def test_a_regional_layer_is_refused():
@@ -147,7 +163,9 @@ def test_thickness_stops_at_the_sea_floor(monthly_cube):
     upper = cube["thickness"].sel(zone="0-200")
     np.testing.assert_allclose(upper.where(upper < 200), cube["bathymetry"].where(upper < 200))
     open_ended = build_cube(["bathymetry"], ZONES, resolution=2, monthly=False, clip=False)
-    assert set(np.unique(open_ended["thickness"].sel(zone="200-1000").values[open_ended["domain"].values[1] == 1])) == {800}
+    assert set(np.unique(open_ended["thickness"].sel(zone="200-1000").values[open_ended["domain"].values[1] == 1])) == {
+        800
+    }
 
 
 def test_annual_cube_is_the_mean_of_the_months(monthly_cube):

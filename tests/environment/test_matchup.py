@@ -23,9 +23,15 @@ def cube(months=None, seed=0):
     dims = (() if months is None else ("month",)) + ("zone", "lat", "lon")
     domain = (rng.random((2, LAT.size, LON.size)) < 0.7).astype("int8")
     data = xr.Dataset(
-        {"temperature": (dims, rng.uniform(0, 30, shape)), "salinity": (dims, rng.uniform(30, 38, shape)), "bathymetry": (("lat", "lon"), rng.uniform(10, 5000, (LAT.size, LON.size))),
-         "domain": (("zone", "lat", "lon"), domain), "thickness": (("zone", "lat", "lon"), rng.uniform(1, 200, (2, LAT.size, LON.size)))},
-        coords={"zone": ["up", "down"], "lat": LAT, "lon": LON})
+        {
+            "temperature": (dims, rng.uniform(0, 30, shape)),
+            "salinity": (dims, rng.uniform(30, 38, shape)),
+            "bathymetry": (("lat", "lon"), rng.uniform(10, 5000, (LAT.size, LON.size))),
+            "domain": (("zone", "lat", "lon"), domain),
+            "thickness": (("zone", "lat", "lon"), rng.uniform(1, 200, (2, LAT.size, LON.size))),
+        },
+        coords={"zone": ["up", "down"], "lat": LAT, "lon": LON},
+    )
     data["cell_area"] = grid.cell_area(LAT, LON)
     return data if months is None else data.assign_coords(month=np.arange(1, months + 1))
 
@@ -34,7 +40,9 @@ def ensemble(members=5, centre=True, seed=1):
     rng = np.random.default_rng(seed)
     X = pd.DataFrame({"temperature": rng.uniform(0, 30, 150), "salinity": rng.uniform(30, 38, 150)})
     y = rng.poisson(np.exp(X["temperature"] / 10))
-    plan = MemberPlan(list(rng.integers(0, 150, (members, 150))), {"n_rounds": 12, "max_depth": 3}, seed=2, centre=centre, scale=4.0)
+    plan = MemberPlan(
+        list(rng.integers(0, 150, (members, 150))), {"n_rounds": 12, "max_depth": 3}, seed=2, centre=centre, scale=4.0
+    )
     return fit_members(X, y, plan, progress=False)
 
 
@@ -54,11 +62,18 @@ def test_a_table_laid_on_a_grid_comes_back():
     pd.testing.assert_frame_equal(back, rows[NAMES])
 
 
-@pytest.mark.parametrize(("lat", "lon", "message"), [
-    ([-75.0, 14.0], [-165.0, 15.0], r"file.csv: row 3: position \(14.0, 15.0\) is not a cell centre of the 30 degree grid"),
-    ([15.0, 15.0], [15.0, 15.0], "file.csv: row 3: its grid cell stands twice"),
-    ([15.0, 95.0], [15.0, 15.0], r"file.csv: row 3: position \(95.0, 15.0\) lies outside the grid"),
-])
+@pytest.mark.parametrize(
+    ("lat", "lon", "message"),
+    [
+        (
+            [-75.0, 14.0],
+            [-165.0, 15.0],
+            r"file.csv: row 3: position \(14.0, 15.0\) is not a cell centre of the 30 degree grid",
+        ),
+        ([15.0, 15.0], [15.0, 15.0], "file.csv: row 3: its grid cell stands twice"),
+        ([15.0, 95.0], [15.0, 15.0], r"file.csv: row 3: position \(95.0, 15.0\) lies outside the grid"),
+    ],
+)
 def test_positions_that_fit_no_cell_are_shown(lat, lon, message):
     with pytest.raises(UserError, match=message):
         bridge.table_to_grid(pd.DataFrame({"lat": lat, "lon": lon, "v": 1.0}), LAT, LON, "file.csv")
@@ -73,7 +88,9 @@ def test_positions_snap_to_the_cell_that_holds_them():
 
 def test_extract_takes_zone_and_month_of_each_row():
     source = cube(months=12)
-    rows = pd.DataFrame({"zone": ["down", "up"], "month": [3, 12], "lat": [15.0, -45.0], "lon": [45.0, -165.0]}, index=[7, 9])
+    rows = pd.DataFrame(
+        {"zone": ["down", "up"], "month": [3, 12], "lat": [15.0, -45.0], "lon": [45.0, -165.0]}, index=[7, 9]
+    )
     found = bridge.extract(source, rows, ["temperature", "bathymetry"])
     assert found.index.tolist() == [7, 9]
     assert found.loc[7, "temperature"] == float(source["temperature"].sel(month=3, zone="down", lat=15, lon=45))
@@ -91,7 +108,9 @@ def test_domain_holds_the_cells_in_order():
     assert where.features.shape == (2, int(source["domain"].sel(zone="down").sum()), 2)
     row, column = np.unravel_index(where.cells[5], (LAT.size, LON.size))
     assert where.features[1, 5, 0] == np.float32(source["temperature"].to_numpy()[1, 1, row, column])
-    assert where.volume[5] == pytest.approx(float(source["cell_area"][row, column] * source["thickness"][1, row, column]))
+    assert where.volume[5] == pytest.approx(
+        float(source["cell_area"][row, column] * source["thickness"][1, row, column])
+    )
     with pytest.raises(UserError, match=r"predictors \['oxygen'\] are not in the cube"):
         prediction.domain(source, "up", ["oxygen"])
 
@@ -108,7 +127,9 @@ def test_one_pass_equals_members_one_by_one(monkeypatch, months, centre, block):
         return np.tile(np.column_stack([where.volume, where.volume * (where.cells < 30)])[start:stop], (count, 1))
 
     fields, totals = prediction.predict(fitted, where, weights, jobs=2, progress=False)
-    values = np.stack([fitted.predict_block(where.features[m]) for m in range(count)], axis=1).astype("float64")  # members, months, cells
+    values = np.stack([fitted.predict_block(where.features[m]) for m in range(count)], axis=1).astype(
+        "float64"
+    )  # members, months, cells
     assert fields["mean"] == pytest.approx(values.mean(axis=0), rel=1e-6)
     assert fields["sd"] == pytest.approx(values.std(axis=0, ddof=1), rel=1e-4, abs=1e-7)
     for level, name in ((0.025, "q025"), (0.5, "q50"), (0.975, "q975")):

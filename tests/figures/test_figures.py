@@ -30,8 +30,12 @@ def write_map(run, taxon, zone, *, monthly):
     dims, shape = ("taxon", "month", "zone", "lat", "lon"), (1, 12, 1, LAT.size, LON.size)
     seasons = np.linspace(1, 12, 12)[None, :, None, None, None] * np.ones(shape)
     field = np.where(np.abs(LAT)[:, None] < 80, np.add.outer(LAT + 100, LON / 1000), np.nan)
-    parts = {"carbon_biomass": seasons * field, "carbon_biomass_sd": seasons * field / 4,
-             "dissimilarity_index": seasons * field / 1000, "applicability": np.where(LAT[:, None] > -40, 1, 0) * np.ones(shape)}
+    parts = {
+        "carbon_biomass": seasons * field,
+        "carbon_biomass_sd": seasons * field / 4,
+        "dissimilarity_index": seasons * field / 1000,
+        "applicability": np.where(LAT[:, None] > -40, 1, 0) * np.ones(shape),
+    }
     data = xr.Dataset({name: (dims, values.astype("float32")) for name, values in parts.items()})
     if monthly:
         for name in ("carbon_biomass", "carbon_biomass_sd"):
@@ -40,14 +44,18 @@ def write_map(run, taxon, zone, *, monthly):
     else:
         data = data.isel(month=0)
     top, bottom = (float(part) for part in zone.split("-"))
-    data = data.assign_coords(taxon=[taxon], zone=[zone], lat=LAT, lon=LON, zone_top=("zone", [top]), zone_bottom=("zone", [bottom]))
+    data = data.assign_coords(
+        taxon=[taxon], zone=[zone], lat=LAT, lon=LON, zone_top=("zone", [top]), zone_bottom=("zone", [bottom])
+    )
     data["carbon_biomass"].attrs = {"long_name": "carbon biomass", "units": "mg m-3"}
     data.attrs = {"estimate": "full fit", "member_scheme": SCHEME}
     files.write_netcdf(data, run / "map" / f"{taxon}_{zone}.nc", ORIGIN)
 
 
 def write_fit(run, taxon, zone, random):
-    rows = pd.DataFrame({"observed": random.gamma(1, 1, 40) * (random.random(40) > 0.3), "lat": -5.0, "lon": np.linspace(-170, 170, 40)})
+    rows = pd.DataFrame(
+        {"observed": random.gamma(1, 1, 40) * (random.random(40) > 0.3), "lat": -5.0, "lon": np.linspace(-170, 170, 40)}
+    )
     rows = rows.assign(predicted=rows["observed"] * 0.5 + 0.2, taxon=taxon, zone=zone)
     tables = pd.concat([rows.assign(scheme=scheme) for scheme in ("random", "spatial_block", "test")])
     files.write_parquet(tables, run / "fit" / f"{taxon}_{zone}" / "predictions.parquet", ORIGIN)
@@ -64,9 +72,17 @@ def write_run(run, targets, *, monthly=False, truth=False):
     for number, (taxon, zone) in enumerate(targets, start=1):
         write_map(run, taxon, zone, monthly=monthly)
         training.append(write_fit(run, taxon, zone, random))
-        for region_set, region in [("global", "global"), ("basin", "pacific_ocean"), *(("latitude", band) for band in BANDS)]:
-            budget.append({"taxon": taxon, "zone": zone, "region_set": region_set, "region": region, "estimate": 0.01 * number})
-    table = pd.DataFrame(budget).assign(quantity="carbon_biomass", units="Pg C", volume=1e15, interval="lognormal", members=100)
+        for region_set, region in [
+            ("global", "global"),
+            ("basin", "pacific_ocean"),
+            *(("latitude", band) for band in BANDS),
+        ]:
+            budget.append(
+                {"taxon": taxon, "zone": zone, "region_set": region_set, "region": region, "estimate": 0.01 * number}
+            )
+    table = pd.DataFrame(budget).assign(
+        quantity="carbon_biomass", units="Pg C", volume=1e15, interval="lognormal", members=100
+    )
     table = table.assign(low=table["estimate"] / 2, high=table["estimate"] * 2)
     files.write_parquet(pd.concat(training), run / "match" / "training.parquet", ORIGIN)
     files.write_parquet(table, run / "budget" / "budget.parquet", ORIGIN)
@@ -91,6 +107,7 @@ def monthly(tmp_path_factory):
 def no_network(monkeypatch):
     def refuse(*_, **__):
         raise OSError("a figure opened a connection")
+
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
 
@@ -118,9 +135,17 @@ def text_faults(figure):
     texts = [(t.get_text(), t.get_fontsize(), t.get_window_extent()) for t in shown_texts(figure)]
     faults = [f"{text!r} has {size} pt" for text, size, _ in texts if size < 7]
     inside = figure.bbox.padded(1)
-    faults += [f"{text!r} is cut" for text, _, box in texts if not (inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1))]
+    faults += [
+        f"{text!r} is cut"
+        for text, _, box in texts
+        if not (inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1))
+    ]
     for place, (text, _, box) in enumerate(texts):
-        faults += [f"{text!r} over {other!r}" for other, _, box2 in texts[:place] if box.padded(-0.5).overlaps(box2.padded(-0.5))]
+        faults += [
+            f"{text!r} over {other!r}"
+            for other, _, box2 in texts[:place]
+            if box.padded(-0.5).overlaps(box2.padded(-0.5))
+        ]
     return faults
 
 
@@ -136,10 +161,14 @@ def test_the_check_of_texts_can_fail():
 @pytest.mark.parametrize("kind", ["annual", "monthly"])
 def test_print_quality(name, kind, project_root, request):
     figures = draw(project_root, name, request.getfixturevalue(kind))
-    assert len(figures) == {"stocks": 1, "latitude_curves": 1 + (kind == "annual")}.get(name, 4 if kind == "annual" else 1)
+    assert len(figures) == {"stocks": 1, "latitude_curves": 1 + (kind == "annual")}.get(
+        name, 4 if kind == "annual" else 1
+    )
     for stem, figure in figures:
         assert isinstance(figure, Figure)
-        assert figure.get_figwidth() * 25.4 == pytest.approx(183) and figure.get_figheight() * 25.4 <= 247, "it fits a page"
+        assert figure.get_figwidth() * 25.4 == pytest.approx(183) and figure.get_figheight() * 25.4 <= 247, (
+            "it fits a page"
+        )
         assert text_faults(figure) == [], stem
 
 
@@ -155,8 +184,13 @@ def test_default_figures_are_short_scripts(project_root):
 def test_names_are_unique(project_root, annual):
     stems = [stem for name in NAMES for stem, _ in draw(project_root, name, annual)]
     assert len(stems) == len(set(stems)) == 4 * 3 + 2 + 1
-    assert {"maps_Copepoda_0-200", "observed_predicted_Collodaria_others_200-500", "response_curves_Copepoda_0-200",
-            "latitude_curves_200-500", "stocks"} <= set(stems)
+    assert {
+        "maps_Copepoda_0-200",
+        "observed_predicted_Collodaria_others_200-500",
+        "response_curves_Copepoda_0-200",
+        "latitude_curves_200-500",
+        "stocks",
+    } <= set(stems)
 
 
 @pytest.mark.parametrize("kind, factor", [("annual", 1), ("monthly", 10)])
@@ -166,7 +200,9 @@ def test_global_maps(kind, factor, project_root, request):
     first, second, third = (np.ma.filled(axes.get_images()[0].get_array(), np.nan) for axes in maps)
     assert np.nanmax(first) == pytest.approx(factor * 175.175, rel=1e-5)  # the annual field where there is one
     np.testing.assert_allclose(second[np.isfinite(second)], 25, rtol=1e-4)  # 100 x sd / estimate
-    assert np.nanmax(third) == pytest.approx(0.175175 * (6.5 if kind == "monthly" else 1), rel=1e-5)  # mean of months 1 to 12
+    assert np.nanmax(third) == pytest.approx(
+        0.175175 * (6.5 if kind == "monthly" else 1), rel=1e-5
+    )  # mean of months 1 to 12
     title, caption = (text.get_text().replace("\n", " ") for text in figure.texts)
     assert title.endswith(": carbon biomass") and "m" in title
     assert "estimate: full fit" in caption and SCHEME in caption
@@ -183,9 +219,15 @@ def test_observed_predicted_and_responses(project_root, annual):
     assert figure.texts[0].get_text() == "Collodaria others, 0–200 m: observed against predicted"
     _, figure = draw(project_root, "response_curves", annual)[0]
     assert [axes.get_xlabel() for axes in figure.axes] == [
-        "temperature (°C)", "dissolved oxygen\n(µmol kg⁻¹)", "net downward solar radiation\n(W m⁻²)", "own layer"]
+        "temperature (°C)",
+        "dissolved oxygen\n(µmol kg⁻¹)",
+        "net downward solar radiation\n(W m⁻²)",
+        "own layer",
+    ]
     assert figure.get_supylabel() == "carbon biomass (mg m⁻³)"
-    assert len(figure.axes[0].collections) == 2 and len(figure.axes[1].collections) == 1, "marks where training rows are known"
+    assert len(figure.axes[0].collections) == 2 and len(figure.axes[1].collections) == 1, (
+        "marks where training rows are known"
+    )
 
 
 def test_latitude_curves(project_root, annual, monthly):
@@ -201,30 +243,49 @@ def test_latitude_curves(project_root, annual, monthly):
 
 def test_latitude_curves_are_split_into_pages(project_root, tmp_path):
     taxa = [f"taxon {number}" for number in range(14)]
-    rows = [{"taxon": t, "zone": "0-200", "region_set": "latitude", "region": band, "estimate": 1.0} for t in taxa for band in BANDS]
+    rows = [
+        {"taxon": t, "zone": "0-200", "region_set": "latitude", "region": band, "estimate": 1.0}
+        for t in taxa
+        for band in BANDS
+    ]
     table = pd.DataFrame(rows).assign(
-        quantity="number_concentration", units="1", volume=1.0, low=0.5, high=2.0, interval="percentiles", members=9)
+        quantity="number_concentration", units="1", volume=1.0, low=0.5, high=2.0, interval="percentiles", members=9
+    )
     files.write_parquet(table, tmp_path / "budget" / "budget.parquet", ORIGIN)
     figures = draw(project_root, "latitude_curves", tmp_path)
-    assert [(stem, len(figure.axes)) for stem, figure in figures] == [("latitude_curves_0-200_1", 12), ("latitude_curves_0-200_2", 2)]
+    assert [(stem, len(figure.axes)) for stem, figure in figures] == [
+        ("latitude_curves_0-200_1", 12),
+        ("latitude_curves_0-200_2", 2),
+    ]
     assert figures[0][1].get_supylabel() == "number concentration (m⁻³)"
     assert [text_faults(figure) for _, figure in figures] == [[], []]
 
 
 def test_stocks_beside_truth_and_published(project_root, monthly, annual, tmp_path):
     diamonds = {}
-    table = pd.DataFrame({"taxon": "Copepoda", "zone": "0-200", "statistic": ["stock", "r2"], "published": [0.03, 0.5],
-                          "units": ["Pg C", "1"], "source": "Drago et al. 2022"})
+    table = pd.DataFrame(
+        {
+            "taxon": "Copepoda",
+            "zone": "0-200",
+            "statistic": ["stock", "r2"],
+            "published": [0.03, 0.5],
+            "units": ["Pg C", "1"],
+            "source": "Drago et al. 2022",
+        }
+    )
     copy = write_run(tmp_path, [("Copepoda", "0-200")])
     files.write_csv(table, copy / "compare.csv", ORIGIN)
     for run in (monthly, annual, copy):
-        (_, figure), = draw(project_root, "stocks", run)
+        ((_, figure),) = draw(project_root, "stocks", run)
         diamonds[run] = [line.get_xdata()[0] for axes in figure.axes for line in axes.lines if line.get_marker() == "D"]
     np.testing.assert_allclose(diamonds[monthly], [0.011])
     assert diamonds[annual] == []
     np.testing.assert_allclose(diamonds[copy], [0.03])
     assert figure.axes[0].get_xlabel() == "stock (Pg C)"
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["estimate, 95 % interval", "Drago et al. 2022"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "estimate, 95 % interval",
+        "Drago et al. 2022",
+    ]
 
 
 def test_small_stocks_are_in_teragrams(project_root, tmp_path):
@@ -239,7 +300,9 @@ def test_small_stocks_are_in_teragrams(project_root, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_empty_run(name, project_root, tmp_path):
-    table = pd.DataFrame({"quantity": ["carbon_biomass"], "region_set": ["basin"], "taxon": ["a"], "zone": ["0-200"], "region": ["b"]})
+    table = pd.DataFrame(
+        {"quantity": ["carbon_biomass"], "region_set": ["basin"], "taxon": ["a"], "zone": ["0-200"], "region": ["b"]}
+    )
     files.write_parquet(table, tmp_path / "budget" / "budget.parquet", ORIGIN)
     with pytest.raises(UserError, match=r"holds (0|no) .*\.$") as error:
         draw(project_root, name, tmp_path)

@@ -25,7 +25,13 @@ def survey(n=150):
 
 def small_plan(y, **changes):
     folds = stratified_folds(count_strata(y), 3, 2, seed=1)
-    given_plan = {"learning_rates": (0.1, 0.3), "max_depths": (2, 4), "min_child_weights": (1,), "max_rounds": 200, "seed": 5}
+    given_plan = {
+        "learning_rates": (0.1, 0.3),
+        "max_depths": (2, 4),
+        "min_child_weights": (1,),
+        "max_rounds": 200,
+        "seed": 5,
+    }
     return SearchPlan(folds, **(given_plan | changes))
 
 
@@ -33,8 +39,18 @@ def all_rounds(X, y, plan, chosen):
     """Losses of a plain loop over all resamples and all rounds, by xgboost's own training function."""
     losses = []
     for (train, check), seed in zip(plan.folds, member_seeds(plan.seed, len(plan.folds)), strict=True):
-        params = {"objective": "count:poisson", "eta": chosen.learning_rate, "max_depth": chosen.max_depth, "seed": seed}
-        params |= {"min_child_weight": chosen.min_child_weight, "subsample": 0.5, "tree_method": "exact", "base_score": 0.5}
+        params = {
+            "objective": "count:poisson",
+            "eta": chosen.learning_rate,
+            "max_depth": chosen.max_depth,
+            "seed": seed,
+        }
+        params |= {
+            "min_child_weight": chosen.min_child_weight,
+            "subsample": 0.5,
+            "tree_method": "exact",
+            "base_score": 0.5,
+        }
         params |= {"nthread": 1, "seed_per_iteration": True, "eval_metric": "poisson-nloglik"}
         rows, held = xgb.DMatrix(X[train], y[train]), {}
         watched = [(xgb.DMatrix(X[check], y[check]), "check")]
@@ -75,7 +91,12 @@ def test_winner_grows_the_same_trees_as_members():
     winner = grid_search(X, y, plan, progress=False).winner
     members = fit_members(X, y, MemberPlan([train for train, _ in plan.folds], winner, seed=plan.seed), progress=False)
     seed = member_seeds(plan.seed, 1)[0]
-    params = {"objective": "count:poisson", "eta": winner["learning_rate"], "max_depth": winner["max_depth"], "seed": seed}
+    params = {
+        "objective": "count:poisson",
+        "eta": winner["learning_rate"],
+        "max_depth": winner["max_depth"],
+        "seed": seed,
+    }
     params |= {"subsample": 0.5, "tree_method": "exact", "base_score": 0.5, "nthread": 1, "seed_per_iteration": True}
     train = plan.folds[0][0]
     long = xgb.train(params, xgb.DMatrix(X[train], y[train]), plan.max_rounds)

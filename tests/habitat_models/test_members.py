@@ -101,7 +101,8 @@ def test_bad_labels_are_shown(objective, value):
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"), [({"depth": 3}, "depth"), ({"objective": "huber"}, "huber"), ({"n_rounds": 0}, "n_rounds is 0")]
+    ("setting", "message"),
+    [({"depth": 3}, "depth"), ({"objective": "huber"}, "huber"), ({"n_rounds": 0}, "n_rounds is 0")],
 )
 def test_bad_settings_are_shown(setting, message):
     X, y = survey(30)
@@ -175,7 +176,9 @@ def test_members_are_single_fits_in_physical_units():
     rows = np.arange(0, 300, 2)
     plan = MemberPlan([rows], QUICK | {"subsample": 0.5}, seed=9, centre=True, scale=4)
     ensemble = fit_members(X, y, plan, progress=False)
-    single = fit_members(X.iloc[rows], y[rows], MemberPlan([np.arange(150)], plan.settings, seed=9, scale=1), progress=False)
+    single = fit_members(
+        X.iloc[rows], y[rows], MemberPlan([np.arange(150)], plan.settings, seed=9, scale=1), progress=False
+    )
     block = ensemble.columns(X)
     np.testing.assert_allclose(ensemble.predict_block(block), single.predict_block(block) / 4, rtol=1e-6)
     assert ensemble.predict_block(block).dtype == np.float32
@@ -269,7 +272,10 @@ def test_published_copepod_stock(data_root):
 
 def test_members_with_labels_of_their_own_are_single_fits_to_them():
     X, y = survey()
-    rows, own = [np.arange(0, 300, 2), np.arange(1, 300, 2)], np.random.default_rng(1).poisson(y, (2, 300)).astype(float)
+    rows, own = (
+        [np.arange(0, 300, 2), np.arange(1, 300, 2)],
+        np.random.default_rng(1).poisson(y, (2, 300)).astype(float),
+    )
     made = fit_members(X, y, MemberPlan(rows, QUICK, seed=9, centre=True, labels=own), progress=False)
     plain = fit_members(X, y, MemberPlan(rows, QUICK, seed=9, centre=True), progress=False)
     block = made.columns(X)

@@ -22,11 +22,19 @@ from aqqua_dist.organisms import taxonomy
 
 LAT, LON = grid.regular_grid(10)
 ABOUT = map_file.MapAbout(
-    title="Map of a taxon, 0-200 m", summary="Carbon biomass predicted from climatologies.",
+    title="Map of a taxon, 0-200 m",
+    summary="Carbon biomass predicted from climatologies.",
     references=["https://doi.org/10.3389/fmars.2022.894372"],
-    licence="CC-BY-4.0", creator_name="A. Person", institution="An institute", creator_email="a.person@example.org",
-    creator_url="https://example.org", estimate="full fit", member_scheme="100 models on cruises drawn with replacement", n_members=100,
-    source="boosted regression trees")
+    licence="CC-BY-4.0",
+    creator_name="A. Person",
+    institution="An institute",
+    creator_email="a.person@example.org",
+    creator_url="https://example.org",
+    estimate="full fit",
+    member_scheme="100 models on cruises drawn with replacement",
+    n_members=100,
+    source="boosted regression trees",
+)
 STATISTICS = ("estimate", "sd", "q025", "q50", "q975")
 LAND = (slice(3, 6), slice(10, 14))
 
@@ -57,13 +65,28 @@ def cells():
 
 def made(taxon="Copepoda", months=None, quantity="carbon_biomass", about=ABOUT):
     return map_file.map_dataset(
-        fields(months), quantity=quantity, taxon=taxonomy.taxon_record(taxon), zone=("0-200", 0.0, 200.0), grid=cells(), about=about)
+        fields(months),
+        quantity=quantity,
+        taxon=taxonomy.taxon_record(taxon),
+        zone=("0-200", 0.0, 200.0),
+        grid=cells(),
+        about=about,
+    )
 
 
 def written(folder, **given):
     origin = Provenance(
-        study="s", stage="map", key="0" * 32, recipe_text="study: s\n", recipe_sha256="1" * 64, inputs={}, seeds={"seed": 1},
-        software={"python": "3"}, references=[], created="2026-01-02T03:04:05Z")
+        study="s",
+        stage="map",
+        key="0" * 32,
+        recipe_text="study: s\n",
+        recipe_sha256="1" * 64,
+        inputs={},
+        seeds={"seed": 1},
+        software={"python": "3"},
+        references=[],
+        created="2026-01-02T03:04:05Z",
+    )
     dataset = made(**given)
     files.write_netcdf(dataset, folder / "map.nc", origin, encoding=map_file.encoding(dataset))
     return folder / "map.nc"
@@ -74,23 +97,43 @@ def checked(path):
     report = path.with_suffix(".json")
     options = ["--test=cf:1.11", "--test=acdd:1.3", "--skip-checks=check_taxa", "--criteria=strict"]
     options += ["--format=json_new", f"--output={report}"]
-    offline = os.environ | {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+    offline = os.environ | {
+        name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+    }
     shown = subprocess.run(
-        [Path(sys.executable).parent / "compliance-checker", *options, path], capture_output=True, text=True, timeout=300, env=offline)
+        [Path(sys.executable).parent / "compliance-checker", *options, path],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=offline,
+    )
     assert report.exists(), shown.stderr
     (found,) = json.loads(report.read_text()).values()
     return found["cf:1.11"], found["acdd:1.3"]
 
 
-@pytest.mark.parametrize("given", [
-    {}, {"months": 12}, {"taxon": "virtual salp"}, {"taxon": "Rhizaria", "quantity": "number_concentration", "months": 3},
-    {"about": replace(ABOUT, lossless=True)}], ids=["annual", "monthly", "no AphiaID", "monthly numbers, no AphiaID", "lossless"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"months": 12},
+        {"taxon": "virtual salp"},
+        {"taxon": "Rhizaria", "quantity": "number_concentration", "months": 3},
+        {"about": replace(ABOUT, lossless=True)},
+    ],
+    ids=["annual", "monthly", "no AphiaID", "monthly numbers, no AphiaID", "lossless"],
+)
 def test_the_checker_finds_nothing(tmp_path, given):
     """CF-1.11 with every point, ACDD-1.3 with every point of its high-priority list, without a network."""
     cf_report, acdd = checked(written(tmp_path, **given))
     assert [(check["name"], check["msgs"]) for check in cf_report["all_priorities"] if check["msgs"]] == []
     assert cf_report["scored_points"] == cf_report["possible_points"] > 500
-    assert (cf_report["high_count"], cf_report["medium_count"], cf_report["low_count"], acdd["high_count"]) == (0, 0, 0, 0)
+    assert (cf_report["high_count"], cf_report["medium_count"], cf_report["low_count"], acdd["high_count"]) == (
+        0,
+        0,
+        0,
+        0,
+    )
     marks = [check["value"] for check in acdd["high_priorities"]]
     assert sum(got for got, _ in marks) == sum(possible for _, possible in marks) > 30
 
@@ -99,7 +142,9 @@ def test_biovolume_lacks_the_standard_name_that_cf_does_not_have(tmp_path):
     """And nothing else; a borrowed name with another meaning would pass and be wrong."""
     cf_report, acdd = checked(written(tmp_path, quantity="biovolume_concentration"))
     assert cf_report["scored_points"] == cf_report["possible_points"]
-    lost = [(check["name"], check["msgs"]) for check in acdd["high_priorities"] if check["value"][0] < check["value"][1]]
+    lost = [
+        (check["name"], check["msgs"]) for check in acdd["high_priorities"] if check["value"][0] < check["value"][1]
+    ]
     assert len(lost) == len(STATISTICS)
     assert all("biovolume_concentration" in name and missing == ["standard_name"] for name, missing in lost)
 
@@ -146,7 +191,11 @@ def test_variables_refer_to_each_other(tmp_path):
 def test_what_stands_beside_a_variable_has_no_further_axis(tmp_path, months):
     """Otherwise readers of the CF data model drop it, and all that is named with it."""
     with netCDF4.Dataset(written(tmp_path, months=months)) as file:
-        beside = {name: v.ancillary_variables.split() for name, v in file.variables.items() if hasattr(v, "ancillary_variables")}
+        beside = {
+            name: v.ancillary_variables.split()
+            for name, v in file.variables.items()
+            if hasattr(v, "ancillary_variables")
+        }
         assert set(beside) == ({"carbon_biomass"} if months is None else {"carbon_biomass", "carbon_biomass_annual"})
         for name, others in beside.items():
             for other in others:
@@ -184,7 +233,9 @@ def test_rounding_stays_below_its_stated_error(tmp_path, lossless):
         error = float((abs(ours - expected) / expected).max())
         assert (error == 0) if lossless else (0 < error <= map_file.RELATIVE_ERROR <= 5e-3)
         assert ("quantization_nsb" in ours.attrs) != lossless
-        xr.testing.assert_equal(found["thickness"].isel(zone=0, drop=True), cells()["thickness"].drop_vars("zone", errors="ignore"))
+        xr.testing.assert_equal(
+            found["thickness"].isel(zone=0, drop=True), cells()["thickness"].drop_vars("zone", errors="ignore")
+        )
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False))
@@ -198,17 +249,24 @@ def test_bit_rounding_is_close_symmetric_and_stable(value):
 
 def test_bit_rounding_by_hand():
     """7 bits after the leading one: 1 + 1/128 is kept, halves go to the even neighbour; NaN and infinity stay."""
-    given_, expected = [1 + 1 / 128, 1 + 1 / 256, 1 + 3 / 256, 1 + 1 / 512, 0.0, np.inf], [1 + 1 / 128, 1.0, 1 + 2 / 128, 1.0, 0.0, np.inf]
+    given_, expected = (
+        [1 + 1 / 128, 1 + 1 / 256, 1 + 3 / 256, 1 + 1 / 512, 0.0, np.inf],
+        [1 + 1 / 128, 1.0, 1 + 2 / 128, 1.0, 0.0, np.inf],
+    )
     assert map_file.bit_round(given_).tolist() == expected
     assert np.isnan(map_file.bit_round([np.nan])[0])
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"fields": {"estimat": None}}, "field 'estimat' has no place in a map; choose from estimate"),
-    ({"fields": {}}, "needs the field 'estimate'"),
-    ({"zone": ("0-200", 200.0, 0.0)}, "goes from 200.0 to 0.0 m"), ({"about": replace(ABOUT, title=" ")}, "a map needs a title"),
-    ({"quantity": "carbon_biomas"}, "did you mean 'carbon_biomass'"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fields": {"estimat": None}}, "field 'estimat' has no place in a map; choose from estimate"),
+        ({"fields": {}}, "needs the field 'estimate'"),
+        ({"zone": ("0-200", 200.0, 0.0)}, "goes from 200.0 to 0.0 m"),
+        ({"about": replace(ABOUT, title=" ")}, "a map needs a title"),
+        ({"quantity": "carbon_biomas"}, "did you mean 'carbon_biomass'"),
+    ],
+)
 def test_what_is_no_map_is_refused(change, message):
     given = {"quantity": "carbon_biomass", "taxon": taxonomy.taxon_record("Copepoda"), "zone": ("0-200", 0.0, 200.0)}
     given |= {"grid": cells(), "about": ABOUT}

@@ -27,12 +27,21 @@ def table(totals, full=None):
     return found.assign(quantity="carbon_biomass", taxon="one", zone="0-200")
 
 
-@pytest.mark.parametrize(("quantity", "value", "volume", "expected", "units"), [
-    ("carbon_biomass", 1.0, 1e15, 1e-3, "Pg C"),  # 1 mg m-3 x 1e15 m3 = 1e15 mg = 1e12 g = 1e-3 Pg
-    ("carbon_biomass", 1.218732, 200 * 3.402762e14, 0.082941, "Pg C"),  # mean over the domain of Drago et al. (2022)
-    ("number_concentration", 2.0, 1e3, 2e3, "1"),
-    ("biovolume_concentration", 1.0, 1e18, 1.0, "km3"),  # 1e18 mm3 = 1 km3
-])
+@pytest.mark.parametrize(
+    ("quantity", "value", "volume", "expected", "units"),
+    [
+        ("carbon_biomass", 1.0, 1e15, 1e-3, "Pg C"),  # 1 mg m-3 x 1e15 m3 = 1e15 mg = 1e12 g = 1e-3 Pg
+        (
+            "carbon_biomass",
+            1.218732,
+            200 * 3.402762e14,
+            0.082941,
+            "Pg C",
+        ),  # mean over the domain of Drago et al. (2022)
+        ("number_concentration", 2.0, 1e3, 2e3, "1"),
+        ("biovolume_concentration", 1.0, 1e18, 1.0, "km3"),  # 1e18 mm3 = 1 km3
+    ],
+)
 def test_units_of_a_stock(quantity, value, volume, expected, units):
     factor, unit = stocks.stock_unit(quantity)
     assert unit == units
@@ -62,7 +71,8 @@ def test_log_normal_interval_around_the_full_fit_by_hand():
     assert np.log(wider["high"] / 5) == pytest.approx(1.5 * wide)
     assert wider["interval"] == "lognormal, sd x 1.5"
     assert {k: v for k, v in wider.items() if k not in ("low", "high", "interval")} == {
-        k: v for k, v in row.items() if k not in ("low", "high", "interval")}
+        k: v for k, v in row.items() if k not in ("low", "high", "interval")
+    }
 
 
 def test_a_total_of_zero_has_percentiles():
@@ -77,7 +87,9 @@ def test_summary_scales_and_ignores_order(totals, factor):
     one = stocks.summarise(table(totals))
     two = stocks.summarise(table(factor * totals[::-1]))
     for column in ("estimate", "mean", "sd", "q025", "q50", "q975"):
-        assert two[column].to_numpy() == pytest.approx(factor * one[column].to_numpy(), rel=1e-9, abs=1e-9 * factor * totals.max())
+        assert two[column].to_numpy() == pytest.approx(
+            factor * one[column].to_numpy(), rel=1e-9, abs=1e-9 * factor * totals.max()
+        )
 
 
 @settings(deadline=None)
@@ -121,7 +133,9 @@ def test_each_region_set_covers_every_cell_once(cube):
     lat = np.repeat(cube["lat"].to_numpy(), cube.sizes["lon"])[cells]
     band = masks[regions.index[regions["region"] == "20S-10S"][0]]
     assert set(lat[band]) == set(lat[(lat >= -20) & (lat < -10)])
-    assert {"pacific_ocean", "atlantic_ocean", "indian_ocean", "southern_ocean", "arctic_ocean"} <= set(regions["region"])
+    assert {"pacific_ocean", "atlantic_ocean", "indian_ocean", "southern_ocean", "arctic_ocean"} <= set(
+        regions["region"]
+    )
 
 
 def test_basins_can_be_left_out(cube):

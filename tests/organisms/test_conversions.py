@@ -73,7 +73,10 @@ def test_every_entry_is_complete():
         low, high = entry.valid
         assert not high <= low
     assert {entry.form for entry in conversions().values()} == {"power", "linear", "by_size"}
-    assert [e.name for e in conversions_of("Dinophyceae")] == ["menden_deuer2000_dinoflagellates", "menden_deuer2000_dinoflagellates_pssdb"]
+    assert [e.name for e in conversions_of("Dinophyceae")] == [
+        "menden_deuer2000_dinoflagellates",
+        "menden_deuer2000_dinoflagellates_pssdb",
+    ]
     assert [e.name for e in conversions_of("Phaeodaria", "silicon")] == ["biard2018_phaeodaria_ends"]
     assert conversions_of("copepoda") == []  # nothing is guessed
 
@@ -85,7 +88,9 @@ def test_a_power_law_is_one(name, size, factor):
     assert other / one == pytest.approx(factor**entry.b, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", [name for name, entry in conversions().items() if entry.size == "biovolume" and entry.form != "by_size"])
+@pytest.mark.parametrize(
+    "name", [name for name, entry in conversions().items() if entry.size == "biovolume" and entry.form != "by_size"]
+)
 def test_no_organism_is_denser_than_carbon_can_be(name):
     """Wet tissue holds less than 1 pg um-3 of anything but water; a factor of 1000 in a unit shows here."""
     entry = conversion(name)
@@ -99,7 +104,11 @@ def test_no_organism_is_denser_than_carbon_can_be(name):
 def test_sizes_beyond_the_source_are_flagged():
     found = carbon([100, 180, 1e4, 280_000, 1e6, np.nan], "menden_deuer2000_dinoflagellates", units="um3")
     assert found.flags.tolist() == ["extrapolated", "", "", "", "extrapolated", "no size"]
-    assert silica([400, 470, 4000], "biard2018_phaeodaria_ends", units="um").flags.tolist() == ["extrapolated", "", "extrapolated"]
+    assert silica([400, 470, 4000], "biard2018_phaeodaria_ends", units="um").flags.tolist() == [
+        "extrapolated",
+        "",
+        "extrapolated",
+    ]
     assert carbon([1.0], "mcconville2017_copepoda").flags.tolist() == ["range unknown"]
 
 
@@ -122,12 +131,17 @@ def test_draws_have_the_member_axis_first_and_a_seed():
     assert found.draws.shape == (300, 2, 2)
     again = carbon(sizes[0], "menden_deuer2000_dinoflagellates", units="um3", draws=300, seed=7)
     np.testing.assert_array_equal(found.draws[:, 0], again.draws)  # a member's relation is one for all sizes
-    assert not np.allclose(found.draws, carbon(sizes, "menden_deuer2000_dinoflagellates", units="um3", draws=300, seed=8).draws)
+    assert not np.allclose(
+        found.draws, carbon(sizes, "menden_deuer2000_dinoflagellates", units="um3", draws=300, seed=8).draws
+    )
     assert carbon(sizes, "menden_deuer2000_dinoflagellates", units="um3").draws is None
 
 
 def test_relations_are_drawn_independently_of_each_other():
-    first, second = (carbon(1e4, name, units="um3", draws=2000, seed=1).draws for name in ("menden_deuer2000_protists", "menden_deuer2000_diatoms"))
+    first, second = (
+        carbon(1e4, name, units="um3", draws=2000, seed=1).draws
+        for name in ("menden_deuer2000_protists", "menden_deuer2000_diatoms")
+    )
     assert abs(np.corrcoef(np.log(first), np.log(second))[0, 1]) < 0.08
 
 
@@ -136,7 +150,10 @@ def test_the_spread_of_a_regression_is_that_of_its_line(size):
     """Standard error of a fitted line at x: s sqrt(1/n + (x - mean)^2/Sxx), Student's t with n - 2 degrees."""
     known = conversion("menden_deuer2000_dinoflagellates").uncertainty
     found = carbon(size, "menden_deuer2000_dinoflagellates", units="um3", draws=60_000, seed=2)
-    error = math.hypot(known["log10_residual_sd"] / math.sqrt(known["n"]), known["log10_slope_se"] * (math.log10(size) - known["log10_size_mean"]))
+    error = math.hypot(
+        known["log10_residual_sd"] / math.sqrt(known["n"]),
+        known["log10_slope_se"] * (math.log10(size) - known["log10_size_mean"]),
+    )
     low, high = np.quantile(np.log10(found.draws / found.value), [0.025, 0.975])
     half = stats.t.ppf(0.975, known["n"] - 2) * error
     assert (low, high) == pytest.approx((-half, half), rel=0.03)
@@ -147,23 +164,37 @@ def test_the_spread_of_densities():
     found = carbon(1.0, "pssdb_phaeodaria", draws=40_000, seed=5)
     assert float(found.value) == pytest.approx(math.exp(ten.mean()) / 1000)
     assert np.log(found.draws).std() == pytest.approx(ten.std(ddof=1), rel=0.02)
-    assert conversion("pssdb_collodaria_colonial").uncertainty["log_sd"] == pytest.approx(np.log([0.6, 1.9]).std(ddof=1), abs=1e-4)
-    assert conversion("pssdb_collodaria_others").uncertainty["log_sd"] == pytest.approx(np.log([155.1, 3.1]).std(ddof=1), abs=1e-4)
+    assert conversion("pssdb_collodaria_colonial").uncertainty["log_sd"] == pytest.approx(
+        np.log([0.6, 1.9]).std(ddof=1), abs=1e-4
+    )
+    assert conversion("pssdb_collodaria_others").uncertainty["log_sd"] == pytest.approx(
+        np.log([155.1, 3.1]).std(ddof=1), abs=1e-4
+    )
 
 
 def test_an_unknown_uncertainty_is_not_invented():
-    with pytest.raises(UserError, match="'stukel2018_aulosphaeridae': sd is None, and the uncertainty of Stukel .* is not known; give sd"):
+    with pytest.raises(
+        UserError,
+        match="'stukel2018_aulosphaeridae': sd is None, and the uncertainty of Stukel .* is not known; give sd",
+    ):
         carbon(1.0, "stukel2018_aulosphaeridae", draws=10, seed=1)
     found = carbon(1.0, "stukel2018_aulosphaeridae", draws=20_000, seed=1, sd=0.5)
     assert np.log(found.draws / found.value).std() == pytest.approx(0.5, rel=0.02)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"size": -1}, "size -1 mm3 is below 0"), ({"size": np.inf}, "size inf mm3 is below 0 or endless"), ({"units": "kg"}, "'kg' cannot become 'um3'"),
-    ({"draws": 3}, "seed None of 3 draws is not a whole number"), ({"draws": -1}, "draws -1 is not a whole number"),
-    ({"draws": 1.5}, "draws 1.5 is not a whole number"), ({"draws": 3, "seed": 1, "sd": -1}, "sd -1 is not a number of at least 0"),
-    ({"conversion": "menden_deuer2000_diatom"}, "unknown, did you mean 'menden_deuer2000_diatoms'"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": -1}, "size -1 mm3 is below 0"),
+        ({"size": np.inf}, "size inf mm3 is below 0 or endless"),
+        ({"units": "kg"}, "'kg' cannot become 'um3'"),
+        ({"draws": 3}, "seed None of 3 draws is not a whole number"),
+        ({"draws": -1}, "draws -1 is not a whole number"),
+        ({"draws": 1.5}, "draws 1.5 is not a whole number"),
+        ({"draws": 3, "seed": 1, "sd": -1}, "sd -1 is not a number of at least 0"),
+        ({"conversion": "menden_deuer2000_diatom"}, "unknown, did you mean 'menden_deuer2000_diatoms'"),
+    ],
+)
 def test_one_sentence(options, message):
     call = {"size": 1.0, "conversion": "menden_deuer2000_diatoms"} | options
     with pytest.raises(UserError, match=message) as caught:
@@ -183,15 +214,28 @@ def test_own_relations(tmp_path):
     assert float(carbon(3.0, entry).value) == pytest.approx(0.006)
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("", "hold NoneType, allowed is a mapping"), ("[1", "cannot be read"), ("mine: 3", "3 is unknown, allowed are"),
-    (OWN.replace("uncertainty: null", "x: 1"), r"\['x'\] is unknown"), (OWN.replace(", uncertainty: null", ""), r"\['uncertainty'\] are missing"),
-    (OWN.replace("a: 2", "a: two"), "a is 'two', allowed is a number"), (OWN.replace("power", "cubic"), "form is 'cubic', allowed are"),
-    (OWN.replace("size_units: mm3", "size_units: mm"), "unit 'mm' cannot become 'mm3'"), (OWN.replace("ug", "mL"), "unit 'mL' cannot become 'mg'"),
-    (OWN.replace("null", "{kind: density}"), "uncertainty is {'kind': 'density'}, allowed is null"),
-    (OWN.replace("null", "0.3"), "uncertainty is 0.3, allowed is null"),
-    (OWN.replace("null", "{kind: regression, n: 2, log10_size_mean: 1, log10_slope_se: 1, log10_residual_sd: 1}"), "a regression with n 2 needs"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "hold NoneType, allowed is a mapping"),
+        ("[1", "cannot be read"),
+        ("mine: 3", "3 is unknown, allowed are"),
+        (OWN.replace("uncertainty: null", "x: 1"), r"\['x'\] is unknown"),
+        (OWN.replace(", uncertainty: null", ""), r"\['uncertainty'\] are missing"),
+        (OWN.replace("a: 2", "a: two"), "a is 'two', allowed is a number"),
+        (OWN.replace("power", "cubic"), "form is 'cubic', allowed are"),
+        (OWN.replace("size_units: mm3", "size_units: mm"), "unit 'mm' cannot become 'mm3'"),
+        (OWN.replace("ug", "mL"), "unit 'mL' cannot become 'mg'"),
+        (OWN.replace("null", "{kind: density}"), "uncertainty is {'kind': 'density'}, allowed is null"),
+        (OWN.replace("null", "0.3"), "uncertainty is 0.3, allowed is null"),
+        (
+            OWN.replace(
+                "null", "{kind: regression, n: 2, log10_size_mean: 1, log10_slope_se: 1, log10_residual_sd: 1}"
+            ),
+            "a regression with n 2 needs",
+        ),
+    ],
+)
 def test_incomplete_relations_are_refused(tmp_path, text, message):
     path = tmp_path / "own.yaml"
     path.write_text(text)
@@ -204,11 +248,23 @@ def cells(path, sheet):
     """Rows of a sheet, read with the standard library."""
     space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
     with zipfile.ZipFile(path) as book:
-        shared = ["".join(t.text or "" for t in item.iter(f"{space}t")) for item in ET.fromstring(book.read("xl/sharedStrings.xml")).iter(f"{space}si")]
+        shared = [
+            "".join(t.text or "" for t in item.iter(f"{space}t"))
+            for item in ET.fromstring(book.read("xl/sharedStrings.xml")).iter(f"{space}si")
+        ]
         rows = []
         for row in ET.fromstring(book.read(f"xl/worksheets/sheet{sheet}.xml")).iter(f"{space}row"):
-            found = {re.match("[A-Z]+", c.get("r")).group(): c for c in row.iter(f"{space}c") if c.find(f"{space}v") is not None}
-            rows.append({name: shared[int(c.find(f"{space}v").text)] if c.get("t") == "s" else c.find(f"{space}v").text for name, c in found.items()})
+            found = {
+                re.match("[A-Z]+", c.get("r")).group(): c
+                for c in row.iter(f"{space}c")
+                if c.find(f"{space}v") is not None
+            }
+            rows.append(
+                {
+                    name: shared[int(c.find(f"{space}v").text)] if c.get("t") == "s" else c.find(f"{space}v").text
+                    for name, c in found.items()
+                }
+            )
     return rows
 
 
@@ -218,8 +274,15 @@ def sheet(data_root):
 
 
 # how far the published line lies above the middle of the points that PSSdb digitised, log10: only their spread is used
-ABOVE = {"protists": 0.075, "protists_small": -0.024, "dinoflagellates": 0.149, "diatoms": 0.079, "diatoms_large": 0.0995,
-         "prymnesiophytes": 0.0565, "tintinnids": 0.0937}
+ABOVE = {
+    "protists": 0.075,
+    "protists_small": -0.024,
+    "dinoflagellates": 0.149,
+    "diatoms": 0.079,
+    "diatoms_large": 0.0995,
+    "prymnesiophytes": 0.0565,
+    "tintinnids": 0.0937,
+}
 
 
 def test_uncertainties_are_those_of_the_digitised_points(sheet):
@@ -228,26 +291,49 @@ def test_uncertainties_are_those_of_the_digitised_points(sheet):
     group = np.array([row["C"] for row in rows])
     diatom, large = group == "Bacillariophyceae", size > math.log10(3000)
     chosen = {
-        "protists": ~diatom, "protists_small": ~diatom & ~large, "dinoflagellates": group == "Dinophyceae", "diatoms": diatom,
-        "diatoms_large": diatom & large, "prymnesiophytes": group == "Prymnesiophyceae", "tintinnids": group == "Ciliophora"}
+        "protists": ~diatom,
+        "protists_small": ~diatom & ~large,
+        "dinoflagellates": group == "Dinophyceae",
+        "diatoms": diatom,
+        "diatoms_large": diatom & large,
+        "prymnesiophytes": group == "Prymnesiophyceae",
+        "tintinnids": group == "Ciliophora",
+    }
     for name, here in chosen.items():
         fit, known = stats.linregress(size[here], mass[here]), conversion(f"menden_deuer2000_{name}")
         residual = math.sqrt(((mass[here] - fit.intercept - fit.slope * size[here]) ** 2).sum() / (here.sum() - 2))
         got = known.uncertainty
         assert got["n"] == here.sum()
-        assert (got["log10_size_mean"], got["log10_slope_se"], got["log10_residual_sd"]) == pytest.approx((size[here].mean(), fit.stderr, residual), abs=6e-4)
+        assert (got["log10_size_mean"], got["log10_slope_se"], got["log10_residual_sd"]) == pytest.approx(
+            (size[here].mean(), fit.stderr, residual), abs=6e-4
+        )
         above = (math.log10(known.a) + known.b * size[here] - mass[here]).mean()
         assert above == pytest.approx(ABOVE[name], abs=0.002), name
 
 
 def test_every_density_stands_in_the_sheet(sheet):
-    rows = {row["A"]: row for row in cells(sheet, 1)[1:] if row.get("B") == "Biovolume"} | {"Ctenophora": {}, "Noctiluca": {}}
+    rows = {row["A"]: row for row in cells(sheet, 1)[1:] if row.get("B") == "Biovolume"} | {
+        "Ctenophora": {},
+        "Noctiluca": {},
+    }
     rows["Ctenophora"] = rows["Ctenohpora"]  # as the sheet spells it
-    units = {"cubic_millimeter": "mm3", "cubic_micrometer": "um3", "milligram": "mg", "picogram": "pg", "microgram": "ug"}
+    units = {
+        "cubic_millimeter": "mm3",
+        "cubic_micrometer": "um3",
+        "milligram": "mg",
+        "picogram": "pg",
+        "microgram": "ug",
+    }
     checked = 0
     for name, entry in conversions().items():
         row = rows.get(entry.taxa[0])
-        if not row or entry.form != "power" or entry.element != "carbon" or entry.size != "biovolume" or "menden" in name:
+        if (
+            not row
+            or entry.form != "power"
+            or entry.element != "carbon"
+            or entry.size != "biovolume"
+            or "menden" in name
+        ):
             continue
         mine = float(convert_size(1.0, name, "carbon", units="mm3").value)
         sizes = float(convert(1.0, "mm3", units[row["C"]], place="sheet"))

@@ -17,21 +17,33 @@ from aqqua_dist.organisms import labels, rollup, taxonomy
 COPEPODA = "living>Eukaryota>Opisthokonta>Holozoa>Metazoa>Arthropoda>Crustacea>Maxillopoda>Copepoda"
 
 
-@pytest.mark.parametrize(("text", "hierarchy", "taxon", "qualifier", "living"), [
-    ("Copepoda", None, "Copepoda", "", True), ("Copepoda", COPEPODA, "Copepoda", "", True), (COPEPODA, None, "Copepoda", "", True),
-    ("egg<Copepoda", None, "Copepoda", "egg", True),
-    ("part<Ciliophora", "living>Eukaryota>Alveolata>Ciliophora>part", "Ciliophora", "part", True),
-    ("copepoda-cut", COPEPODA + ">copepoda-cut", "Copepoda", "part", True),
-    ("multiple<other", "living>other>multiple", "other", "multiple", True),
-    ("Chaetoceros<Chaetocerotales", None, "Chaetoceros", "", True), ("Collodaria_colonial", None, "Collodaria", "colony", True),
-    ("detritus", "not-living>detritus", "", "", False), ("fiber<detritus", "not-living>detritus>fiber", "", "", False),
-    ("detritus", None, "", "", False), ("det_fiber", None, "", "", False), ("non_living/x", "non_living>other", "", "", False),
-    ("Copepoda", "Biota>Animalia>Arthropoda>Copepoda", "Copepoda", "", True), ("t002", "temporary>t002", "t002", "", None),
-    ("t002", None, "t002", "", None),
-    ("othertocheck", None, "othertocheck", "", None), ("egg sac<egg", "living>other>egg>egg sac", "other", "egg", True),
-    ("nauplii<Crustacea", None, "Crustacea", "larva", True), ("Neoceratium 02", None, "Neoceratium 02", "", True),
-    ("badfocus<Copepoda", COPEPODA + ">badfocus", "", "", False),
-])
+@pytest.mark.parametrize(
+    ("text", "hierarchy", "taxon", "qualifier", "living"),
+    [
+        ("Copepoda", None, "Copepoda", "", True),
+        ("Copepoda", COPEPODA, "Copepoda", "", True),
+        (COPEPODA, None, "Copepoda", "", True),
+        ("egg<Copepoda", None, "Copepoda", "egg", True),
+        ("part<Ciliophora", "living>Eukaryota>Alveolata>Ciliophora>part", "Ciliophora", "part", True),
+        ("copepoda-cut", COPEPODA + ">copepoda-cut", "Copepoda", "part", True),
+        ("multiple<other", "living>other>multiple", "other", "multiple", True),
+        ("Chaetoceros<Chaetocerotales", None, "Chaetoceros", "", True),
+        ("Collodaria_colonial", None, "Collodaria", "colony", True),
+        ("detritus", "not-living>detritus", "", "", False),
+        ("fiber<detritus", "not-living>detritus>fiber", "", "", False),
+        ("detritus", None, "", "", False),
+        ("det_fiber", None, "", "", False),
+        ("non_living/x", "non_living>other", "", "", False),
+        ("Copepoda", "Biota>Animalia>Arthropoda>Copepoda", "Copepoda", "", True),
+        ("t002", "temporary>t002", "t002", "", None),
+        ("t002", None, "t002", "", None),
+        ("othertocheck", None, "othertocheck", "", None),
+        ("egg sac<egg", "living>other>egg>egg sac", "other", "egg", True),
+        ("nauplii<Crustacea", None, "Crustacea", "larva", True),
+        ("Neoceratium 02", None, "Neoceratium 02", "", True),
+        ("badfocus<Copepoda", COPEPODA + ">badfocus", "", "", False),
+    ],
+)
 def test_labels_by_hand(text, hierarchy, taxon, qualifier, living):
     found = labels.parse_label(text, hierarchy)
     assert (found.taxon, found.qualifier, found.living) == (taxon, qualifier, living)
@@ -39,7 +51,10 @@ def test_labels_by_hand(text, hierarchy, taxon, qualifier, living):
 
 
 def test_one_image_is_not_always_one_animal():
-    count = {text: labels.parse_label(text).individuals for text in ("Copepoda", "egg<Copepoda", "exuviae<Crustacea", "multiple<Copepoda", "part<Copepoda")}
+    count = {
+        text: labels.parse_label(text).individuals
+        for text in ("Copepoda", "egg<Copepoda", "exuviae<Crustacea", "multiple<Copepoda", "part<Copepoda")
+    }
     assert (count["Copepoda"], count["egg<Copepoda"], count["exuviae<Crustacea"]) == (1, 0, 0)
     assert np.isnan(count["multiple<Copepoda"])
     assert np.isnan(count["part<Copepoda"])
@@ -57,29 +72,45 @@ def test_own_words_are_read_on_top(tmp_path):
     assert labels.parse_label("sea snow", words=words).living is False
     assert labels.parse_label("blob<Salpida", words=words).qualifier == "part"
     assert labels.parse_label("sea snow").living is True
-    for content, message in (("nots: []", r"has \['nots'\], allowed are the sections"), ("- a", "has list"),
-                             ("roots: [a]", "must be a mapping"), ("a: [", "cannot be read"),
-                             ("[]", "has list"), ("not_living: bubble", "must be a list, found str"), ("a: 2020-13-45", "cannot be read")):
+    for content, message in (
+        ("nots: []", r"has \['nots'\], allowed are the sections"),
+        ("- a", "has list"),
+        ("roots: [a]", "must be a mapping"),
+        ("a: [", "cannot be read"),
+        ("[]", "has list"),
+        ("not_living: bubble", "must be a list, found str"),
+        ("a: 2020-13-45", "cannot be read"),
+    ):
         (tmp_path / "own.yaml").write_text(content)
         with pytest.raises(UserError, match=message):
             labels.read_words(tmp_path / "own.yaml")
 
 
 LIVING = sorted(taxonomy.descendants("Biota"))
-METAZOA, DIATOMS = "living>Eukaryota>Opisthokonta>Holozoa>Metazoa>", "Biota>Chromista>Harosa>Heterokonta>Ochrophyta>Bacillariophyceae>"
+METAZOA, DIATOMS = (
+    "living>Eukaryota>Opisthokonta>Holozoa>Metazoa>",
+    "Biota>Chromista>Harosa>Heterokonta>Ochrophyta>Bacillariophyceae>",
+)
 
 
-@pytest.mark.parametrize(("text", "hierarchy", "number", "rank", "above"), [
-    ("Copepoda", COPEPODA, 1080, "Class", "Crustacea"), ("Oikopleura", None, None, "Genus", "Oikopleuridae"),
-    ("egg<Copepoda", None, 1080, "Class", "Arthropoda"), ("copepoda-cut", COPEPODA + ">copepoda-cut", 1080, "Class", "Animalia"),
-    ("copepoda eggs", None, 1080, "Class", "Crustacea"), ("Pseudo-Nitzschia chain", None, 149151, "Genus", "Bacillariaceae"),
-    ("Dinophysis_acuminata", None, 109603, "Species", "Dinophysis"),
-    ("Chaetoceros_spp", None, 148985, "Genus", "Bacillariophyceae"),
-    ("Neoceratium furca<Neoceratium", None, 840627, "Species", "Ceratiaceae"),
-    ("Ctenophora", METAZOA + "Ctenophora", 1248, "Phylum", "Animalia"), ("tentacle<Ctenophora", None, None, "", ""),
-    ("part<Ctenophora", None, 1248, "Phylum", "Animalia"),
-    ("Cnidaria<Hydrozoa", METAZOA + "Cnidaria>Hydrozoa>Cnidaria", 1267, "Phylum", "Animalia"),
-])
+@pytest.mark.parametrize(
+    ("text", "hierarchy", "number", "rank", "above"),
+    [
+        ("Copepoda", COPEPODA, 1080, "Class", "Crustacea"),
+        ("Oikopleura", None, None, "Genus", "Oikopleuridae"),
+        ("egg<Copepoda", None, 1080, "Class", "Arthropoda"),
+        ("copepoda-cut", COPEPODA + ">copepoda-cut", 1080, "Class", "Animalia"),
+        ("copepoda eggs", None, 1080, "Class", "Crustacea"),
+        ("Pseudo-Nitzschia chain", None, 149151, "Genus", "Bacillariaceae"),
+        ("Dinophysis_acuminata", None, 109603, "Species", "Dinophysis"),
+        ("Chaetoceros_spp", None, 148985, "Genus", "Bacillariophyceae"),
+        ("Neoceratium furca<Neoceratium", None, 840627, "Species", "Ceratiaceae"),
+        ("Ctenophora", METAZOA + "Ctenophora", 1248, "Phylum", "Animalia"),
+        ("tentacle<Ctenophora", None, None, "", ""),
+        ("part<Ctenophora", None, 1248, "Phylum", "Animalia"),
+        ("Cnidaria<Hydrozoa", METAZOA + "Cnidaria>Hydrozoa>Cnidaria", 1267, "Phylum", "Animalia"),
+    ],
+)
 def test_a_label_has_its_taxon_number_rank_and_parent(text, hierarchy, number, rank, above):
     record = labels.parse_label(text, hierarchy).record
     assert (record.aphia_id, record.rank) == (number, rank)
@@ -87,12 +118,23 @@ def test_a_label_has_its_taxon_number_rank_and_parent(text, hierarchy, number, r
         assert above in taxonomy.lineage(record.name)
 
 
-@pytest.mark.parametrize(("text", "hierarchy", "place"), [
-    ("Ctenophora", DIATOMS + "Fragilariales>Fragilariaceae>Ctenophora", "Fragilariaceae"),
-    ("Ctenophora<Fragilariaceae", None, "Fragilariaceae"),
-    ("Odontella", METAZOA + "Arthropoda>Hexapoda>Collembola>Poduromorpha>Odontella", "Hexapoda"),  # a springtail, in the tree of EcoTaxa
-    ("Prorocentrum<Cyrtolophosididae", "living>Eukaryota>Harosa>Alveolata>Ciliophora>Cyrtolophosididae>Prorocentrum", "Ciliophora"),
-])
+@pytest.mark.parametrize(
+    ("text", "hierarchy", "place"),
+    [
+        ("Ctenophora", DIATOMS + "Fragilariales>Fragilariaceae>Ctenophora", "Fragilariaceae"),
+        ("Ctenophora<Fragilariaceae", None, "Fragilariaceae"),
+        (
+            "Odontella",
+            METAZOA + "Arthropoda>Hexapoda>Collembola>Poduromorpha>Odontella",
+            "Hexapoda",
+        ),  # a springtail, in the tree of EcoTaxa
+        (
+            "Prorocentrum<Cyrtolophosididae",
+            "living>Eukaryota>Harosa>Alveolata>Ciliophora>Cyrtolophosididae>Prorocentrum",
+            "Ciliophora",
+        ),
+    ],
+)
 def test_homonyms_have_no_number(text, hierarchy, place):
     found = labels.parse_label(text, hierarchy)
     assert found.record.aphia_id is None
@@ -107,15 +149,27 @@ def test_an_epithet_is_no_genus():
 
 def test_what_does_not_live_says_what_it_is():
     for text, name, parent in (
-            ("fiber<detritus", "fiber<detritus", "fiber"), ("badfocus<Copepoda", "badfocus", "artefact"),
-            ("det-fiber", "det_fiber", "fiber")):
+        ("fiber<detritus", "fiber<detritus", "fiber"),
+        ("badfocus<Copepoda", "badfocus", "artefact"),
+        ("det-fiber", "det_fiber", "fiber"),
+    ):
         found = labels.parse_label(text)
-        assert (found.living, found.taxon, found.record.name, found.record.parent, found.record.lsid) == (False, "", name, parent, "")
+        assert (found.living, found.taxon, found.record.name, found.record.parent, found.record.lsid) == (
+            False,
+            "",
+            name,
+            parent,
+            "",
+        )
     assert labels.parse_label("dust", "not-living>dust").record == taxonomy.Taxon(
-        "dust", note="does not live, and is not in the table", parent="not-living", living=False)
+        "dust", note="does not live, and is not in the table", parent="not-living", living=False
+    )
     copepod = labels.parse_label("Fecenia", COPEPODA + ">Fecenia").record
     assert (copepod.name, copepod.aphia_id, copepod.parent, copepod.living) == ("Fecenia", None, "Copepoda", True)
-    assert (labels.parse_label("othertocheck").living, labels.parse_label("othertocheck").record.parent) == (None, "temporary")
+    assert (labels.parse_label("othertocheck").living, labels.parse_label("othertocheck").record.parent) == (
+        None,
+        "temporary",
+    )
     assert labels.parse_label("egg").record.note == "no taxon in the label"
 
 
@@ -155,23 +209,48 @@ def test_numbers_of_real_labels_are_those_of_the_published_sheet(data_root):
             other.add(row["Category"])
     assert same > 290
     assert other == {
-        "Ctenophora XX", "Ctenophora<Metazoa",  # the sheet has the diatom
-        "zoea<Decapoda", "zoea<Galatheidae",  # the sheet has one species of crab
-        "Neoceratium", "Neoceratium lineatum"}  # former names
+        "Ctenophora XX",
+        "Ctenophora<Metazoa",  # the sheet has the diatom
+        "zoea<Decapoda",
+        "zoea<Galatheidae",  # the sheet has one species of crab
+        "Neoceratium",
+        "Neoceratium lineatum",
+    }  # former names
 
 
 def test_real_labels_of_an_export(data_root):
-    raw = gzip.decompress((data_root / "formats" / "ecotaxa" / "ecotaxa_export_planktoscope_anonymised.tsv.gz").read_bytes())
-    table = pd.read_csv(io.BytesIO(raw), sep="\t", usecols=["object_annotation_category", "object_annotation_hierarchy"], dtype="string")
+    raw = gzip.decompress(
+        (data_root / "formats" / "ecotaxa" / "ecotaxa_export_planktoscope_anonymised.tsv.gz").read_bytes()
+    )
+    table = pd.read_csv(
+        io.BytesIO(raw), sep="\t", usecols=["object_annotation_category", "object_annotation_hierarchy"], dtype="string"
+    )
     pairs = table.value_counts()
     found = {text: labels.parse_label(text, hierarchy) for text, hierarchy in pairs.index}
     living = {text for text, label in found.items() if label.living}
     assert {"Copepoda", "copepoda-cut", "Coscinodiscus", "multiple<Diatoma"} <= living
-    assert not living & {"detritus", "bubble", "artefact", "ghost", "badfocus<artefact", "fiber<detritus", "transparent", "t002", "duplicate"}
+    assert not living & {
+        "detritus",
+        "bubble",
+        "artefact",
+        "ghost",
+        "badfocus<artefact",
+        "fiber<detritus",
+        "transparent",
+        "t002",
+        "duplicate",
+    }
     assert {text for text in found if found[text].taxon == "Copepoda"} == {"Copepoda", "copepoda-cut"}
 
 
-PARENTS = rollup.parents_of(["living>Rhizaria>Retaria>Collodaria>colonial", "living>Rhizaria>Retaria>Acantharea", "living>Rhizaria>Phaeodaria", "living>Metazoa>Copepoda"])
+PARENTS = rollup.parents_of(
+    [
+        "living>Rhizaria>Retaria>Collodaria>colonial",
+        "living>Rhizaria>Retaria>Acantharea",
+        "living>Rhizaria>Phaeodaria",
+        "living>Metazoa>Copepoda",
+    ]
+)
 TAXA = ["Rhizaria", "Retaria", "Collodaria", "colonial", "Acantharea", "Phaeodaria", "Metazoa", "Copepoda"]
 
 
@@ -195,7 +274,13 @@ def test_labels_without_hierarchy_climb_the_table():
 
 
 def test_a_synonym_stands_for_its_taxon():
-    counts = pd.DataFrame({"sample_id": "a", "taxon": ["Metazoa", "Animalia", "Copepoda", "Radiozoa", "Tripos fusus"], "n": [1, 2, 4, 8, 16]})
+    counts = pd.DataFrame(
+        {
+            "sample_id": "a",
+            "taxon": ["Metazoa", "Animalia", "Copepoda", "Radiozoa", "Tripos fusus"],
+            "n": [1, 2, 4, 8, 16],
+        }
+    )
     found = rollup.roll_up(counts, ["Metazoa", "Radiolaria", "Neoceratium"]).set_index("taxon")["n"]
     assert found.to_dict() == {"Metazoa": 7, "Radiolaria": 8, "Neoceratium": 16}
     export = {"Copepoda": "Metazoa", "Metazoa": "Eukaryota"}
@@ -214,8 +299,10 @@ def test_labels_that_nobody_places_are_reported():
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(LIVING), st.integers(0, 9)), min_size=1, max_size=30),
-       st.lists(st.sampled_from(LIVING), max_size=9, unique_by=taxonomy.canonical))
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(LIVING), st.integers(0, 9)), min_size=1, max_size=30),
+    st.lists(st.sampled_from(LIVING), max_size=9, unique_by=taxonomy.canonical),
+)
 def test_no_count_of_the_whole_tree_is_lost_or_used_twice(rows, inner):
     counts = pd.DataFrame(rows, columns=["sample_id", "taxon", "n"])
     found = rollup.roll_up(counts, ["Biota", *inner])
@@ -228,7 +315,10 @@ def test_no_count_of_the_whole_tree_is_lost_or_used_twice(rows, inner):
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(TAXA), st.integers(0, 9)), min_size=1, max_size=30), st.sets(st.sampled_from(TAXA)))
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(TAXA), st.integers(0, 9)), min_size=1, max_size=30),
+    st.sets(st.sampled_from(TAXA)),
+)
 def test_nothing_is_counted_twice_and_nothing_below_the_roots_is_lost(rows, inner):
     counts = pd.DataFrame(rows, columns=["sample_id", "taxon", "n"])
     found = rollup.roll_up(counts, sorted({"Rhizaria", "Metazoa"} | inner), PARENTS)
@@ -247,9 +337,20 @@ def test_hierarchies_that_disagree_are_refused():
 
 def test_zero_is_what_was_searched_for_and_not_found():
     samples = pd.DataFrame({"sample_id": ["s1", "s2", "s3"], "cruise": ["c1", "c1", "c2"]})
-    counts = pd.DataFrame({"sample_id": ["s1", "s3"], "taxon": ["Copepoda", "Rhizaria"], "n": [5.0, 2.0], "biovolume": [1.5, np.nan]})
-    found = with_zeros(samples, counts, {"c1": ["Copepoda"], "c2": ["Copepoda", "Rhizaria"]}).set_index(["sample_id", "taxon"]).sort_index()
-    assert found["n"].to_dict() == {("s1", "Copepoda"): 5, ("s2", "Copepoda"): 0, ("s3", "Copepoda"): 0, ("s3", "Rhizaria"): 2}
+    counts = pd.DataFrame(
+        {"sample_id": ["s1", "s3"], "taxon": ["Copepoda", "Rhizaria"], "n": [5.0, 2.0], "biovolume": [1.5, np.nan]}
+    )
+    found = (
+        with_zeros(samples, counts, {"c1": ["Copepoda"], "c2": ["Copepoda", "Rhizaria"]})
+        .set_index(["sample_id", "taxon"])
+        .sort_index()
+    )
+    assert found["n"].to_dict() == {
+        ("s1", "Copepoda"): 5,
+        ("s2", "Copepoda"): 0,
+        ("s3", "Copepoda"): 0,
+        ("s3", "Rhizaria"): 2,
+    }
     assert np.isnan(found.loc[("s3", "Rhizaria"), "biovolume"])  # counted, but its volume is not known
     assert found.loc[("s2", "Copepoda"), "biovolume"] == 0
     assert len(with_zeros(samples, counts, ["Copepoda", "Rhizaria"])) == 6

@@ -22,7 +22,9 @@ def test_esd_by_hand():
     assert float(esd(math.pi * 50**2, 10.6)) == pytest.approx(1060)
 
 
-@pytest.mark.parametrize(("area", "wrong", "factor"), [(1401, lambda a: math.sqrt(a) / math.pi * 2, 1 / math.sqrt(math.pi))])
+@pytest.mark.parametrize(
+    ("area", "wrong", "factor"), [(1401, lambda a: math.sqrt(a) / math.pi * 2, 1 / math.sqrt(math.pi))]
+)
 def test_not_sqrt_of_area_over_pi(area, wrong, factor):
     """EcotaxaTools takes sqrt(area)/pi for the radius: the diameter becomes 0.564 of the true one, the volume 0.18."""
     assert wrong(area) / float(esd(area, 1.0)) == pytest.approx(factor) == pytest.approx(0.5642, abs=1e-4)
@@ -69,10 +71,21 @@ def test_real_uvp_particles(data_root):
     """EcoPart: the biovolumes of a cast times its volumes are the particles of RAW, sized by aa and exp."""
     folder = data_root / "formats" / "ecopart"
     raw = pd.read_csv(next((folder / "raw_multi").glob("*sample01_PAR_raw*")), sep="\t")
-    cast = pd.read_csv(next((folder / "raw_multi").glob("*summary.tsv")), sep="\t", encoding="latin-1").set_index("profileid").loc["uvpappsample01"]
-    detailed = pd.read_csv(next((folder / "tsvagg_det_multi").glob("*PAR*")), sep="\t", encoding="latin-1", index_col=False)
+    cast = (
+        pd.read_csv(next((folder / "raw_multi").glob("*summary.tsv")), sep="\t", encoding="latin-1")
+        .set_index("profileid")
+        .loc["uvpappsample01"]
+    )
+    detailed = pd.read_csv(
+        next((folder / "tsvagg_det_multi").glob("*PAR*")), sep="\t", encoding="latin-1", index_col=False
+    )
     detailed = detailed[detailed["Profile"] == "uvpappsample01"]
-    volumes = detailed[[name for name in detailed if name.startswith("LPM biovolume")]].mul(detailed["Sampled volume [L]"], axis=0).sum().sum()
+    volumes = (
+        detailed[[name for name in detailed if name.startswith("LPM biovolume")]]
+        .mul(detailed["Sampled volume [L]"], axis=0)
+        .sum()
+        .sum()
+    )
     aa = float(cast["acq_aa"])
     aa = aa / 1e6 if aa >= 1 else aa  # raw UVP6
     found = (sphere(esd_uvp(raw["area"], aa, float(cast["acq_exp"]))) * raw["nbr"]).sum()
@@ -80,20 +93,37 @@ def test_real_uvp_particles(data_root):
 
 
 # -- pixel sizes
-@pytest.mark.parametrize(("value", "units", "expected"), [
-    (0.174, "detect", 174.0), (73, "detect", 73.0), (0.0106, "detect", 10.6), (4.4, "detect", 4.4), (10.6, "um", 10.6), (0.0106, "mm", 10.6),
-    (2.3e-5, "m", 23.0), (3.4, "px um-1", 1 / 3.4), (0.86, "um", 0.86),
-])
+@pytest.mark.parametrize(
+    ("value", "units", "expected"),
+    [
+        (0.174, "detect", 174.0),
+        (73, "detect", 73.0),
+        (0.0106, "detect", 10.6),
+        (4.4, "detect", 4.4),
+        (10.6, "um", 10.6),
+        (0.0106, "mm", 10.6),
+        (2.3e-5, "m", 23.0),
+        (3.4, "px um-1", 1 / 3.4),
+        (0.86, "um", 0.86),
+    ],
+)
 def test_pixel_sizes(value, units, expected):
     assert float(pixel_size(value, units)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("value", "units", "message"), [
-    (0.86, "detect", "0.86 may be mm or µm"), (3.4, "detect", "3.4 may be a pixel in µm or IFCB's pixels per µm"),
-    (0, "um", "0 is not above 0"), (np.nan, "detect", "nan is not above 0"), (-1, "mm", "-1 is not above 0"),
-    (73, "mm", "a pixel of 73000 µm is outside"), (0.0106, "um", r"a pixel of 0.0106 µm is outside \[0.05, 500\] µm; is its unit 'um'"),
-    (1, "inch", "unit 'inch' of the pixel size is unknown"),
-])
+@pytest.mark.parametrize(
+    ("value", "units", "message"),
+    [
+        (0.86, "detect", "0.86 may be mm or µm"),
+        (3.4, "detect", "3.4 may be a pixel in µm or IFCB's pixels per µm"),
+        (0, "um", "0 is not above 0"),
+        (np.nan, "detect", "nan is not above 0"),
+        (-1, "mm", "-1 is not above 0"),
+        (73, "mm", "a pixel of 73000 µm is outside"),
+        (0.0106, "um", r"a pixel of 0.0106 µm is outside \[0.05, 500\] µm; is its unit 'um'"),
+        (1, "inch", "unit 'inch' of the pixel size is unknown"),
+    ],
+)
 def test_pixel_sizes_that_nobody_can_tell(value, units, message):
     with pytest.raises(UserError, match=message):
         pixel_size(value, units, place="a.tsv, column 'pixel'")
@@ -107,9 +137,17 @@ def test_the_pixel_unit_trap_is_a_factor_of_a_billion():
 
 
 # -- tables
-OBJECTS = pd.DataFrame({
-    "object_id": ["a", "b", "c"], "area": [math.pi * 100, math.pi * 25, np.nan], "major": [40.0, 10.0, np.nan], "minor": [10.0, 10.0, np.nan],
-    "pixel": [100.0, 100.0, np.nan], "esd": [np.nan, 500.0, 300.0]}, index=[5, 6, 7])
+OBJECTS = pd.DataFrame(
+    {
+        "object_id": ["a", "b", "c"],
+        "area": [math.pi * 100, math.pi * 25, np.nan],
+        "major": [40.0, 10.0, np.nan],
+        "minor": [10.0, 10.0, np.nan],
+        "pixel": [100.0, 100.0, np.nan],
+        "esd": [np.nan, 500.0, 300.0],
+    },
+    index=[5, 6, 7],
+)
 
 
 def test_objects_get_traits():
@@ -125,27 +163,35 @@ def test_objects_get_traits():
     assert add_traits(OBJECTS.iloc[:0])["biovolume"].empty
 
 
-@pytest.mark.parametrize(("table", "options", "message"), [
-    (OBJECTS.assign(pixel=np.nan), {}, "row 2, column 'pixel' is empty; 1 sizes in pixels have no scale"),
-    (OBJECTS.assign(pixel=np.nan), {"shape": "ellipsoid"}, "row 2, column 'pixel' is empty; 2 sizes"),
-    (OBJECTS.drop(columns=["area", "esd"]), {}, "none of 3 rows has an 'esd' or an 'area'"),
-    (OBJECTS.drop(columns=["major"]), {"shape": "ellipsoid"}, "none of 3 rows has both axes"),
-    (OBJECTS.assign(area=["1", "x", "2"]), {}, "row 3, column 'area': 'x' is not a number"),
-    (OBJECTS.assign(area=-1.0), {}, "area -1 px2 is below 0"),
-    (OBJECTS.assign(minor=50.0), {"shape": "ellipsoid"}, "minor axis 50 px is longer than the major axis 40 px"),
-    (OBJECTS, {"shape": "cube"}, "shape 'cube' of the objects is unknown"),
-    (OBJECTS, {"pixel_units": "mm"}, "a pixel of 100000 µm is outside"),
-])
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        (OBJECTS.assign(pixel=np.nan), {}, "row 2, column 'pixel' is empty; 1 sizes in pixels have no scale"),
+        (OBJECTS.assign(pixel=np.nan), {"shape": "ellipsoid"}, "row 2, column 'pixel' is empty; 2 sizes"),
+        (OBJECTS.drop(columns=["area", "esd"]), {}, "none of 3 rows has an 'esd' or an 'area'"),
+        (OBJECTS.drop(columns=["major"]), {"shape": "ellipsoid"}, "none of 3 rows has both axes"),
+        (OBJECTS.assign(area=["1", "x", "2"]), {}, "row 3, column 'area': 'x' is not a number"),
+        (OBJECTS.assign(area=-1.0), {}, "area -1 px2 is below 0"),
+        (OBJECTS.assign(minor=50.0), {"shape": "ellipsoid"}, "minor axis 50 px is longer than the major axis 40 px"),
+        (OBJECTS, {"shape": "cube"}, "shape 'cube' of the objects is unknown"),
+        (OBJECTS, {"pixel_units": "mm"}, "a pixel of 100000 µm is outside"),
+    ],
+)
 def test_one_sentence(table, options, message):
     with pytest.raises(UserError, match=message):
         add_traits(table, **options)
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: esd_uvp(10, 3600, 1.1), r"aa 3600 is outside \(0, 1\) mm2; raw UVP6 files hold it times 1e6"),
-    (lambda: esd_uvp(10, 0.0036, 3), r"exponent 3 is outside \[0.5, 2\]"), (lambda: esd(-1, 1), "area -1 px2 is below 0"),
-    (lambda: sphere(math.inf), "diameter inf µm is below 0 or endless"), (lambda: esd(1, 0), "esd: pixel 0 is not above 0"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: esd_uvp(10, 3600, 1.1), r"aa 3600 is outside \(0, 1\) mm2; raw UVP6 files hold it times 1e6"),
+        (lambda: esd_uvp(10, 0.0036, 3), r"exponent 3 is outside \[0.5, 2\]"),
+        (lambda: esd(-1, 1), "area -1 px2 is below 0"),
+        (lambda: sphere(math.inf), "diameter inf µm is below 0 or endless"),
+        (lambda: esd(1, 0), "esd: pixel 0 is not above 0"),
+    ],
+)
 def test_impossible_sizes(call, message):
     with pytest.raises(UserError, match=message):
         call()
@@ -165,7 +211,9 @@ def test_silica_at_the_ends_of_the_range():
 
 
 def test_an_element_is_not_another():
-    with pytest.raises(UserError, match="'biard2018_phaeodaria_ends' gives silicon, not carbon; relations of carbon: menden"):
+    with pytest.raises(
+        UserError, match="'biard2018_phaeodaria_ends' gives silicon, not carbon; relations of carbon: menden"
+    ):
         elements.carbon(1.0, "biard2018_phaeodaria_ends")
     with pytest.raises(UserError, match="gives carbon, not silicon; relations of silicon: biard2018_phaeodaria_ends"):
         elements.silica(1.0, "mcconville2017_copepoda")

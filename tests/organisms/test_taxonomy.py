@@ -19,13 +19,28 @@ DRAGO = """Acantharea Annelida Appendicularia Chaetognatha Cnidaria Cnidaria_oth
 Copepoda Copepoda_refit Crustacea_others Ctenophora Doliolida Eumalacostraca Foraminifera Hydrozoa_others Limacinidae
 Mollusca_others Ostracoda Phaeodaria Rhizaria Rhizaria_others Siphonophorae""".split()
 NUMBERS = {  # of the first 23 labels, never to be changed by accident
-    "Acantharea": 586732, "Annelida": 882, "Appendicularia": 146421, "Chaetognatha": 2081, "Cnidaria": 1267, "Copepoda": 1080,
-    "Ctenophora": 1248, "Doliolida": 137212, "Eumalacostraca": 1086, "Foraminifera": 1410, "Limacinidae": 13704, "Ostracoda": 1078, "Phaeodaria": 345868,
-    "Siphonophorae": 1371}
+    "Acantharea": 586732,
+    "Annelida": 882,
+    "Appendicularia": 146421,
+    "Chaetognatha": 2081,
+    "Cnidaria": 1267,
+    "Copepoda": 1080,
+    "Ctenophora": 1248,
+    "Doliolida": 137212,
+    "Eumalacostraca": 1086,
+    "Foraminifera": 1410,
+    "Limacinidae": 13704,
+    "Ostracoda": 1078,
+    "Phaeodaria": 345868,
+    "Siphonophorae": 1371,
+}
 SOURCES = {"pssdb", "planktonzilla", "algaware", "dwca", "darc", "eol", "seabass", "worms"}
 RENAMED = {  # our phylum or class, that of the sheet
-    ("Ochrophyta", "Bacillariophyta"), ("Coccolithophyceae", "Prymnesiophyceae"), ("Euglenophyceae", "Euglenoidea"),
-    ("Pyramimonadophyceae", "Prasinophyceae")}
+    ("Ochrophyta", "Bacillariophyta"),
+    ("Coccolithophyceae", "Prymnesiophyceae"),
+    ("Euglenophyceae", "Euglenoidea"),
+    ("Pyramimonadophyceae", "Prasinophyceae"),
+}
 TABLE = read_taxa()
 ENTRIES = yaml.safe_load(package_data("taxa.yaml").read_text(encoding="utf-8"))
 
@@ -81,13 +96,19 @@ def test_the_tree_has_three_roots_and_no_circle():
     for label, taxon in TABLE.items():
         line = lineage(label)
         assert len(set(line)) == len(line)
-        assert taxon.living is {"Biota": True, "Copepoda_refit": True, "not-living": False, "temporary": None}[line[-1]], label
+        assert (
+            taxon.living is {"Biota": True, "Copepoda_refit": True, "not-living": False, "temporary": None}[line[-1]]
+        ), label
     assert len(TABLE.folded) == len(TABLE), "two labels differ in spelling only"
 
 
 def test_ranks_fall_on_the_way_down():
     for label, taxon in TABLE.items():
-        ranks = [RANKS.index(TABLE[name].rank) for name in lineage(label) if TABLE[name].rank and TABLE[name].name != taxon.name]
+        ranks = [
+            RANKS.index(TABLE[name].rank)
+            for name in lineage(label)
+            if TABLE[name].rank and TABLE[name].name != taxon.name
+        ]
         assert ranks == sorted(set(ranks), reverse=True), label
         if taxon.rank and ranks:
             assert RANKS.index(taxon.rank) > ranks[0], label
@@ -115,13 +136,36 @@ def test_names_numbers_and_lineages_agree_with_the_published_sheet(data_root):
 
 
 def test_lineages_that_are_known_by_heart():
-    assert lineage("Oithona") == ("Oithona", "Oithonidae", "Cyclopoida", "Copepoda", "Crustacea", "Arthropoda", "Animalia", "Biota")
+    assert lineage("Oithona") == (
+        "Oithona",
+        "Oithonidae",
+        "Cyclopoida",
+        "Copepoda",
+        "Crustacea",
+        "Arthropoda",
+        "Animalia",
+        "Biota",
+    )
     assert lineage("fibre") == ("fibre", "fiber", "detritus", "not-living")
     pairs = (
-        ("Oikopleuridae", "Appendicularia"), ("Salpida", "Thaliacea"), ("Aulacanthidae", "Phaeodaria"), ("Diphyidae", "Siphonophorae"),
-        ("Tintinnopsis", "Tintinnida"), ("Thalassiosira", "Bacillariophyceae"), ("Tripos", "Dinophyceae"), ("Limacinidae", "Mollusca"),
-        ("Neoceratium", "Tripos"), ("Euphausiacea", "Eumalacostraca"), ("Acantharea", "Rhizaria"), ("Collodaria_colonial", "Collodaria"),
-        ("Evadne", "Cladocera"), ("Penilia", "Cladocera"), ("Limacina", "Thecosomata"), ("Oncaea", "Poecilostomatoida"), ("Teleostei", "Fish"))
+        ("Oikopleuridae", "Appendicularia"),
+        ("Salpida", "Thaliacea"),
+        ("Aulacanthidae", "Phaeodaria"),
+        ("Diphyidae", "Siphonophorae"),
+        ("Tintinnopsis", "Tintinnida"),
+        ("Thalassiosira", "Bacillariophyceae"),
+        ("Tripos", "Dinophyceae"),
+        ("Limacinidae", "Mollusca"),
+        ("Neoceratium", "Tripos"),
+        ("Euphausiacea", "Eumalacostraca"),
+        ("Acantharea", "Rhizaria"),
+        ("Collodaria_colonial", "Collodaria"),
+        ("Evadne", "Cladocera"),
+        ("Penilia", "Cladocera"),
+        ("Limacina", "Thecosomata"),
+        ("Oncaea", "Poecilostomatoida"),
+        ("Teleostei", "Fish"),
+    )
     for inner, outer in pairs:
         assert inner in descendants(outer), (inner, outer)
     assert not descendants("Copepoda") & {"Copepoda", "Copepoda_refit", "Ostracoda"}
@@ -144,7 +188,13 @@ def test_homonyms_are_told_apart():
 
 def test_synonyms_have_the_number_of_their_taxon_and_lie_below_it():
     old, new = TABLE["Neoceratium"], TABLE["Tripos"]
-    assert (old.name, old.aphia_id, old.rank, old.evidence, old.parent) == ("Tripos", 494057, "Genus", new.evidence, "Tripos")
+    assert (old.name, old.aphia_id, old.rank, old.evidence, old.parent) == (
+        "Tripos",
+        494057,
+        "Genus",
+        new.evidence,
+        "Tripos",
+    )
     assert taxonomy.canonical("Neoceratium") == taxonomy.canonical("Tripos") == "Tripos"
     assert descendants("Neoceratium") == descendants("Tripos") - {"Neoceratium"}
     assert taxonomy.canonical("Acantharea") == "Acantharia"
@@ -160,7 +210,11 @@ def test_what_does_not_live_is_no_taxon_to_write():
 def test_unknown_label_is_kept_and_not_guessed():
     assert taxon_record("copepoda") == Taxon(name="copepoda", note=taxon_record("copepoda").note)
     assert "never looked up" in taxon_record("virtual taxon 1").note
-    assert (fold("Pseudo-Nitzschia_spp."), fold("Chaetoceros sp"), fold("sp")) == ("pseudo nitzschia", "chaetoceros", "sp")
+    assert (fold("Pseudo-Nitzschia_spp."), fold("Chaetoceros sp"), fold("sp")) == (
+        "pseudo nitzschia",
+        "chaetoceros",
+        "sp",
+    )
 
 
 @pytest.mark.parametrize("label", ["", "  ", None, 7])
@@ -180,7 +234,8 @@ def test_own_file_is_read_on_top(tmp_path):
     path.write_text(
         "my copepods: {parent: Calanoida, note: mine}\nsnow: {parent: detritus}\ncops: {same_as: my copepods}\n"
         "Oithona: {aphia_id: 106485, rank: Genus, parent: Oithonidae}\n"
-        "Ctenophora (diatom): {name: Ctenophora, aphia_id: 163921, rank: Genus, parent: Fragilariaceae}\n")
+        "Ctenophora (diatom): {name: Ctenophora, aphia_id: 163921, rank: Genus, parent: Fragilariaceae}\n"
+    )
     table = read_taxa(path)
     assert lineage("cops", table)[:4] == ("cops", "my copepods", "Calanoida", "Copepoda")
     assert (table["cops"].living, table["snow"].living, table["Oithona"].aphia_id) == (True, False, 106485)
@@ -192,28 +247,38 @@ def test_own_file_is_read_on_top(tmp_path):
     assert read_taxa(path) == TABLE
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("a: {parent: nowhere}", "label 'a': parent 'nowhere' is no label"),
-    ("a: {parent: b}\nb: {parent: a}", "parents of 'a' run in a circle: a > b > a"),
-    ("Biota: {parent: Copepoda}", "run in a circle"), ("a: {same_as: a}", "run in a circle: a > a"),
-    ("a: {}", "label 'a' has no parent and does not say"),
-    ("a: {colour: red, parent: Biota}", r"label 'a' has the fields \['colour'\], allowed are"),
-    ("a: Copepoda", "label 'a' holds 'Copepoda', needed is an entry"),
-    ("a: {aphia_id: '7', parent: Biota}", "label 'a': aphia_id '7' is not a whole number above 0"),
-    ("a: {aphia_id: -7, parent: Biota}", "aphia_id -7"),
-    ("a: {aphia_id: true, parent: Biota}", "aphia_id True"), ("a: {rank: Tribus, parent: Biota}", "label 'a': rank 'Tribus' is not one of"),
-    ("a: {living: 'yes'}", "living 'yes' is not true, false or null"), ("a: {parent: 3}", "parent 3 is not text"),
-    ("a: {evidence: pssdb, parent: Biota}", "is not a list"),
-    ("a: {evidence: [3], parent: Biota}", r"evidence \[3\] is not a list of words"),
-    ("[]", "holds a list"), ("a: 2020-13-45", "cannot be read"), ("? [a]\n: b", "cannot be read"), ("[" * 5000, "cannot be read"),
-    ("no: {parent: Biota}", "label False is empty or not text"), ("'': {parent: Biota}", "label '' is empty"),
-    ("- a", "holds a list, needed is a mapping"),
-    ("a: {same_as: Copepoda, aphia_id: 1}", r"is the same as 'Copepoda' and has \['aphia_id'\], allowed is a note"),
-    ("a: {name: b, aphia_id: 1080, parent: Biota}", "label 'a': AphiaID 1080 is of 'Copepoda' and of 'b'"),
-    ("a: [", "cannot be read .*line 1"),
-    ("a: {parent: Biota}\na: {parent: Copepoda}", "cannot be read .*'a' stands twice"),
-    ("a: {parent: Biota, parent: Copepoda}", "'parent' stands twice"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: {parent: nowhere}", "label 'a': parent 'nowhere' is no label"),
+        ("a: {parent: b}\nb: {parent: a}", "parents of 'a' run in a circle: a > b > a"),
+        ("Biota: {parent: Copepoda}", "run in a circle"),
+        ("a: {same_as: a}", "run in a circle: a > a"),
+        ("a: {}", "label 'a' has no parent and does not say"),
+        ("a: {colour: red, parent: Biota}", r"label 'a' has the fields \['colour'\], allowed are"),
+        ("a: Copepoda", "label 'a' holds 'Copepoda', needed is an entry"),
+        ("a: {aphia_id: '7', parent: Biota}", "label 'a': aphia_id '7' is not a whole number above 0"),
+        ("a: {aphia_id: -7, parent: Biota}", "aphia_id -7"),
+        ("a: {aphia_id: true, parent: Biota}", "aphia_id True"),
+        ("a: {rank: Tribus, parent: Biota}", "label 'a': rank 'Tribus' is not one of"),
+        ("a: {living: 'yes'}", "living 'yes' is not true, false or null"),
+        ("a: {parent: 3}", "parent 3 is not text"),
+        ("a: {evidence: pssdb, parent: Biota}", "is not a list"),
+        ("a: {evidence: [3], parent: Biota}", r"evidence \[3\] is not a list of words"),
+        ("[]", "holds a list"),
+        ("a: 2020-13-45", "cannot be read"),
+        ("? [a]\n: b", "cannot be read"),
+        ("[" * 5000, "cannot be read"),
+        ("no: {parent: Biota}", "label False is empty or not text"),
+        ("'': {parent: Biota}", "label '' is empty"),
+        ("- a", "holds a list, needed is a mapping"),
+        ("a: {same_as: Copepoda, aphia_id: 1}", r"is the same as 'Copepoda' and has \['aphia_id'\], allowed is a note"),
+        ("a: {name: b, aphia_id: 1080, parent: Biota}", "label 'a': AphiaID 1080 is of 'Copepoda' and of 'b'"),
+        ("a: [", "cannot be read .*line 1"),
+        ("a: {parent: Biota}\na: {parent: Copepoda}", "cannot be read .*'a' stands twice"),
+        ("a: {parent: Biota, parent: Copepoda}", "'parent' stands twice"),
+    ],
+)
 def test_faults_of_an_own_file_are_named(tmp_path, content, message):
     (tmp_path / "own.yaml").write_text(content)
     with pytest.raises(UserError, match=message) as error:
@@ -229,10 +294,14 @@ def test_labels_and_files_that_are_not_there(tmp_path):
             ask("Copepode")
 
 
-@given(st.dictionaries(st.sampled_from("abcdef"), st.one_of(st.sampled_from([*"abcdef", "Biota"]), st.none()), min_size=1))
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.one_of(st.sampled_from([*"abcdef", "Biota"]), st.none()), min_size=1)
+)
 @settings(deadline=None, max_examples=150)
 def test_any_parents_give_a_tree_or_one_clear_error(parents):
-    entries = {"Biota": {"living": True}} | {label: {"parent": above} if above else {"living": None} for label, above in parents.items()}
+    entries = {"Biota": {"living": True}} | {
+        label: {"parent": above} if above else {"living": None} for label, above in parents.items()
+    }
     try:
         table = taxonomy._tree(entries, "x.yaml")
     except UserError as error:

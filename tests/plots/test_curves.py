@@ -21,16 +21,27 @@ def bands(regions, estimate, **extra):
 
 def stocks(estimates, zones=None, units="Pg C"):
     estimates = np.asarray(estimates, dtype=float)
-    return pd.DataFrame({
-        "taxon": [f"taxon_{i}" for i in range(estimates.size)], "zone": zones or ["0-200"] * estimates.size, "estimate": estimates,
-        "low": estimates / 2, "high": estimates * 2, "units": units, "interval": "lognormal", "members": 100})
+    return pd.DataFrame(
+        {
+            "taxon": [f"taxon_{i}" for i in range(estimates.size)],
+            "zone": zones or ["0-200"] * estimates.size,
+            "estimate": estimates,
+            "low": estimates / 2,
+            "high": estimates * 2,
+            "units": units,
+            "interval": "lognormal",
+            "members": 100,
+        }
+    )
 
 
 def visible(figure):
     return [axes for axes in figure.axes if axes.get_visible()]
 
 
-@pytest.mark.parametrize("region, limits", [("40S-30S", (-40, -30)), ("10S-0", (-10, 0)), ("0-10N", (0, 10)), ("2.5N-5N", (2.5, 5))])
+@pytest.mark.parametrize(
+    "region, limits", [("40S-30S", (-40, -30)), ("10S-0", (-10, 0)), ("0-10N", (0, 10)), ("2.5N-5N", (2.5, 5))]
+)
 def test_latitude_band(region, limits):
     assert curves.latitude_band(region) == limits
 
@@ -48,25 +59,37 @@ def test_no_latitude_band():
         curves.latitude_band("atlantic_ocean")
 
 
-@pytest.mark.parametrize("stock, units, expected", [
-    ("Pg C", "mg m-3", 1000.0), ("Tg C", "mg m-3", 1.0), ("1", "m-3", 1e-15), ("km3", "mm3 m-3", 1000.0)])
+@pytest.mark.parametrize(
+    "stock, units, expected",
+    [("Pg C", "mg m-3", 1000.0), ("Tg C", "mg m-3", 1.0), ("1", "m-3", 1e-15), ("km3", "mm3 m-3", 1000.0)],
+)
 def test_concentrations(stock, units, expected):  # 1 Pg in 10^15 m3 is 1 g m-3; 1 km3 is 10^18 mm3
-    budget = pd.DataFrame({"estimate": [1.0], "low": [0.5], "high": [2.0], "total": [3.0], "volume": [1e15], "units": [stock]})
+    budget = pd.DataFrame(
+        {"estimate": [1.0], "low": [0.5], "high": [2.0], "total": [3.0], "volume": [1e15], "units": [stock]}
+    )
     found = curves.concentrations(budget, units)
-    np.testing.assert_allclose(found[["estimate", "low", "high", "total"]].to_numpy()[0], expected * np.array([1, 0.5, 2, 3]))
+    np.testing.assert_allclose(
+        found[["estimate", "low", "high", "total"]].to_numpy()[0], expected * np.array([1, 0.5, 2, 3])
+    )
     assert budget["estimate"].tolist() == [1.0]
 
 
-@pytest.mark.parametrize("name, text", [("0-200", "0–200 m"), ("Collodaria_others", "Collodaria others"), ("euphotic", "euphotic")])
+@pytest.mark.parametrize(
+    "name, text", [("0-200", "0–200 m"), ("Collodaria_others", "Collodaria others"), ("euphotic", "euphotic")]
+)
 def test_name_text(name, text):
     assert curves.name_text(name) == text
 
 
-@pytest.mark.parametrize("kinds, name, words", [
-    (["percentiles"], "2.5–97.5 % of the members", "2.5 and 97.5 percentiles of 100 members."),
-    (["lognormal"], "95 % interval", "log-normal about the estimate, with the spread of 100 members."),
-    (["lognormal, sd x 1.5"], "95 % interval", "100 members, standard deviation × 1.5."),
-    (["lognormal", "percentiles"], "95 % interval", "; percentiles where a member is zero.")])
+@pytest.mark.parametrize(
+    "kinds, name, words",
+    [
+        (["percentiles"], "2.5–97.5 % of the members", "2.5 and 97.5 percentiles of 100 members."),
+        (["lognormal"], "95 % interval", "log-normal about the estimate, with the spread of 100 members."),
+        (["lognormal, sd x 1.5"], "95 % interval", "100 members, standard deviation × 1.5."),
+        (["lognormal", "percentiles"], "95 % interval", "; percentiles where a member is zero."),
+    ],
+)
 def test_interval_text(kinds, name, words):
     legend, caption = curves.interval_text(pd.DataFrame({"interval": kinds, "members": 100}))
     assert legend == name
@@ -113,7 +136,9 @@ def test_any_magnitude_has_few_decades(factor):
 def responses():
     x = np.array([3.0, 1.0, 2.0])
     one = pd.DataFrame({"x": x, "mean": x, "q025": x / 2, "q975": x * 2})
-    return pd.concat([one.assign(predictor="temperature"), one.assign(predictor="own_layer", q975=x * 3)], ignore_index=True)
+    return pd.concat(
+        [one.assign(predictor="temperature"), one.assign(predictor="own_layer", q975=x * 3)], ignore_index=True
+    )
 
 
 def test_response_curves():
@@ -158,8 +183,12 @@ def test_truth_is_drawn_where_it_is_known(known):
 
 
 def test_stock_intervals():
-    published = pd.DataFrame({"taxon": ["taxon_1"], "zone": ["0-200"], "value": [3e-3], "units": ["Pg C"], "source": ["a paper"]})
-    figure = curves.stock_intervals(stocks([1.0, 2.0, 5.0], ["0-200", "0-200", "200-500"], "Tg C"), published, label="stock (Tg C)")
+    published = pd.DataFrame(
+        {"taxon": ["taxon_1"], "zone": ["0-200"], "value": [3e-3], "units": ["Pg C"], "source": ["a paper"]}
+    )
+    figure = curves.stock_intervals(
+        stocks([1.0, 2.0, 5.0], ["0-200", "0-200", "200-500"], "Tg C"), published, label="stock (Tg C)"
+    )
     upper, lower = figure.axes
     assert [axes.get_title(loc="left") for axes in (upper, lower)] == ["a   0–200 m", "b   200–500 m"]
     assert [text.get_text() for text in upper.get_yticklabels()] == ["taxon 0", "taxon 1"]
@@ -182,9 +211,16 @@ def test_wide_stocks_are_logarithmic_and_zeros_stay_visible():
     assert [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "o"] == [1, 2]
 
 
-@pytest.mark.parametrize("draw, table", [
-    (curves.observed_predicted, predictions()), (curves.response_curves, responses()), (curves.latitude_curve, bands(["10S-0"], [1.0])),
-    (curves.latitude_curves, bands(["10S-0"], [1.0])), (curves.stock_intervals, stocks([1.0]))])
+@pytest.mark.parametrize(
+    "draw, table",
+    [
+        (curves.observed_predicted, predictions()),
+        (curves.response_curves, responses()),
+        (curves.latitude_curve, bands(["10S-0"], [1.0])),
+        (curves.latitude_curves, bands(["10S-0"], [1.0])),
+        (curves.stock_intervals, stocks([1.0])),
+    ],
+)
 def test_empty_or_wrong_tables(draw, table):
     with pytest.raises(UserError, match="0 rows to draw, at least 1 is needed"):
         draw(table.iloc[:0], label=LABEL)
@@ -198,6 +234,8 @@ def test_all_zero_predictions():
 
 
 def test_unit_of_published_stock_must_fit():
-    published = pd.DataFrame({"taxon": ["taxon_0"], "zone": ["0-200"], "value": [3.0], "units": ["km3"], "source": ["a paper"]})
+    published = pd.DataFrame(
+        {"taxon": ["taxon_0"], "zone": ["0-200"], "value": [3.0], "units": ["km3"], "source": ["a paper"]}
+    )
     with pytest.raises(UserError, match="published stock of taxon_0"):
         curves.stock_intervals(stocks([1.0]), published, label="stock (Pg C)")

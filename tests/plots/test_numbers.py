@@ -38,10 +38,24 @@ def test_figures_of_components_show_both_sides_of_zero():
 
 def test_intervals_of_quantities_with_two_signs_are_normal():
     members = np.array([-1.0, 0.0, 1.0, 2.0])
-    rows = pd.DataFrame({
-        "quantity": "embedding_component", "taxon": "embedding_pc01", "zone": "0-200", "region_set": "global", "region": "global", "member": [-1, 0, 1, 2, 3],
-        "total": [0.5, *members], "sum_cell_sd": 0.0, "area": 1.0, "volume": 1.0, "units": "m3"})
+    rows = pd.DataFrame(
+        {
+            "quantity": "embedding_component",
+            "taxon": "embedding_pc01",
+            "zone": "0-200",
+            "region_set": "global",
+            "region": "global",
+            "member": [-1, 0, 1, 2, 3],
+            "total": [0.5, *members],
+            "sum_cell_sd": 0.0,
+            "area": 1.0,
+            "volume": 1.0,
+            "units": "m3",
+        }
+    )
     found = stocks.summarise(rows).iloc[0]
     assert found["interval"] == "normal"
-    assert (found["low"], found["high"]) == pytest.approx((0.5 - 1.959964 * members.std(ddof=1), 0.5 + 1.959964 * members.std(ddof=1)))
+    assert (found["low"], found["high"]) == pytest.approx(
+        (0.5 - 1.959964 * members.std(ddof=1), 0.5 + 1.959964 * members.std(ddof=1))
+    )
     assert stocks.summarise(rows.assign(quantity="carbon_biomass")).iloc[0]["interval"] == "percentiles"

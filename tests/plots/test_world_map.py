@@ -16,12 +16,18 @@ LAT, LON = np.arange(-85.0, 90, 10), np.arange(-175.0, 180, 10)
 
 
 def field(values=None, name="carbon_biomass"):
-    data = np.add.outer(LAT + 100, LON / 1000) if values is None else np.broadcast_to(values, (LAT.size, LON.size)).astype(float)
+    data = (
+        np.add.outer(LAT + 100, LON / 1000)
+        if values is None
+        else np.broadcast_to(values, (LAT.size, LON.size)).astype(float)
+    )
     return xr.DataArray(data, dims=("lat", "lon"), coords={"lat": LAT, "lon": LON}, name=name)
 
 
 def project(lon, lat):
-    return PROJECTION.transform_points(ccrs.PlateCarree(), np.atleast_1d(lon).astype(float), np.atleast_1d(lat).astype(float))[:, :2]
+    return PROJECTION.transform_points(
+        ccrs.PlateCarree(), np.atleast_1d(lon).astype(float), np.atleast_1d(lat).astype(float)
+    )[:, :2]
 
 
 def value_at(axes, lon, lat):
@@ -44,17 +50,36 @@ def colour_at(axes, lon, lat):
     return colors.to_hex(image[image.shape[0] - 1 - int(y), int(x)] / 255)
 
 
-@pytest.mark.parametrize("units, text", [
-    ("mg m-3", "mg m⁻³"), ("m-3", "m⁻³"), ("mm3 m-3", "mm³ m⁻³"), ("umol kg-1", "µmol kg⁻¹"), ("degree_Celsius", "°C"),
-    ("1", ""), ("", "")])
+@pytest.mark.parametrize(
+    "units, text",
+    [
+        ("mg m-3", "mg m⁻³"),
+        ("m-3", "m⁻³"),
+        ("mm3 m-3", "mm³ m⁻³"),
+        ("umol kg-1", "µmol kg⁻¹"),
+        ("degree_Celsius", "°C"),
+        ("1", ""),
+        ("", ""),
+    ],
+)
 def test_unit_text(units, text):
     assert style.unit_text(units) == text
     assert style.axis_text("name", units) == (f"name ({text})" if text else "name")
 
 
-@pytest.mark.parametrize("value, text", [
-    (0, "0"), (0.02, "0.02"), (1000, "1000"), (1e-5, "10⁻⁵"), (2.5e-5, "2.5×10⁻⁵"), (1e6, "10⁶"),
-    (-3e-7, "−3×10⁻⁷"), (-2, "−2")])
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0, "0"),
+        (0.02, "0.02"),
+        (1000, "1000"),
+        (1e-5, "10⁻⁵"),
+        (2.5e-5, "2.5×10⁻⁵"),
+        (1e6, "10⁶"),
+        (-3e-7, "−3×10⁻⁷"),
+        (-2, "−2"),
+    ],
+)
 def test_number_text(value, text):
     assert style.number_text(value) == text
 
@@ -63,8 +88,17 @@ def test_number_text_rounds():
     assert [style.number_text(v, 2) for v in (123456789.0, 0.0123, 248.0)] == ["1.2×10⁸", "0.012", "250"]
 
 
-@pytest.mark.parametrize("value, letters, text", [
-    (-30, "SN", "30°S"), (60.0, "SN", "60°N"), (0, "SN", "0°"), (-180, "WE", "180°"), (120, "WE", "120°E"), (-60, "WE", "60°W")])
+@pytest.mark.parametrize(
+    "value, letters, text",
+    [
+        (-30, "SN", "30°S"),
+        (60.0, "SN", "60°N"),
+        (0, "SN", "0°"),
+        (-180, "WE", "180°"),
+        (120, "WE", "120°E"),
+        (-60, "WE", "60°W"),
+    ],
+)
 def test_degree_text(value, letters, text):
     assert style.degree_text(value, letters) == text
 
@@ -72,9 +106,17 @@ def test_degree_text(value, letters, text):
 def test_projection_is_equal_area():
     ellipsoid, along = pyproj.Geod(ellps="WGS84"), np.linspace(0, 1, 200)
     ratios = []
-    for west, south in [(-150, -80), (-60, -40), (30, 0), (100, 50), (160, 70)]:  # cells of 10 degrees from the tropics to the poles
+    for west, south in [
+        (-150, -80),
+        (-60, -40),
+        (30, 0),
+        (100, 50),
+        (160, 70),
+    ]:  # cells of 10 degrees from the tropics to the poles
         lon = np.concatenate([west + 10 * along, np.full(200, west + 10), west + 10 - 10 * along, np.full(200, west)])
-        lat = np.concatenate([np.full(200, south), south + 10 * along, np.full(200, south + 10), south + 10 - 10 * along])
+        lat = np.concatenate(
+            [np.full(200, south), south + 10 * along, np.full(200, south + 10), south + 10 - 10 * along]
+        )
         x, y = project(lon, lat).T
         flat = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
         ratios.append(flat / abs(ellipsoid.polygon_area_perimeter(lon, lat)[0]))
@@ -85,7 +127,9 @@ def test_map_shows_each_cell():
     shown, (lon, lat) = field(), np.meshgrid(LON, LAT[1:-1])
     axes = world_map.global_map(shown, label="carbon biomass (mg m⁻³)")
     np.testing.assert_allclose(value_at(axes, lon.ravel(), lat.ravel()), shown.to_numpy()[1:-1].ravel(), rtol=1e-6)
-    np.testing.assert_allclose(value_at(axes, [179.5, -179.5], [-5, -5]), shown.sel(lat=-5).isel(lon=[-1, 0]), rtol=1e-6)
+    np.testing.assert_allclose(
+        value_at(axes, [179.5, -179.5], [-5, -5]), shown.sel(lat=-5).isel(lon=[-1, 0]), rtol=1e-6
+    )
     assert axes.projection == PROJECTION
     assert axes.colorbar.ax.get_xlabel() == "carbon biomass (mg m⁻³)"
 
@@ -119,7 +163,9 @@ def test_limits_are_kept_and_exceeded_by_arrows():
     assert whole.colorbar.extend == "neither"
 
 
-@pytest.mark.parametrize("values, log, words", [(np.nan, False, "0 finite values"), (0.0, True, "0 finite values above zero")])
+@pytest.mark.parametrize(
+    "values, log, words", [(np.nan, False, "0 finite values"), (0.0, True, "0 finite values above zero")]
+)
 def test_nothing_to_draw(values, log, words):
     with pytest.raises(UserError, match=words):
         world_map.global_map(field(values), label="carbon biomass", log=log)
@@ -133,7 +179,9 @@ def test_a_field_of_zeros_is_drawn():
 def panel(outside):
     fields = xr.Dataset({"estimate": field(), "cv": field(20.0), "dissimilarity_index": field(0.3), "outside": outside})
     sites = pd.DataFrame({"lat": [-5.0, -5.0, 35.0], "lon": [-150.0, -150.0, -40.0]})
-    return world_map.map_panel(fields, label="carbon biomass (mg m⁻³)", sites=sites, title="Copepoda", caption="a, estimate.")
+    return world_map.map_panel(
+        fields, label="carbon biomass (mg m⁻³)", sites=sites, title="Copepoda", caption="a, estimate."
+    )
 
 
 def outside_lines(figure):
@@ -146,7 +194,10 @@ def test_map_panel():
     maps = [axes for axes in figure.axes if isinstance(axes, GeoAxes)]
     assert [axes.projection for axes in maps] == [PROJECTION] * 3
     assert [axes.colorbar.ax.get_xlabel() for axes in maps] == [
-        "carbon biomass (mg m⁻³)", "coefficient of variation (%)", "dissimilarity index (dimensionless)"]
+        "carbon biomass (mg m⁻³)",
+        "coefficient of variation (%)",
+        "dissimilarity index (dimensionless)",
+    ]
     assert [axes.get_title(loc="left")[0] for axes in maps] == ["a", "b", "c"]
     assert figure.get_figwidth() * 25.4 == pytest.approx(183)
     dots = [line for line in maps[2].lines if line.get_marker() == "o"]

@@ -30,7 +30,9 @@ def commands(name):
 
 
 COMMANDS = [(name, line) for name in DOCUMENTS for line in commands(name)]
-LINKS = [(name, link) for name in DOCUMENTS for link in re.findall(r"\]\(([^)#\s]+)\)", text_of(name)) if "://" not in link]
+LINKS = [
+    (name, link) for name in DOCUMENTS for link in re.findall(r"\]\(([^)#\s]+)\)", text_of(name)) if "://" not in link
+]
 
 
 def test_the_readme_starts_with_the_two_commands():
@@ -84,7 +86,11 @@ def test_readme_recipe_is_checked_with_its_table(tmp_path, monkeypatch):
 def test_readme_recipe_runs_on_a_survey(tmp_path):
     """The recipe of the README on a full table: a virtual survey written the way the README asks for it."""
     text = blocks("README.md", "yaml")[0]
-    text = text.replace("resolution: 2", "resolution: 4").replace("n: 100", "n: 6").replace("count:poisson\"", "count:poisson\", rounds: 40")
+    text = (
+        text.replace("resolution: 2", "resolution: 4")
+        .replace("n: 100", "n: 6")
+        .replace('count:poisson"', 'count:poisson", rounds: 40')
+    )
     names = ["temperature", "salinity", "wind_speed", "solar_radiation", "bathymetry", "distance_to_coast"]
     zone = recipe.parse(text, "README.md").zones
     cube = build_cube(names, zone, resolution=4, monthly=True, clip=True)
@@ -93,9 +99,15 @@ def test_readme_recipe_runs_on_a_survey(tmp_path):
     table = survey.concentrations(samples, counts, taxa).drop(columns="zone")
     table.rename(columns={"effort": "volume", "y": "carbon"}).to_csv(tmp_path / "samples.csv", index=False)
     (tmp_path / "my_survey.yaml").write_text(text)
-    done = CliRunner().invoke(main, ["run", str(tmp_path / "my_survey.yaml"), "--runs", str(tmp_path / "runs"), "--stop-after", "budget"])
+    done = CliRunner().invoke(
+        main, ["run", str(tmp_path / "my_survey.yaml"), "--runs", str(tmp_path / "runs"), "--stop-after", "budget"]
+    )
     assert done.exit_code == 0, done.output
-    stocks = pd.read_csv(tmp_path / "runs" / "my_survey" / "budget" / "budget.csv").query("region == 'global'").set_index("taxon")
+    stocks = (
+        pd.read_csv(tmp_path / "runs" / "my_survey" / "budget" / "budget.csv")
+        .query("region == 'global'")
+        .set_index("taxon")
+    )
     truth = true_totals(taxa, cube).query("region == 'global'").set_index("taxon")["total"]
     assert (stocks["estimate"] / truth).to_numpy() == pytest.approx(1, abs=0.3)
     assert set(stocks["interval"]) == {"lognormal"}
@@ -130,7 +142,10 @@ def test_measured_sizes_agree():
     xgboost, nccl, together, cpu = rows
     assert together == pytest.approx([a + b for a, b in zip(xgboost, nccl, strict=True)], abs=0.15)
     readme = " ".join(text_of("README.md").split())
-    assert f"{cpu[0]:.0f} MB to download and {cpu[1]:.0f} MB on disk, against {together[0]:.0f} and {together[1]:.0f} MB" in readme
+    assert (
+        f"{cpu[0]:.0f} MB to download and {cpu[1]:.0f} MB on disk, against {together[0]:.0f} and {together[1]:.0f} MB"
+        in readme
+    )
 
 
 def test_readme_effort_file_and_exports_are_understood(tmp_path):

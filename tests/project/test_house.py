@@ -17,7 +17,10 @@ VAGUE = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 
 def read_modules(folder):
     """Path -> parsed module; folders that only a wheel holds are left out."""
-    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.py"))}
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.rglob("*.py"))
+    }
 
 
 MODULES = read_modules(PACKAGE)
@@ -26,6 +29,7 @@ FIGURES = read_modules(ROOT / "figures")
 
 def functions(tree):
     """Every function with the classes around it, nested ones too."""
+
     def walk(node, classes):
         for child in ast.iter_child_nodes(node):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -33,6 +37,7 @@ def functions(tree):
                 yield from walk(child, classes)
             else:
                 yield from walk(child, [*classes, child] if isinstance(child, ast.ClassDef) else classes)
+
     return walk(tree, [])
 
 
@@ -59,8 +64,11 @@ def shows_value(node, function):
     if isinstance(node, ast.Call):
         return any(not isinstance(argument, ast.Constant) for argument in node.args)
     if isinstance(node, ast.Name) and function is not None:
-        assigned = [n.value for n in ast.walk(function) if isinstance(n, ast.Assign)
-                    and any(isinstance(t, ast.Name) and t.id == node.id for t in n.targets)]
+        assigned = [
+            n.value
+            for n in ast.walk(function)
+            if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id == node.id for t in n.targets)
+        ]
         return any(shows_value(value, None) for value in assigned)
     return False
 
@@ -98,14 +106,18 @@ def test_a_message_without_a_value_is_found(case):
 
 
 def test_a_message_with_its_value_passes():
-    assert raise_faults("grid", ast.parse("def f(a):\n    raise UserError(f'a {a} is negative, allowed is >= 0.')")) == []
+    assert (
+        raise_faults("grid", ast.parse("def f(a):\n    raise UserError(f'a {a} is negative, allowed is >= 0.')")) == []
+    )
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_scripts_read_the_files_of_a_run_only(name):
     imported = {
-        node.module.split(".")[1] for node in ast.walk(FIGURES[name])
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aqqua_dist.")}
+        node.module.split(".")[1]
+        for node in ast.walk(FIGURES[name])
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aqqua_dist.")
+    }
     assert imported <= FIGURE_MAY_IMPORT
     assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= FIGURE_LINES
     assert ast.get_docstring(FIGURES[name])
@@ -119,7 +131,11 @@ def test_few_modules_lie_flat_and_none_is_vague():
 
 def test_long_modules_are_told(capsys):
     """A warning in the log, no refusal: length is a smell, not a fault."""
-    long = {name: lines for name in MODULES if (lines := (ROOT / name).read_text(encoding="utf-8").count("\n")) > MODULE_LINES}
+    long = {
+        name: lines
+        for name in MODULES
+        if (lines := (ROOT / name).read_text(encoding="utf-8").count("\n")) > MODULE_LINES
+    }
     for name, lines in long.items():
         print(f"{name} has {lines} lines, wished are at most {MODULE_LINES}")
     assert capsys.readouterr().out.count("\n") == len(long)
@@ -139,5 +155,10 @@ TOOLS = {
 def test_tools_find_nothing(what):
     command, *arguments = TOOLS[what]
     done = subprocess.run(
-        [str(Path(sys.executable).with_name(command)), *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        [str(Path(sys.executable).with_name(command)), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,20 +12,56 @@ from aqqua_dist.concentrations.zone_tables import Pooling, pool
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.readers.ingest import ingest
 
-HEADER = ("object_id object_lat object_lon object_date object_time object_depth_min object_depth_max object_annotation_status object_annotation_category "
-          "object_annotation_hierarchy object_area img_rank sample_id sample_program sample_tot_vol acq_id acq_instrument acq_sub_part "
-          "process_particle_pixel_size_mm").split()
+HEADER = (
+    "object_id object_lat object_lon object_date object_time object_depth_min object_depth_max object_annotation_status object_annotation_category "
+    "object_annotation_hierarchy object_area img_rank sample_id sample_program sample_tot_vol acq_id acq_instrument acq_sub_part "
+    "process_particle_pixel_size_mm"
+).split()
 LINE = "living>Eukaryota>Metazoa>Crustacea>Copepoda"
-ROW = dict(zip(HEADER, ["o", 43.5, -7.25, 20190601, 101500, 0, 200, "validated", "Copepoda", LINE, 1401, 0, "s1", "c", 100, "d1_s1", "zooscan", 2, 0.0106], strict=True))
+ROW = dict(
+    zip(
+        HEADER,
+        [
+            "o",
+            43.5,
+            -7.25,
+            20190601,
+            101500,
+            0,
+            200,
+            "validated",
+            "Copepoda",
+            LINE,
+            1401,
+            0,
+            "s1",
+            "c",
+            100,
+            "d1_s1",
+            "zooscan",
+            2,
+            0.0106,
+        ],
+        strict=True,
+    )
+)
 ESD = 2 * np.sqrt(1401 / np.pi) * 10.6
 VOLUME = np.pi / 6 * (ESD * 1e-3) ** 3
 
 
 def concentrations(folder, *rows, taxa=("Copepoda",), **pooling):
-    lines = [HEADER, *([str({**ROW, "object_id": f"o{k}"}.get(name) if name not in row else row[name]) for name in HEADER] for k, row in enumerate(rows))]
+    lines = [
+        HEADER,
+        *(
+            [str({**ROW, "object_id": f"o{k}"}.get(name) if name not in row else row[name]) for name in HEADER]
+            for k, row in enumerate(rows)
+        ),
+    ]
     (folder / "ecotaxa_x.tsv").write_text("\n".join("\t".join(line) for line in lines) + "\n")
     found = ingest([folder / "ecotaxa_x.tsv"], folder / "out", progress=False)
-    return pool(found.tables, Pooling((("0-200", 0, 200),), taxa=taxa, **pooling)).concentrations.set_index(["profile", "taxon"])
+    return pool(found.tables, Pooling((("0-200", 0, 200),), taxa=taxa, **pooling)).concentrations.set_index(
+        ["profile", "taxon"]
+    )
 
 
 def test_a_filtered_volume_in_m3_is_not_taken_for_litres(tmp_path):
@@ -39,16 +75,29 @@ def test_biovolume_is_that_of_a_sphere_in_mm3(tmp_path):
     got = concentrations(tmp_path, {}).loc[("s1", "Copepoda"), "biovolume_concentration"]
     assert got == pytest.approx(VOLUME * 2 / 100)
     radius = np.sqrt(1401) / np.pi * 10.6e-3
-    wrong = {"diameter as radius": 8 * VOLUME, "sqrt(area)/pi": 4 / 3 * np.pi * radius**3, "pixel in µm": 1e9 * VOLUME, "no cube": 4 / 3 * np.pi * ESD / 2e3}
+    wrong = {
+        "diameter as radius": 8 * VOLUME,
+        "sqrt(area)/pi": 4 / 3 * np.pi * radius**3,
+        "pixel in µm": 1e9 * VOLUME,
+        "no cube": 4 / 3 * np.pi * ESD / 2e3,
+    }
     for name, value in wrong.items():
         assert not 0.99 < got / (value * 2 / 100) < 1.01, name
     assert wrong["sqrt(area)/pi"] / VOLUME == pytest.approx(0.18, abs=0.01)
 
 
 def test_statuses_are_not_added(tmp_path):
-    got = concentrations(tmp_path, {}, {"object_annotation_status": "predicted"}, {"object_annotation_status": "dubious"})
+    got = concentrations(
+        tmp_path, {}, {"object_annotation_status": "predicted"}, {"object_annotation_status": "dubious"}
+    )
     assert got["n"].tolist() == [1]
-    both = concentrations(tmp_path, {}, {"object_annotation_status": "predicted"}, {"object_annotation_status": "dubious"}, statuses=("validated", "predicted"))
+    both = concentrations(
+        tmp_path,
+        {},
+        {"object_annotation_status": "predicted"},
+        {"object_annotation_status": "dubious"},
+        statuses=("validated", "predicted"),
+    )
     assert both["n"].tolist() == [2]
 
 
@@ -73,7 +122,16 @@ def test_one_object_without_size_does_not_spoil_the_count(tmp_path):
 
 
 def test_a_sample_without_the_taxon_is_zero(tmp_path):
-    got = concentrations(tmp_path, {}, {"sample_id": "s2", "acq_id": "d1_s2", "object_annotation_category": "detritus", "object_annotation_hierarchy": "not-living>detritus"})
+    got = concentrations(
+        tmp_path,
+        {},
+        {
+            "sample_id": "s2",
+            "acq_id": "d1_s2",
+            "object_annotation_category": "detritus",
+            "object_annotation_hierarchy": "not-living>detritus",
+        },
+    )
     assert got["number_concentration"].tolist() == pytest.approx([0.02, 0.0])
 
 
@@ -88,7 +146,12 @@ def test_size_fractions_add_and_are_not_pooled(tmp_path):
 def test_old_and_new_roots_of_the_taxonomy(tmp_path, root):
     dead = root != "Biota>Animalia"
     line = f"{root}>detritus>fiber" if dead else f"{root}>Arthropoda>Copepoda"
-    got = concentrations(tmp_path, {"object_annotation_category": "fiber<detritus" if dead else "Copepoda", "object_annotation_hierarchy": line}, {}, taxa=("Copepoda",))
+    got = concentrations(
+        tmp_path,
+        {"object_annotation_category": "fiber<detritus" if dead else "Copepoda", "object_annotation_hierarchy": line},
+        {},
+        taxa=("Copepoda",),
+    )
     assert got["n"].tolist() == [1 if dead else 2]
 
 

@@ -16,14 +16,32 @@ from packaging.requirements import Requirement
 import aqqua_dist
 
 ROOT = Path(__file__).resolve().parents[2]
-SCIENTIFIC = ("numpy", "pandas", "xarray", "xgboost", "sklearn", "matplotlib", "scipy", "statsmodels", "geopandas", "cartopy", "netCDF4", "pyarrow", "pint")
+SCIENTIFIC = (
+    "numpy",
+    "pandas",
+    "xarray",
+    "xgboost",
+    "sklearn",
+    "matplotlib",
+    "scipy",
+    "statsmodels",
+    "geopandas",
+    "cartopy",
+    "netCDF4",
+    "pyarrow",
+    "pint",
+)
 SHIPPED = ("environmental_layers", "models", "figures")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def run(*command, folder, **more):
     """A command far from the checkout, with no path into it."""
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "AQQUA_DIST_DATA")} | {"MPLBACKEND": "Agg"} | more
+    env = (
+        {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "AQQUA_DIST_DATA")}
+        | {"MPLBACKEND": "Agg"}
+        | more
+    )
     done = subprocess.run([str(c) for c in command], cwd=folder, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
@@ -47,21 +65,39 @@ def installed(built, tmp_path_factory):
     venv = tmp_path_factory.mktemp("venv")
     run(sys.executable, "-m", "venv", "--without-pip", venv, folder=venv)
     python = interpreter(venv)
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", built[1], folder=venv)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        built[1],
+        folder=venv,
+    )
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=venv).strip())
     (site / "borrowed.pth").write_text("\n".join({sysconfig.get_path(p) for p in ("purelib", "platlib")}) + "\n")
     return python
 
 
 def source_files(folder):
-    return {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def test_wheel_holds_the_package_and_nothing_beside_it(built):
     names = zipfile.ZipFile(built[1]).namelist()
     info = f"aqqua_dist-{aqqua_dist.__version__}.dist-info"
     assert {name.split("/")[0] for name in names} == {"aqqua_dist", info}
-    expected = source_files("aqqua_dist") | {f"aqqua_dist/{name}" for folder in SHIPPED for name in source_files(folder)}
+    expected = source_files("aqqua_dist") | {
+        f"aqqua_dist/{name}" for folder in SHIPPED for name in source_files(folder)
+    }
     assert {name for name in names if not name.startswith(info)} == expected
     assert f"{info}/licenses/LICENSE" in names
 
@@ -108,7 +144,11 @@ IMPORT, HELP = (
 )
 
 
-@pytest.mark.parametrize("code", [IMPORT, "from aqqua_dist import load, UserError, Recipe", HELP, HELP.replace("['", "['run', '")], ids=["import", "recipe names", "help", "run help"])
+@pytest.mark.parametrize(
+    "code",
+    [IMPORT, "from aqqua_dist import load, UserError, Recipe", HELP, HELP.replace("['", "['run', '")],
+    ids=["import", "recipe names", "help", "run help"],
+)
 def test_no_scientific_library_is_loaded(code, tmp_path):
     assert set(loaded(code, tmp_path)) & set(SCIENTIFIC) == set()
 
@@ -136,9 +176,12 @@ def test_unknown_name_says_what_there_is():
 
 
 PLATFORMS = [
-    ("linux", "Linux", "x86_64", "xgboost-cpu"), ("linux", "Linux", "aarch64", "xgboost-cpu"),
-    ("linux", "Linux", "ppc64le", "xgboost"), ("darwin", "Darwin", "arm64", "xgboost"),
-    ("darwin", "Darwin", "x86_64", "xgboost"), ("win32", "Windows", "AMD64", "xgboost-cpu"),
+    ("linux", "Linux", "x86_64", "xgboost-cpu"),
+    ("linux", "Linux", "aarch64", "xgboost-cpu"),
+    ("linux", "Linux", "ppc64le", "xgboost"),
+    ("darwin", "Darwin", "arm64", "xgboost"),
+    ("darwin", "Darwin", "x86_64", "xgboost"),
+    ("win32", "Windows", "AMD64", "xgboost-cpu"),
     ("win32", "Windows", "ARM64", "xgboost"),
 ]
 
@@ -167,7 +210,11 @@ def test_full_install_into_an_empty_environment(built, tmp_path):
     python = interpreter(tmp_path / "venv")
     run(sys.executable, "-m", "venv", tmp_path / "venv", folder=tmp_path)
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
-    reach = subprocess.run([*map(str, pip), "download", "--quiet", "--no-deps", "--dest", str(tmp_path / "probe"), "iniconfig"], capture_output=True, text=True)
+    reach = subprocess.run(
+        [*map(str, pip), "download", "--quiet", "--no-deps", "--dest", str(tmp_path / "probe"), "iniconfig"],
+        capture_output=True,
+        text=True,
+    )
     if reach.returncode:
         pytest.skip(f"no package index is reachable: {reach.stderr.strip().splitlines()[-1][:150]}")
     run(*pip, "install", "--quiet", "--constraint", ROOT / "constraints.txt", built[1], folder=tmp_path)

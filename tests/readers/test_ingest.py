@@ -41,7 +41,9 @@ def test_exports_of_two_instruments_become_one_set_of_tables(data_root, tmp_path
     assert "the format is not known; the file was left out" in text  # other tables of the folder
     origin = files.read_provenance(out / "samples.parquet")
     assert any(name.endswith("D20130526T095207_IFCB013.hdr") for name in origin.inputs)
-    assert {"objects.parquet", "counts.parquet", "findings.parquet", "acquisitions.parquet"} <= {p.name for p in out.iterdir()}
+    assert {"objects.parquet", "counts.parquet", "findings.parquet", "acquisitions.parquet"} <= {
+        p.name for p in out.iterdir()
+    }
 
 
 def test_a_table_by_its_mapping(tmp_path):
@@ -52,7 +54,10 @@ def test_a_table_by_its_mapping(tmp_path):
     samples = files.read_parquet(tmp_path / "out" / "samples.parquet")
     assert samples["volume"].tolist() == pytest.approx([2.2, 1.6])
     assert "findings: nothing odd" in done.output
-    assert files.read_provenance(tmp_path / "out" / "counts.parquet").recipe_text == package_data("mapping_template.yaml").read_text()
+    assert (
+        files.read_provenance(tmp_path / "out" / "counts.parquet").recipe_text
+        == package_data("mapping_template.yaml").read_text()
+    )
 
 
 def test_what_nobody_knows_is_one_sentence_and_writes_nothing(tmp_path):
@@ -91,11 +96,16 @@ def test_frames_of_a_towed_camera_become_volumes_by_the_users_rule(tmp_path):
     """ISIIS, PISCO, LOKI, CPICS, VPR: the log tells the number of frames, the user what one of them holds."""
     (tmp_path / "rows.csv").write_text("sample,latitude,longitude,frames\ntow1,10.5,-30,1000\ntow2,11,-30,500\n")
     (tmp_path / "mapping.yaml").write_text(
-        "table: samples\ncolumns:\n  sample_id: {column: sample}\n  lat: {column: latitude}\n  lon: {column: longitude}\n  n_images: {column: frames}\n  instrument: {value: ISIIS}\n")
+        "table: samples\ncolumns:\n  sample_id: {column: sample}\n  lat: {column: latitude}\n  lon: {column: longitude}\n  n_images: {column: frames}\n  instrument: {value: ISIIS}\n"
+    )
     words = (tmp_path / "rows.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
     assert call(*words).exit_code == 0
-    assert files.read_parquet(tmp_path / "out" / "samples.parquet")["volume"].isna().all()  # nobody has told the volume of a frame
-    (tmp_path / "effort.yaml").write_text("ISIIS: {rule: isiis, parts: pool, rel_sd: 0.2, constants: {frame_volume: 2.5}}\n")
+    assert (
+        files.read_parquet(tmp_path / "out" / "samples.parquet")["volume"].isna().all()
+    )  # nobody has told the volume of a frame
+    (tmp_path / "effort.yaml").write_text(
+        "ISIIS: {rule: isiis, parts: pool, rel_sd: 0.2, constants: {frame_volume: 2.5}}\n"
+    )
     done = call(*words, "--effort", tmp_path / "effort.yaml")
     assert done.exit_code == 0, done.output
     samples = files.read_parquet(tmp_path / "out" / "samples.parquet")

@@ -44,10 +44,16 @@ def test_the_template_reads_a_table(tmp_path):
     assert found.findings["message"].tolist() == ["2 longitudes of 180-360 degrees east were brought to [-180, 180)."]
 
 
-@pytest.mark.parametrize(("name", "text"), [
-    ("a.tsv", TABLE.replace(",", "\t")), ("b.csv", TABLE.replace(",", ";")), ("c.csv", "\ufeff" + TABLE), ("d.csv.gz", gzip.compress(TABLE.encode())),
-    ("e.csv", TABLE.replace("C1", "Ré").encode("latin-1")),
-])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.tsv", TABLE.replace(",", "\t")),
+        ("b.csv", TABLE.replace(",", ";")),
+        ("c.csv", "\ufeff" + TABLE),
+        ("d.csv.gz", gzip.compress(TABLE.encode())),
+        ("e.csv", TABLE.replace("C1", "Ré").encode("latin-1")),
+    ],
+)
 def test_the_same_table_in_many_forms(tmp_path, name, text):
     plain = mapped.read_mapped(source(tmp_path), mapping(tmp_path)).samples
     other = mapped.read_mapped(source(tmp_path, text, name), mapping(tmp_path)).samples
@@ -58,14 +64,33 @@ def test_the_same_table_in_many_forms(tmp_path, name, text):
 def test_parquet_keeps_its_types(tmp_path):
     frame = pd.DataFrame({"id": ["s1"], "lat": [1.0], "lon": [2], "when": pd.to_datetime(["2020-01-01"])})
     frame.to_parquet(tmp_path / "a.parquet")
-    found = mapped.read_mapped(Source(tmp_path / "a.parquet"), mapped.Mapping.model_validate({
-        "table": "samples", "columns": {"sample_id": {"column": "id"}, "lat": {"column": "lat"}, "lon": {"column": "lon"}, "time": {"column": "when"}}}))
+    found = mapped.read_mapped(
+        Source(tmp_path / "a.parquet"),
+        mapped.Mapping.model_validate(
+            {
+                "table": "samples",
+                "columns": {
+                    "sample_id": {"column": "id"},
+                    "lat": {"column": "lat"},
+                    "lon": {"column": "lon"},
+                    "time": {"column": "when"},
+                },
+            }
+        ),
+    )
     assert str(found.samples["time"].item()) == "2020-01-01 00:00:00+00:00"
 
 
-OBJECTS = {"table": "objects", "columns": {
-    "object_id": {"column": "id"}, "sample_id": {"column": "s"}, "label": {"column": "name"}, "area": {"column": "a", "units": "mm2"},
-    "status": {"column": "st", "values": {"V": "validated", "P": "predicted"}}}}
+OBJECTS = {
+    "table": "objects",
+    "columns": {
+        "object_id": {"column": "id"},
+        "sample_id": {"column": "s"},
+        "label": {"column": "name"},
+        "area": {"column": "a", "units": "mm2"},
+        "status": {"column": "st", "values": {"V": "validated", "P": "predicted"}},
+    },
+}
 
 
 def test_objects_with_lengths_and_words(tmp_path):
@@ -84,9 +109,24 @@ def test_objects_with_lengths_and_words(tmp_path):
 
 def test_every_fault_of_a_mapping_is_told(tmp_path):
     with pytest.raises(RecipeError) as error:
-        mapping(tmp_path, {"table": "samples", "columns": {"sampel_id": {"column": "x"}, "lat": {"column": "y"}, "cruise": {"column": "c", "units": "m"}}})
+        mapping(
+            tmp_path,
+            {
+                "table": "samples",
+                "columns": {
+                    "sampel_id": {"column": "x"},
+                    "lat": {"column": "y"},
+                    "cruise": {"column": "c", "units": "m"},
+                },
+            },
+        )
     shown = str(error.value)
-    for piece in ("columns.sampel_id: samples have no such column, did you mean 'sample_id'?", "'sample_id' is missing", "'lon' is missing", "cruise has no unit, found 'm'"):
+    for piece in (
+        "columns.sampel_id: samples have no such column, did you mean 'sample_id'?",
+        "'sample_id' is missing",
+        "'lon' is missing",
+        "cruise has no unit, found 'm'",
+    ):
         assert piece in shown
     with pytest.raises(RecipeError, match="give one of both"):
         mapping(tmp_path, lat={"column": "a", "value": 3})
@@ -94,14 +134,28 @@ def test_every_fault_of_a_mapping_is_told(tmp_path):
         mapped.read_mapping(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("latitude", "lattitude", r"column 'latitude' \(for lat\) is missing, did you mean 'lattitude'"), ("10.5,", "north,", "row 2, column 'latitude': 'north' is not a number"),
-    ("10.5,", "95,", "row 2, lat: 95 is not allowed, needed is -90 to 90"), (",2200,", ",0,", "row 2, volume: 0 is not allowed, needed is above 0 m3"),
-    (",1600,", ",-1,", "row 3, volume"), (",1600,", ",inf,", "'inf' is not a number"), ("s2,", "s1,", "row 3: sample_id 's1' stands more than once"),
-    ("s2,", ",", "row 3: sample_id is missing"), ("2019-06-01 12:30:00", "1/6/2019", r"row 2, column 'datetime': '1/6/2019' is not a time of the form YYYY-MM-DD hh:mm:ss"),
-    (",0,200,", ",200,0,", "depth_top 200 m lies below depth_bottom 0 m"), (",images", ",volume_l", "stands twice|missing"), (TABLE, "", "cannot be read"),
-    ("2200,4000", "2200,4000,7,8", "cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("latitude", "lattitude", r"column 'latitude' \(for lat\) is missing, did you mean 'lattitude'"),
+        ("10.5,", "north,", "row 2, column 'latitude': 'north' is not a number"),
+        ("10.5,", "95,", "row 2, lat: 95 is not allowed, needed is -90 to 90"),
+        (",2200,", ",0,", "row 2, volume: 0 is not allowed, needed is above 0 m3"),
+        (",1600,", ",-1,", "row 3, volume"),
+        (",1600,", ",inf,", "'inf' is not a number"),
+        ("s2,", "s1,", "row 3: sample_id 's1' stands more than once"),
+        ("s2,", ",", "row 3: sample_id is missing"),
+        (
+            "2019-06-01 12:30:00",
+            "1/6/2019",
+            r"row 2, column 'datetime': '1/6/2019' is not a time of the form YYYY-MM-DD hh:mm:ss",
+        ),
+        (",0,200,", ",200,0,", "depth_top 200 m lies below depth_bottom 0 m"),
+        (",images", ",volume_l", "stands twice|missing"),
+        (TABLE, "", "cannot be read"),
+        ("2200,4000", "2200,4000,7,8", "cannot be read"),
+    ],
+)
 def test_what_does_not_fit_is_named(tmp_path, old, new, message):
     with pytest.raises(UserError, match=message) as error:
         mapped.read_mapped(source(tmp_path, TABLE.replace(old, new)), mapping(tmp_path))
@@ -121,7 +175,9 @@ def test_a_word_that_is_not_mapped_and_a_wrong_unit(tmp_path):
 
 def test_times_in_another_form(tmp_path):
     text = TABLE.replace("2019-06-01 12:30:00", "01.06.2019 12:30").replace("2019-06-02T01:00:00Z", "02.06.2019 01:00")
-    found = mapped.read_mapped(source(tmp_path, text), mapping(tmp_path, time={"column": "datetime", "format": "%d.%m.%Y %H:%M"}))
+    found = mapped.read_mapped(
+        source(tmp_path, text), mapping(tmp_path, time={"column": "datetime", "format": "%d.%m.%Y %H:%M"})
+    )
     assert str(found.samples["time"].iloc[0]) == "2019-06-01 12:30:00+00:00"
 
 
@@ -132,7 +188,7 @@ def test_spoiled_tables_give_samples_or_one_sentence(tmp_path_factory, data):
     raw = bytearray(TABLE.encode())
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    raw = bytes(raw[:data.draw(st.integers(0, len(raw)))])
+    raw = bytes(raw[: data.draw(st.integers(0, len(raw)))])
     try:
         found = mapped.read_mapped(source(folder, raw), mapping(folder)).samples
     except UserError as error:

@@ -15,16 +15,23 @@ from aqqua_dist.readers.sources import find_sources
 
 
 def wide(path, ids, **prob):
-    pd.DataFrame({"object_id": ids} | {f"prob_{name}": values for name, values in prob.items()}).to_csv(path, index=False)
+    pd.DataFrame({"object_id": ids} | {f"prob_{name}": values for name, values in prob.items()}).to_csv(
+        path, index=False
+    )
 
 
 def test_wide_text_and_parquet_lists_become_one_table(tmp_path):
     wide(tmp_path / "a.csv", ["o1", "o2"], copepod=[0.7, 0.2], detritus=[0.3, 0.8])
-    table = pa.table({"object_id": ["o3"], "embedding": pa.array([[0.5, 1.5]], pa.list_(pa.float16(), 2)), "model_id": ["m"]})
+    table = pa.table(
+        {"object_id": ["o3"], "embedding": pa.array([[0.5, 1.5]], pa.list_(pa.float16(), 2)), "model_id": ["m"]}
+    )
     pq.write_table(table, tmp_path / "b.parquet")
     got = read_model_outputs(find_sources([tmp_path]))
     rows = got.extra["predictions"].set_index("object_id")
-    assert rows.loc[["o1", "o2"], ["label", "score"]].to_numpy().tolist() == [["copepod", pytest.approx(0.7)], ["detritus", pytest.approx(0.8)]]
+    assert rows.loc[["o1", "o2"], ["label", "score"]].to_numpy().tolist() == [
+        ["copepod", pytest.approx(0.7)],
+        ["detritus", pytest.approx(0.8)],
+    ]
     assert rows.loc["o3", "embedding"].tolist() == [0.5, 1.5]
     assert got.extra["classes"]["class"].tolist() == ["copepod", "detritus"]
     assert got.samples.empty
@@ -32,13 +39,32 @@ def test_wide_text_and_parquet_lists_become_one_table(tmp_path):
 
 def test_images_without_a_label_take_it_and_others_keep_theirs():
     samples = typed(pd.DataFrame({"sample_id": ["s"]}), SAMPLES)
-    objects = typed(pd.DataFrame({"object_id": ["o1", "o2", "o3"], "sample_id": "s", "label": [None, "fish", None], "status": ["unclassified", "validated", "unclassified"]}), OBJECTS)
-    outputs = pd.DataFrame({"object_id": ["o1", "o2", "x"], "label": ["copepod", "copepod", "egg"], "score": [0.9, 0.8, 0.7], "model_id": "m"})
+    objects = typed(
+        pd.DataFrame(
+            {
+                "object_id": ["o1", "o2", "o3"],
+                "sample_id": "s",
+                "label": [None, "fish", None],
+                "status": ["unclassified", "validated", "unclassified"],
+            }
+        ),
+        OBJECTS,
+    )
+    outputs = pd.DataFrame(
+        {
+            "object_id": ["o1", "o2", "x"],
+            "label": ["copepod", "copepod", "egg"],
+            "score": [0.9, 0.8, 0.7],
+            "model_id": "m",
+        }
+    )
     got = labelled(Ingested(samples, objects), outputs)
     assert got.objects["label"].fillna("").tolist() == ["copepod", "fish", ""]
     assert got.objects["status"].tolist() == ["predicted", "validated", "unclassified"]
     assert got.objects.loc[0, ["score", "model_id"]].tolist() == [0.9, "m"]
-    assert got.findings["message"].tolist() == ["1 images took the label of a model; 1 of 3 predictions are of no image here."]
+    assert got.findings["message"].tolist() == [
+        "1 images took the label of a model; 1 of 3 predictions are of no image here."
+    ]
 
 
 def test_predictions_of_the_same_model_do_not_stand_twice(tmp_path):
@@ -46,7 +72,9 @@ def test_predictions_of_the_same_model_do_not_stand_twice(tmp_path):
         wide(tmp_path / name, ["o1"], copepod=[1.0])
     both = find_sources([tmp_path])
     assert len(read_model_outputs(both).extra["predictions"]) == 2  # two files, two models without a name
-    table = pa.table({"object_id": ["o1"], "embedding": pa.array([[1.0]], pa.list_(pa.float32(), 1)), "model_id": ["m"]})
+    table = pa.table(
+        {"object_id": ["o1"], "embedding": pa.array([[1.0]], pa.list_(pa.float32(), 1)), "model_id": ["m"]}
+    )
     for name in ("c.parquet", "d.parquet"):
         pq.write_table(table, tmp_path / name)
     with pytest.raises(UserError, match="object 'o1' has 4 predictions of model 'm', allowed is one"):
@@ -71,10 +99,16 @@ def test_classes_of_bins_with_and_without_their_headers(data_root, tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("D20130526T095207_IFCB013", "D20200601T120000_IFCB101"):
         rows = [f"{name}_{roi:05d}.png,unclassified,Ciliate,0.{roi},2" for roi in (7, 11)]
-        (tmp_path / "in" / f"{name}.csv").write_text("file_name,class_name,class_name_auto,score,cell_count\n" + "\n".join(rows) + "\n")
+        (tmp_path / "in" / f"{name}.csv").write_text(
+            "file_name,class_name,class_name_auto,score,cell_count\n" + "\n".join(rows) + "\n"
+        )
     ingest([data_root / "formats" / "ifcb", tmp_path / "in"], tmp_path / "out", progress=False)
     samples = files.read_parquet(tmp_path / "out" / "samples.parquet").set_index("sample_id")
-    assert samples["volume"].notna().to_dict() == {"D20130526T095207_IFCB013": True, "IFCB5_2012_028_081515": True, "D20200601T120000_IFCB101": False}
+    assert samples["volume"].notna().to_dict() == {
+        "D20130526T095207_IFCB013": True,
+        "IFCB5_2012_028_081515": True,
+        "D20200601T120000_IFCB101": False,
+    }
     assert samples.loc["D20200601T120000_IFCB101", "time"] == pd.Timestamp("2020-06-01 12:00", tz="UTC")
     objects = files.read_parquet(tmp_path / "out" / "objects.parquet")
     assert objects["object_id"].is_unique

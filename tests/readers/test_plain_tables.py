@@ -28,10 +28,20 @@ def written(folder, name, content):
     return path
 
 
-@pytest.mark.parametrize(("name", "content"), [
-    ("a.csv", CSV), ("a.csv.gz", CSV), ("a.tsv", CSV.replace(",", "\t")), ("a.txt", CSV.replace(",", ";")), ("a.txt", CSV.replace(",", "\t")),
-    ("a.csv", "\ufeff" + CSV), ("a.csv", CSV.replace("\n", "\r\n")), ("a.csv", CSV.replace("NA", "")), ("a.CSV", CSV.replace("NA", "nan")),
-])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", CSV),
+        ("a.csv.gz", CSV),
+        ("a.tsv", CSV.replace(",", "\t")),
+        ("a.txt", CSV.replace(",", ";")),
+        ("a.txt", CSV.replace(",", "\t")),
+        ("a.csv", "\ufeff" + CSV),
+        ("a.csv", CSV.replace("\n", "\r\n")),
+        ("a.csv", CSV.replace("NA", "")),
+        ("a.CSV", CSV.replace("NA", "nan")),
+    ],
+)
 def test_the_same_table_in_many_forms(tmp_path, name, content):
     found = read(written(tmp_path, name, content))
     assert found["lat"].tolist() == [10.5, -3, 0]
@@ -41,7 +51,9 @@ def test_the_same_table_in_many_forms(tmp_path, name, content):
 
 
 def test_parquet_is_read_alike(tmp_path):
-    frame = pd.DataFrame({"lat": [1, 2], "lon": [3.5, 4], "carbon": pd.array([1, None], dtype="Int64"), "taxon": ["a", "b"]})
+    frame = pd.DataFrame(
+        {"lat": [1, 2], "lon": [3.5, 4], "carbon": pd.array([1, None], dtype="Int64"), "taxon": ["a", "b"]}
+    )
     frame.to_parquet(tmp_path / "a.parquet")
     found = read(tmp_path / "a.parquet")
     assert found["lat"].dtype == float
@@ -59,20 +71,29 @@ def test_numbers_come_back_bit_for_bit(tmp_path_factory, values):
 def test_every_missing_column_is_named_at_once(tmp_path):
     with pytest.raises(UserError) as error:
         read(written(tmp_path, "a.csv", CSV), COLUMNS | {"effort": "volume", "y": "carbonn"})
-    assert "column 'carbonn' (for y) is missing, did you mean 'carbon'; column 'volume' (for effort) is missing" in str(error.value)
+    assert "column 'carbonn' (for y) is missing, did you mean 'carbon'; column 'volume' (for effort) is missing" in str(
+        error.value
+    )
     assert "the file has 'lat', 'lon', 'carbon', 'taxon'" in str(error.value)
 
 
-@pytest.mark.parametrize(("content", "shown"), [
-    (CSV.replace("1.5", "1,5").replace("10.5,-20", '10.5,-20').replace("1,5", '"1,5"'), "row 2, column 'carbon': '1,5' is not a number (a decimal comma?)"),
-    (CSV.replace("1.5", "<0.1"), "row 2, column 'carbon': '<0.1' is not a number"),
-    (CSV.replace("170", "43°0 0"), "row 3, column 'lon': '43°0 0' is not a number"),
-    (CSV.replace("1.5", "inf"), "row 2, column 'carbon'"),
-    (CSV.replace("lon,carbon", "lon,lat"), "column 'carbon' (for y) is missing"),
-    (CSV + "1,2,3,4,5,6\n", "cannot be read"),
-    (CSV.encode() + b"\xff\xfe,1,2,3\n", "is not UTF-8 text"),
-    ("", "cannot be read"), ("lat,lon,carbon,taxon\n", "0 rows"),
-])
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        (
+            CSV.replace("1.5", "1,5").replace("10.5,-20", "10.5,-20").replace("1,5", '"1,5"'),
+            "row 2, column 'carbon': '1,5' is not a number (a decimal comma?)",
+        ),
+        (CSV.replace("1.5", "<0.1"), "row 2, column 'carbon': '<0.1' is not a number"),
+        (CSV.replace("170", "43°0 0"), "row 3, column 'lon': '43°0 0' is not a number"),
+        (CSV.replace("1.5", "inf"), "row 2, column 'carbon'"),
+        (CSV.replace("lon,carbon", "lon,lat"), "column 'carbon' (for y) is missing"),
+        (CSV + "1,2,3,4,5,6\n", "cannot be read"),
+        (CSV.encode() + b"\xff\xfe,1,2,3\n", "is not UTF-8 text"),
+        ("", "cannot be read"),
+        ("lat,lon,carbon,taxon\n", "0 rows"),
+    ],
+)
 def test_what_cannot_be_read_is_shown(tmp_path, content, shown):
     path = written(tmp_path, "a.csv", content)
     with pytest.raises(UserError) as error:
@@ -111,9 +132,13 @@ def test_positions_are_brought_to_one_convention():
     assert (edge["lon"].tolist(), edge.attrs["repairs"]) == ([-180, -10], [])
 
 
-@pytest.mark.parametrize(("keys", "weights", "expected"), [
-    (["lat"], None, [2.0, 7.0]), (["lat"], [1.0, 3.0, 2.0], [(1 * 1 + 3 * 3) / 4, 7.0]),
-])
+@pytest.mark.parametrize(
+    ("keys", "weights", "expected"),
+    [
+        (["lat"], None, [2.0, 7.0]),
+        (["lat"], [1.0, 3.0, 2.0], [(1 * 1 + 3 * 3) / 4, 7.0]),
+    ],
+)
 def test_rows_are_pooled_by_volume(keys, weights, expected):
     """Sum of content over sum of volume, not a mean of concentrations (methods of UVP zone concentrations)."""
     table = pd.DataFrame({"lat": [1.0, 1, 2], "y": [1.0, 3, 7], "taxon": ["a", "a", "b"]})
@@ -148,7 +173,9 @@ def test_published_tables_are_read_whole(data_root):
     """23 taxa in 892 cells and 16 in 780 (Drago et al. 2022, doi 10.3389/fmars.2022.894372)."""
     for name, taxa, cells in (("0_200m", 23, 892), ("200_500m", 16, 780)):
         path = data_root / "drago2022" / f"biomass_env_{name}_long.csv.gz"
-        found = plain_tables.read_columns(path, {"lat": "lat", "lon": "lon", "y": "biomass_sph", "taxon": "taxon"}, text=("taxon",))
+        found = plain_tables.read_columns(
+            path, {"lat": "lat", "lon": "lon", "y": "biomass_sph", "taxon": "taxon"}, text=("taxon",)
+        )
         assert found["taxon"].nunique() == taxa
         assert len(found.drop_duplicates(["lat", "lon"])) == cells
         assert len(plain_tables.check_response(plain_tables.check_positions(found, path), path)) == taxa * cells

@@ -21,7 +21,11 @@ SHEETS = {"FlowCam": 2, "IFCB": 75, "Other": 35, "PlanktoScope": 3, "UVP": 84, "
 def test_every_row_of_every_sheet_is_read_or_named(data_root, name):
     path = data_root / "formats" / "pssdb" / f"project_{name}_standardizer.xlsx"
     projects, found = read_standardizer(path)
-    rows = [row for row in openpyxl.load_workbook(path, read_only=True).worksheets[0].iter_rows(min_row=2, values_only=True) if row[0] is not None]
+    rows = [
+        row
+        for row in openpyxl.load_workbook(path, read_only=True).worksheets[0].iter_rows(min_row=2, values_only=True)
+        if row[0] is not None
+    ]
     assert len(projects) + len(found) == len(rows)
     assert len(projects) >= SHEETS[name] - 1
     for row in found:
@@ -32,22 +36,44 @@ def test_every_row_of_every_sheet_is_read_or_named(data_root, name):
 
 def ingested(**columns):
     table = pd.DataFrame({"sample_id": ["s1"], "acquisition_id": ["a"]} | columns)
-    return Ingested(typed(pd.DataFrame({"sample_id": table["sample_id"].unique()}), SAMPLES), extra={"acquisitions": table})
+    return Ingested(
+        typed(pd.DataFrame({"sample_id": table["sample_id"].unique()}), SAMPLES), extra={"acquisitions": table}
+    )
 
 
 def test_volumes_of_real_rows(data_root):
     folder = data_root / "formats" / "pssdb"
     nets = project_of(folder / "project_Zooscan_standardizer.xlsx", 14)
-    got = with_project(ingested(sample_id=["s1", "s1", "s2"], acquisition_id=["d1", "d2", "d1"], sample_tot_vol=["120", "120", "999999"], acq_sub_part=["1", "8", "2"]), nets)
-    assert got.samples["volume"].tolist() == [120.0, pytest.approx(np.nan, nan_ok=True)]  # 999999 stands for none in this project
+    got = with_project(
+        ingested(
+            sample_id=["s1", "s1", "s2"],
+            acquisition_id=["d1", "d2", "d1"],
+            sample_tot_vol=["120", "120", "999999"],
+            acq_sub_part=["1", "8", "2"],
+        ),
+        nets,
+    )
+    assert got.samples["volume"].tolist() == [
+        120.0,
+        pytest.approx(np.nan, nan_ok=True),
+    ]  # 999999 stands for none in this project
     assert got.extra["acquisitions"]["weight"].iloc[:2].tolist() == [1.0, 8.0]
     assert got.findings["message"].iloc[0].startswith("1 samples, first 's2', have no volume")
     flowcam = next(iter(read_standardizer(folder / "project_FlowCam_standardizer.xlsx")[0].values()))
-    columns = {"acq_fluid_volume_imaged": ["0.18_ml"], "sample_volconc": ["50"], "sample_comment_or_volume": ["1000"], "acq_raw_image_total": ["200"],
-               "process_nb_images": ["100"]}
-    assert with_project(ingested(**columns), flowcam).samples["volume"].tolist() == pytest.approx([0.18e-6 / (50 / 1000 * 100 / 200)])
+    columns = {
+        "acq_fluid_volume_imaged": ["0.18_ml"],
+        "sample_volconc": ["50"],
+        "sample_comment_or_volume": ["1000"],
+        "acq_raw_image_total": ["200"],
+        "process_nb_images": ["100"],
+    }
+    assert with_project(ingested(**columns), flowcam).samples["volume"].tolist() == pytest.approx(
+        [0.18e-6 / (50 / 1000 * 100 / 200)]
+    )
     camera = next(iter(read_standardizer(folder / "project_ZooCam_standardizer.xlsx")[0].values()))
-    assert with_project(ingested(sample_fishingvolume=["20"], sample_sub_part=["4"]), camera).samples["volume"].tolist() == [5.0]
+    assert with_project(ingested(sample_fishingvolume=["20"], sample_sub_part=["4"]), camera).samples[
+        "volume"
+    ].tolist() == [5.0]
 
 
 @pytest.mark.parametrize("cell", ["999999", "999999.0", "99999", "9999.00", "", "nan", "0"])
@@ -62,13 +88,17 @@ def test_numbers_that_stand_for_none_are_no_volume(data_root, cell):
 def test_an_export_by_its_row_through_the_command_line(data_root, tmp_path):
     sheet = data_root / "formats" / "pssdb" / "project_Zooscan_standardizer.xlsx"
     export = data_root / "formats" / "ecotaxa" / "ecotaxar_zooscan_tara_export.tsv"
-    done = CliRunner().invoke(main, ["ingest", str(export), "-o", str(tmp_path), "--mapping", str(sheet), "--project", "14", "--quiet"])
+    done = CliRunner().invoke(
+        main, ["ingest", str(export), "-o", str(tmp_path), "--mapping", str(sheet), "--project", "14", "--quiet"]
+    )
     assert done.exit_code == 0, done.output
     samples = files.read_parquet(tmp_path / "samples.parquet")
     assert set(samples["effort_rule"]) == {"PSSdb Zooscan 14"}
     CliRunner().invoke(main, ["ingest", str(export), "-o", str(tmp_path / "own"), "--quiet"])
     np.testing.assert_allclose(samples["volume"], files.read_parquet(tmp_path / "own" / "samples.parquet")["volume"])
-    none = CliRunner().invoke(main, ["ingest", str(export), "-o", str(tmp_path), "--mapping", str(sheet), "--project", "1", "--quiet"])
+    none = CliRunner().invoke(
+        main, ["ingest", str(export), "-o", str(tmp_path), "--mapping", str(sheet), "--project", "1", "--quiet"]
+    )
     assert (none.exit_code, "project '1' cannot be used" in none.output) == (2, True)
 
 
@@ -76,9 +106,17 @@ def project(**fields):
     return Project("1", "X", fields, {"Volume_analyzed": "liter"}, {}, place="sheet, row 2")
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("__import__('os')", "allowed are columns"), ("a.shape", "allowed are columns"), ("a[0]", "allowed are columns"), ("a b", "neither a column nor a formula"),
-    ("missing", "column 'missing' is not in the export"), ("(lambda: 1)()", "allowed are columns")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("__import__('os')", "allowed are columns"),
+        ("a.shape", "allowed are columns"),
+        ("a[0]", "allowed are columns"),
+        ("a b", "neither a column nor a formula"),
+        ("missing", "column 'missing' is not in the export"),
+        ("(lambda: 1)()", "allowed are columns"),
+    ],
+)
 def test_formulas_hold_arithmetic_only(text, message):
     with pytest.raises(UserError, match=message):
         evaluate(text, pd.DataFrame({"a": ["1"]}), "sheet, row 2")
@@ -115,7 +153,11 @@ def test_files_that_are_no_sheet(tmp_path):
 def test_damaged_sheets_give_one_sentence(data_root, tmp_path_factory, data):
     content = bytearray((data_root / "formats" / "pssdb" / "project_ZooCam_standardizer.xlsx").read_bytes())
     start = data.draw(st.integers(0, len(content) - 1))
-    content = content[:start] if data.draw(st.booleans()) else content[:start] + bytes([data.draw(st.integers(0, 255))]) + content[start + 1 :]
+    content = (
+        content[:start]
+        if data.draw(st.booleans())
+        else content[:start] + bytes([data.draw(st.integers(0, 255))]) + content[start + 1 :]
+    )
     path = tmp_path_factory.mktemp("fuzz") / "sheet.xlsx"
     path.write_bytes(content)
     try:

@@ -9,18 +9,35 @@ from aqqua_dist.readers import quality
 
 
 def samples(**changes):
-    table = pd.DataFrame({
-        "sample_id": [f"s{k}" for k in range(6)], "cruise": "C1", "instrument": "UVP5", "time": pd.date_range("2019-06-01 03:20", periods=6, freq="7h"),
-        "lat": [40.0, 41, 42, 43, 10, -3], "lon": [-30.0, -29, -28, -27, 179, -179], "depth_top": 0.0, "depth_bottom": 200.0,
-        "volume": [2.0, 2.1, 1.9, 2.2, 2.4, 1.8], "n_images": 4000})
+    table = pd.DataFrame(
+        {
+            "sample_id": [f"s{k}" for k in range(6)],
+            "cruise": "C1",
+            "instrument": "UVP5",
+            "time": pd.date_range("2019-06-01 03:20", periods=6, freq="7h"),
+            "lat": [40.0, 41, 42, 43, 10, -3],
+            "lon": [-30.0, -29, -28, -27, 179, -179],
+            "depth_top": 0.0,
+            "depth_bottom": 200.0,
+            "volume": [2.0, 2.1, 1.9, 2.2, 2.4, 1.8],
+            "n_images": 4000,
+        }
+    )
     for name, value in changes.items():
         table[name] = value
     return typed(table, SAMPLES)
 
 
 def objects(**changes):
-    table = pd.DataFrame({
-        "object_id": [f"o{k}" for k in range(40)], "sample_id": np.repeat(["s0", "s1"], 20), "label": "Copepoda", "status": "validated", "pixel": 88.0})
+    table = pd.DataFrame(
+        {
+            "object_id": [f"o{k}" for k in range(40)],
+            "sample_id": np.repeat(["s0", "s1"], 20),
+            "label": "Copepoda",
+            "status": "validated",
+            "pixel": 88.0,
+        }
+    )
     for name, value in changes.items():
         table[name] = value
     return typed(table, OBJECTS)
@@ -37,7 +54,7 @@ def found(**tables):
 
 def first(**changes):
     """A column of six values of which only the first is changed."""
-    (name, value), = changes.items()
+    ((name, value),) = changes.items()
     return {name: [value, *samples()[name].tolist()[1:]]}
 
 
@@ -45,16 +62,33 @@ def test_sound_tables_have_no_finding():
     assert found(objects=objects(), counts=counts()) == []
 
 
-@pytest.mark.parametrize(("changes", "check", "message"), [
-    (first(lat=np.nan), "position", "1 samples (s0) have no position"), ({"lat": 0.0, "lon": 0.0}, "position", "lie at 0 N, 0 E"),
-    (first(lat=47.0) | first(lon=10.0), "position", "1 samples (s0) lie on land, first 47 N, 10 E; a sign of the longitude?"),
-    (first(depth_bottom=99999.0), "sentinel", "depth_bottom 99999, which often stands for none"), (first(volume=9999.0), "sentinel", "volume 9999"),
-    (first(depth_top=500.0), "depth", "begin below their end"), (first(depth_bottom=np.nan), "depth", "no depth range"),
-    ({"time": pd.date_range("2019-06-01 12:00", periods=6)}, "time", "all 6 samples were taken at 12:00:00; a default?"), (first(time=pd.NaT), "time", "have no time"),
-    (first(volume=0.0), "volume", "have a volume of 0 m3"), (first(volume=np.nan), "volume", "have no sampled volume"),
-    ({"volume": 2.0}, "volume", "all 6 samples have the same volume, 2 m3"), ({"instrument": "ZooScan", "volume": [357000.0, 300, 310, 320, 330, 340]}, "volume", "filtered 357000 m3"),
-    ({"n_images": 0}, "volume", "have a volume and no image"),
-])
+@pytest.mark.parametrize(
+    ("changes", "check", "message"),
+    [
+        (first(lat=np.nan), "position", "1 samples (s0) have no position"),
+        ({"lat": 0.0, "lon": 0.0}, "position", "lie at 0 N, 0 E"),
+        (
+            first(lat=47.0) | first(lon=10.0),
+            "position",
+            "1 samples (s0) lie on land, first 47 N, 10 E; a sign of the longitude?",
+        ),
+        (first(depth_bottom=99999.0), "sentinel", "depth_bottom 99999, which often stands for none"),
+        (first(volume=9999.0), "sentinel", "volume 9999"),
+        (first(depth_top=500.0), "depth", "begin below their end"),
+        (first(depth_bottom=np.nan), "depth", "no depth range"),
+        (
+            {"time": pd.date_range("2019-06-01 12:00", periods=6)},
+            "time",
+            "all 6 samples were taken at 12:00:00; a default?",
+        ),
+        (first(time=pd.NaT), "time", "have no time"),
+        (first(volume=0.0), "volume", "have a volume of 0 m3"),
+        (first(volume=np.nan), "volume", "have no sampled volume"),
+        ({"volume": 2.0}, "volume", "all 6 samples have the same volume, 2 m3"),
+        ({"instrument": "ZooScan", "volume": [357000.0, 300, 310, 320, 330, 340]}, "volume", "filtered 357000 m3"),
+        ({"n_images": 0}, "volume", "have a volume and no image"),
+    ],
+)
 def test_samples(changes, check, message):
     rows = found(samples=samples(**changes))
     assert [row for row in rows if row[0] == check and message in row[1]], rows
@@ -67,26 +101,46 @@ def test_the_same_water_twice():
     assert "first s2 and again" in message
 
 
-@pytest.mark.parametrize(("changes", "check", "message"), [
-    ({"status": ["validated"] * 15 + ["predicted"] * 5 + ["validated"] * 20}, "status", "1 samples are validated in part, least 75 % in s0"),
-    ({"status": "predicted"}, "status", "2 samples hold no validated object"),
-    ({"label": ["Copepoda"] * 14 + ["fiber<detritus"] * 6 + ["Copepoda"] * 20}, "artefacts", "most 30 % in s0"), ({"pixel": 0.0106}, "pixel", "40 objects have a pixel of 0.0106 µm"),
-])
+@pytest.mark.parametrize(
+    ("changes", "check", "message"),
+    [
+        (
+            {"status": ["validated"] * 15 + ["predicted"] * 5 + ["validated"] * 20},
+            "status",
+            "1 samples are validated in part, least 75 % in s0",
+        ),
+        ({"status": "predicted"}, "status", "2 samples hold no validated object"),
+        ({"label": ["Copepoda"] * 14 + ["fiber<detritus"] * 6 + ["Copepoda"] * 20}, "artefacts", "most 30 % in s0"),
+        ({"pixel": 0.0106}, "pixel", "40 objects have a pixel of 0.0106 µm"),
+    ],
+)
 def test_objects(changes, check, message):
     rows = found(objects=objects(**changes))
     assert [row for row in rows if row[0] == check and message in row[1]], rows
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"counts": counts(1.5)}, "no whole numbers, first 1.5"), ({"counts": counts(-1)}, "1 counts are negative"),
-    ({"counts": counts(), "samples": samples(**first(volume=np.nan))}, "1 counts belong to samples without a volume"),
-])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"counts": counts(1.5)}, "no whole numbers, first 1.5"),
+        ({"counts": counts(-1)}, "1 counts are negative"),
+        (
+            {"counts": counts(), "samples": samples(**first(volume=np.nan))},
+            "1 counts belong to samples without a volume",
+        ),
+    ],
+)
 def test_counts(given, message):
     assert [row for row in found(**given) if row[0] == "count" and message in row[1]]
 
 
 def test_findings_of_the_reader_come_first_and_the_report_shows_all():
-    read = typed(pd.DataFrame([finding("repaired", "longitude", "2 longitudes | brought to range.", file="a.tsv", row=7, column="lon")]), FINDINGS)
+    read = typed(
+        pd.DataFrame(
+            [finding("repaired", "longitude", "2 longitudes | brought to range.", file="a.tsv", row=7, column="lon")]
+        ),
+        FINDINGS,
+    )
     whole = quality.examine(Ingested(samples(volume=2.0), findings=read))
     assert whole["check"].tolist() == ["longitude", "volume"]
     text = quality.report(whole, samples(volume=2.0))
@@ -103,5 +157,14 @@ def test_an_empty_ingest_is_examined_too():
 
 def test_positions_of_real_cells_lie_at_sea(data_root):
     table = pd.read_csv(data_root / "drago2022" / "biomass_env_0_200m_long.csv.gz").drop_duplicates(["lat", "lon"])
-    cells = typed(table.assign(sample_id=np.arange(len(table)).astype(str), time="2015-01-01 03:00", depth_top=0, depth_bottom=200, volume=2.0), SAMPLES)
+    cells = typed(
+        table.assign(
+            sample_id=np.arange(len(table)).astype(str),
+            time="2015-01-01 03:00",
+            depth_top=0,
+            depth_bottom=200,
+            volume=2.0,
+        ),
+        SAMPLES,
+    )
     assert [row for row in found(samples=cells) if row[0] == "position"] == []

@@ -56,9 +56,13 @@ def test_bombs_are_refused_before_they_unpack(tmp_path, monkeypatch):
         sources.find_sources([many])
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda folder: folder / "none.tsv", "does not exist"), (lambda folder: folder, "hold 0 files, at least 1"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: folder / "none.tsv", "does not exist"),
+        (lambda folder: folder, "hold 0 files, at least 1"),
+    ],
+)
 def test_nothing_to_read_is_told(tmp_path, make, message):
     with pytest.raises(UserError, match=message):
         sources.find_sources([make(tmp_path)])
@@ -79,18 +83,31 @@ def test_damaged_archives_are_one_sentence(tmp_path):
 
 def test_a_locked_or_vanished_member_is_one_sentence(tmp_path):
     path = archive(tmp_path / "a.zip", {"x.tsv": b"secret"})
-    locked = path.read_bytes().replace(b"PK\x03\x04\x14\x00\x00\x00", b"PK\x03\x04\x14\x00\x01\x00").replace(
-        b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")  # the bit that says encrypted
+    locked = (
+        path.read_bytes()
+        .replace(b"PK\x03\x04\x14\x00\x00\x00", b"PK\x03\x04\x14\x00\x01\x00")
+        .replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
+    )  # the bit that says encrypted
     path.write_bytes(locked)
     for source in (*sources.find_sources([path]), sources.Source(path, "y.tsv"), sources.Source(tmp_path / "none.tsv")):
         with pytest.raises(UserError, match="the file cannot be opened"):
             content(source)
 
 
-@pytest.mark.parametrize(("data", "expected"), [
-    ("µm".encode("latin-1"), "latin-1"), ("µm".encode(), "utf-8"), (b"\xef\xbb\xbfa", "utf-8-sig"), (b"plain", "utf-8"), (b"", "utf-8"),
-    ("µ".encode("utf-16"), "utf-16"), (b"a" * (2**20 - 1) + "µ".encode(), "utf-8"), (b"a" * 2**20 + b"\xb5", "latin-1"), (b"a\xc2", "latin-1"),
-])
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("µm".encode("latin-1"), "latin-1"),
+        ("µm".encode(), "utf-8"),
+        (b"\xef\xbb\xbfa", "utf-8-sig"),
+        (b"plain", "utf-8"),
+        (b"", "utf-8"),
+        ("µ".encode("utf-16"), "utf-16"),
+        (b"a" * (2**20 - 1) + "µ".encode(), "utf-8"),
+        (b"a" * 2**20 + b"\xb5", "latin-1"),
+        (b"a\xc2", "latin-1"),
+    ],
+)
 def test_encoding_is_found(tmp_path, data, expected):
     path = tmp_path / "a"
     path.write_bytes(data)
@@ -101,7 +118,10 @@ def test_encoding_is_found(tmp_path, data, expected):
 
 
 def test_real_exports_are_in_the_encoding_that_their_exporter_writes(data_root):
-    found = {source.name: source for source in sources.find_sources([data_root / "ecopart_stations" / "pap_so_uvp5_detailed.zip"])}
+    found = {
+        source.name: source
+        for source in sources.find_sources([data_root / "ecopart_stations" / "pap_so_uvp5_detailed.zip"])
+    }
     particles = next(source for name, source in found.items() if "_PAR_" in name)
     with particles.open() as stream:
         assert sources.encoding_of(stream) == "latin-1"  # the micro sign of the size classes

@@ -28,7 +28,9 @@ def source(folder, text=META, name="a_meta.txt"):
     return Source(folder / name)
 
 
-@pytest.mark.parametrize(("text", "value"), [("47.5076", 47.846), ("15.2622", 15.437), ("-0.30", -0.5), ("180.00", 180), ("-51.0000", -51)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("47.5076", 47.846), ("15.2622", 15.437), ("-0.30", -0.5), ("180.00", 180), ("-51.0000", -51)]
+)
 def test_degrees_and_minutes(text, value):
     """The first two stand in the ZooProcess documentation of the EcoTaxa import."""
     assert zooprocess.degrees(text) == pytest.approx(value, abs=5e-5)
@@ -55,7 +57,12 @@ def test_a_sample_by_hand(tmp_path):
     assert str(row["time"]) == "2023-07-05 05:03:00+00:00"
     assert (row["instrument"], row["cruise"]) == ("ZooScan", "a_programme")
     fraction = found.extra["acquisitions"].iloc[0]
-    assert (fraction["fraction"], fraction["sieve_min"], fraction["sieve_max"], fraction["sub_part"]) == ("d3", 300, 2000, 8)
+    assert (fraction["fraction"], fraction["sieve_min"], fraction["sieve_max"], fraction["sub_part"]) == (
+        "d3",
+        300,
+        2000,
+        8,
+    )
     assert found.findings.empty
 
 
@@ -65,15 +72,25 @@ def test_fractions_share_one_sample(tmp_path):
     assert len(found.samples) == 1
     assert found.extra["acquisitions"]["sub_part"].tolist() == [8, 1]
     with pytest.raises(UserError, match="volume 300.0 of sample 'net_1' differs from 357.0"):
-        zooprocess.read_zooprocess([source(tmp_path), source(tmp_path, second.replace("Vol= 357", "Vol= 300"), "b_meta.txt")])
+        zooprocess.read_zooprocess(
+            [source(tmp_path), source(tmp_path, second.replace("Vol= 357", "Vol= 300"), "b_meta.txt")]
+        )
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("Vol= 357\n", "", r"fields \['vol'\] are missing"), ("Vol= 357", "Vol= much", "field 'vol' is 'much', allowed is a number"),
-    ("Vol= 357", "Vol= 0", "a filtered volume above 0 m3"), ("Vol= 357", "Vol= 99999", "stands for none"),
-    ("Zmax= 1008", "Zmax= 9999", "field 'zmax' is '9999', which stands for none"), ("47.5076", "97.5076", "outside"), ("47.5076", "47.846", "decimal degrees"),
-    ("Zmin= 820", "Zmin= -820", r"zmin -820 and zmax 1008 are outside \[0, 11500\] m"), ("20230705-0503", "05/07/2023", "allowed is YYYYMMDD-HHMM"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Vol= 357\n", "", r"fields \['vol'\] are missing"),
+        ("Vol= 357", "Vol= much", "field 'vol' is 'much', allowed is a number"),
+        ("Vol= 357", "Vol= 0", "a filtered volume above 0 m3"),
+        ("Vol= 357", "Vol= 99999", "stands for none"),
+        ("Zmax= 1008", "Zmax= 9999", "field 'zmax' is '9999', which stands for none"),
+        ("47.5076", "97.5076", "outside"),
+        ("47.5076", "47.846", "decimal degrees"),
+        ("Zmin= 820", "Zmin= -820", r"zmin -820 and zmax 1008 are outside \[0, 11500\] m"),
+        ("20230705-0503", "05/07/2023", "allowed is YYYYMMDD-HHMM"),
+    ],
+)
 def test_what_is_wrong_is_named(tmp_path, old, new, message):
     with pytest.raises(UserError, match=message) as error:
         zooprocess.read_zooprocess([source(tmp_path, META.replace(old, new))])
@@ -81,7 +98,10 @@ def test_what_is_wrong_is_named(tmp_path, old, new, message):
 
 
 def test_what_is_odd_is_reported(tmp_path):
-    text = META.replace("Zmin= 820", "Zmin= 1500").replace("Vol= 357", "Vol= 357000") + "Sample_comment= includes_on_board_fractioning\n"
+    text = (
+        META.replace("Zmin= 820", "Zmin= 1500").replace("Vol= 357", "Vol= 357000")
+        + "Sample_comment= includes_on_board_fractioning\n"
+    )
     found = zooprocess.read_zooprocess([source(tmp_path, text.encode("latin-1"))])
     assert found.findings["severity"].tolist() == ["repaired", "suspicious", "suspicious"]
     assert (found.samples["depth_top"].item(), found.samples["depth_bottom"].item()) == (1008, 1500)
@@ -104,11 +124,16 @@ def test_spoiled_files_give_a_sample_or_one_sentence(tmp_path_factory, data):
     raw = bytearray(META.encode())
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    raw = raw[:data.draw(st.integers(0, len(raw)))]
+    raw = raw[: data.draw(st.integers(0, len(raw)))]
     try:
         found = zooprocess.read_zooprocess([source(folder, bytes(raw))])
     except UserError as error:
         assert "\n" not in str(error)
         return
     row = found.samples.iloc[0]
-    assert abs(row["lat"]) <= 90 and abs(row["lon"]) <= 180 and row["volume"] > 0 and row["depth_top"] <= row["depth_bottom"]
+    assert (
+        abs(row["lat"]) <= 90
+        and abs(row["lon"]) <= 180
+        and row["volume"] > 0
+        and row["depth_top"] <= row["depth_bottom"]
+    )

@@ -52,36 +52,61 @@ def test_a_study_never_changes():
         study.grid.resolution = 3
 
 
-@pytest.mark.parametrize(("old", "new", "shown"), [
-    ("study: mine", "study: my study", ["study", "'my study'"]),
-    ("study: mine", "study: ../mine", ["study", "'../mine'"]),
-    ("title: A study\n", "", ["title: required key is missing"]),
-    ("title: A study", "title: A study\nsede: 3", ["sede: unknown key; did you mean 'seed'?"]),
-    ("title: A study", "title: A study\nseed: -1", ["seed: -1 is not allowed"]),
-    ("title: A study", "title: A study\nseed: many", ["seed: 'many' is not allowed"]),
-    ("top: 0", "topp: 0", ["zones.0.topp: unknown key; did you mean 'top'?", "zones.0.top: required"]),
-    ("bottom: 200", "bottom: -200", ["zones.0.bottom: -200"]),
-    ("top: 0, bottom: 200", "top: 500, bottom: 200", ["zone '0-200': top 500.0 m must be above bottom 200.0 m"]),
-    ("quantity: carbon_biomass", "quantity: carbon_biomas", ["observations.quantity: 'carbon_biomas'", "'carbon_biomass'"]),
-    ("columns: {y: carbon", "columns: {yy: carbon",
-     ["observations.columns.yy: unknown key; did you mean 'y'?", "observations.columns.y: required"]),
-    ("taxon: taxon, ", "", ["columns.taxon None and taxon None"]),
-    ("kind: table", "kind: tabel", ["observations", "'tabel'"]),
-    ("names: [temperature, salinity]", "names: []", ["predictors.names"]),
-    ("effort: volume", "cruise: cruise", ["model.effort_weight needs the column of sampled volume"]),
-    ('"count:poisson"', "poisson", ["model.objective: 'poisson'", "'count:poisson'"]),
-    ("effort_weight: true", "effort_weight: true, subsample: 1.5", ["model.subsample: 1.5"]),
-    ("effort_weight: true", "effort_weight: true, rounds: .nan", ["model.rounds"]),
-    ("effort_weight: true", "effort_weight: true, search: grid", ["members.scheme: the grid search needs 'folds'"]),
-    ("effort_weight: true", "effort_weight: true, search: published", ["model.published: search 'published' needs at least one entry"]),
-    ("kind: layers,", "kind: layers, monthly: true,", ["monthly predictors need the column that holds the month"]),
-    ("title: A study", "title: A study\nbudget: {interval_widening: 0.5}", ["budget.interval_widening: 0.5"]),
-    ("title: A study", "title: A study\npublished:\n  - {taxon: a, zone: 0-100, statistic: stock, value: 1, units: Pg C, source: b}",
-     ["published.0.zone: '0-100' is not a zone of this recipe; choose from ['0-200']"]),
-    ("bottom: 200}", "bottom: 200}\n  - {name: 0-200, top: 0, bottom: 200}", ["zones: name '0-200' stands 2 times"]),
-    ("bottom: 200}", "bottom: 200}\n  - {name: 200-500, top: 200, bottom: 500}", ["one file for 2 zones needs columns.zone"]),
-    ("path: rows.csv", "path: {0-100: rows.csv}", ["zones ['0-100'] differ from the recipe's zones ['0-200']"]),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("study: mine", "study: my study", ["study", "'my study'"]),
+        ("study: mine", "study: ../mine", ["study", "'../mine'"]),
+        ("title: A study\n", "", ["title: required key is missing"]),
+        ("title: A study", "title: A study\nsede: 3", ["sede: unknown key; did you mean 'seed'?"]),
+        ("title: A study", "title: A study\nseed: -1", ["seed: -1 is not allowed"]),
+        ("title: A study", "title: A study\nseed: many", ["seed: 'many' is not allowed"]),
+        ("top: 0", "topp: 0", ["zones.0.topp: unknown key; did you mean 'top'?", "zones.0.top: required"]),
+        ("bottom: 200", "bottom: -200", ["zones.0.bottom: -200"]),
+        ("top: 0, bottom: 200", "top: 500, bottom: 200", ["zone '0-200': top 500.0 m must be above bottom 200.0 m"]),
+        (
+            "quantity: carbon_biomass",
+            "quantity: carbon_biomas",
+            ["observations.quantity: 'carbon_biomas'", "'carbon_biomass'"],
+        ),
+        (
+            "columns: {y: carbon",
+            "columns: {yy: carbon",
+            ["observations.columns.yy: unknown key; did you mean 'y'?", "observations.columns.y: required"],
+        ),
+        ("taxon: taxon, ", "", ["columns.taxon None and taxon None"]),
+        ("kind: table", "kind: tabel", ["observations", "'tabel'"]),
+        ("names: [temperature, salinity]", "names: []", ["predictors.names"]),
+        ("effort: volume", "cruise: cruise", ["model.effort_weight needs the column of sampled volume"]),
+        ('"count:poisson"', "poisson", ["model.objective: 'poisson'", "'count:poisson'"]),
+        ("effort_weight: true", "effort_weight: true, subsample: 1.5", ["model.subsample: 1.5"]),
+        ("effort_weight: true", "effort_weight: true, rounds: .nan", ["model.rounds"]),
+        ("effort_weight: true", "effort_weight: true, search: grid", ["members.scheme: the grid search needs 'folds'"]),
+        (
+            "effort_weight: true",
+            "effort_weight: true, search: published",
+            ["model.published: search 'published' needs at least one entry"],
+        ),
+        ("kind: layers,", "kind: layers, monthly: true,", ["monthly predictors need the column that holds the month"]),
+        ("title: A study", "title: A study\nbudget: {interval_widening: 0.5}", ["budget.interval_widening: 0.5"]),
+        (
+            "title: A study",
+            "title: A study\npublished:\n  - {taxon: a, zone: 0-100, statistic: stock, value: 1, units: Pg C, source: b}",
+            ["published.0.zone: '0-100' is not a zone of this recipe; choose from ['0-200']"],
+        ),
+        (
+            "bottom: 200}",
+            "bottom: 200}\n  - {name: 0-200, top: 0, bottom: 200}",
+            ["zones: name '0-200' stands 2 times"],
+        ),
+        (
+            "bottom: 200}",
+            "bottom: 200}\n  - {name: 200-500, top: 200, bottom: 500}",
+            ["one file for 2 zones needs columns.zone"],
+        ),
+        ("path: rows.csv", "path: {0-100: rows.csv}", ["zones ['0-100'] differ from the recipe's zones ['0-200']"]),
+    ],
+)
 def test_each_fault_names_key_value_and_what_is_allowed(old, new, shown):
     assert TEXT.count(old) == 1
     found = faults_of(TEXT.replace(old, new))
@@ -93,27 +118,58 @@ def test_each_fault_names_key_value_and_what_is_allowed(old, new, shown):
     assert len(joined) < 1500
 
 
-@pytest.mark.parametrize(("old", "new", "shown"), [
-    ("title: A study", "title: A study\nseed: true", "seed: True is not allowed"),
-    ("title: A study", "title: A study\nseed: '3'", "seed: '3' is not allowed"),
-    ("title: A study", "title: A study\nseed: 3.5", "seed: 3.5 is not allowed"),
-    ("title: A study", "title: A study\nseed: 1:30", "seed: '1:30' is not allowed"),  # 90 in YAML 1.1
-    ("title: A study", "title: 2026", "title: 2026 is not allowed"),
-    ("top: 0", "top: false", "zones.0.top: False is not allowed"),
-    ("top: 0", "top: .inf", "zones.0.top: inf is not allowed"),
-    ("effort_weight: true", "effort_weight: yes", "model.effort_weight: 'yes' is not allowed (write true or false)"),
-    ("effort_weight: true", "effort_weight: off", "model.effort_weight: 'off' is not allowed (write true or false)"),
-    ("effort_weight: true", "effort_weight: 'no'", "model.effort_weight: 'no' is not allowed (write true or false)"),
-    ("effort_weight: true", "effort_weight: 1", "model.effort_weight: 1 is not allowed (write true or false)"),
-    ("title: A study", "title: A study\nno: 3", "no: unknown key (allowed: "),
-    ("title: A study", "title: A study\n<<: {seed: 3}", "<<: unknown key"),
-    ("title: A study", "title: A study\ngrid:", "grid: None is not allowed (give its keys, or leave the section out)"),
-    ("title: A study", "title: A study\ngrid: {resolution: 0.7}", "grid: resolution 0.7 does not divide 180 degrees; take for example"),
-    ("title: A study", "title: A study\ntaxa: Copepoda", "taxa: 'Copepoda' is not allowed (input should be a valid list)"),
-    ("title: A study", "title: A study\ntaxa: [Copepoda, Copepoda]", "taxa: 'Copepoda' stands 2 times, allowed is once"),
-    ("[temperature, salinity]", "[salinity, salinity]", "predictors.names: 'salinity' stands 2 times"),
-    ("path: rows.csv", "path: 3", "observations.path: 3 is not allowed"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("title: A study", "title: A study\nseed: true", "seed: True is not allowed"),
+        ("title: A study", "title: A study\nseed: '3'", "seed: '3' is not allowed"),
+        ("title: A study", "title: A study\nseed: 3.5", "seed: 3.5 is not allowed"),
+        ("title: A study", "title: A study\nseed: 1:30", "seed: '1:30' is not allowed"),  # 90 in YAML 1.1
+        ("title: A study", "title: 2026", "title: 2026 is not allowed"),
+        ("top: 0", "top: false", "zones.0.top: False is not allowed"),
+        ("top: 0", "top: .inf", "zones.0.top: inf is not allowed"),
+        (
+            "effort_weight: true",
+            "effort_weight: yes",
+            "model.effort_weight: 'yes' is not allowed (write true or false)",
+        ),
+        (
+            "effort_weight: true",
+            "effort_weight: off",
+            "model.effort_weight: 'off' is not allowed (write true or false)",
+        ),
+        (
+            "effort_weight: true",
+            "effort_weight: 'no'",
+            "model.effort_weight: 'no' is not allowed (write true or false)",
+        ),
+        ("effort_weight: true", "effort_weight: 1", "model.effort_weight: 1 is not allowed (write true or false)"),
+        ("title: A study", "title: A study\nno: 3", "no: unknown key (allowed: "),
+        ("title: A study", "title: A study\n<<: {seed: 3}", "<<: unknown key"),
+        (
+            "title: A study",
+            "title: A study\ngrid:",
+            "grid: None is not allowed (give its keys, or leave the section out)",
+        ),
+        (
+            "title: A study",
+            "title: A study\ngrid: {resolution: 0.7}",
+            "grid: resolution 0.7 does not divide 180 degrees; take for example",
+        ),
+        (
+            "title: A study",
+            "title: A study\ntaxa: Copepoda",
+            "taxa: 'Copepoda' is not allowed (input should be a valid list)",
+        ),
+        (
+            "title: A study",
+            "title: A study\ntaxa: [Copepoda, Copepoda]",
+            "taxa: 'Copepoda' stands 2 times, allowed is once",
+        ),
+        ("[temperature, salinity]", "[salinity, salinity]", "predictors.names: 'salinity' stands 2 times"),
+        ("path: rows.csv", "path: 3", "observations.path: 3 is not allowed"),
+    ],
+)
 def test_values_keep_their_kind(old, new, shown):
     """Nothing is turned from text or truth into a number, or back."""
     assert TEXT.count(old) == 1
@@ -127,7 +183,9 @@ def test_words_that_other_loaders_turn_into_truth_or_dates_stay_text(word):
     assert (study.title, study.taxa) == (word, [word])
 
 
-@pytest.mark.parametrize(("written", "value"), [("1e-3", 0.001), ("1.0e+1", 10.0), ("+.5", 0.5), ("7", 7.0), ("010", 10.0)])
+@pytest.mark.parametrize(
+    ("written", "value"), [("1e-3", 0.001), ("1.0e+1", 10.0), ("+.5", 0.5), ("7", 7.0), ("010", 10.0)]
+)
 def test_numbers_are_read_as_people_write_them(written, value):
     study = recipe.parse(TEXT.replace("effort_weight: true", f"effort_weight: true, min_child_weight: {written}"))
     assert study.model.min_child_weight == value
@@ -135,32 +193,44 @@ def test_numbers_are_read_as_people_write_them(written, value):
 
 def test_all_faults_are_reported_at_once():
     """Inside sections and between them."""
-    text = TEXT.replace("study: mine", "study: my study").replace("bottom: 200", "bottom: 0").replace(
-        "units: mg m-3", "unit: mg m-3").replace("effort: volume", "cruise: c").replace("kind: layers", "kind: layers, monthly: true")
+    text = (
+        TEXT.replace("study: mine", "study: my study")
+        .replace("bottom: 200", "bottom: 0")
+        .replace("units: mg m-3", "unit: mg m-3")
+        .replace("effort: volume", "cruise: c")
+        .replace("kind: layers", "kind: layers, monthly: true")
+    )
     found = "\n".join(faults_of(text))
     for piece in (
-        "study: 'my study'", "zones.0.bottom: 0", "observations.unit: unknown key; did you mean 'units'?",
+        "study: 'my study'",
+        "zones.0.bottom: 0",
+        "observations.unit: unknown key; did you mean 'units'?",
         "observations.units: required key",
     ):
         assert piece in found
-    later = "\n".join(faults_of(TEXT.replace("effort: volume", "cruise: c").replace("title: A study", "titel: A study")))
+    later = "\n".join(
+        faults_of(TEXT.replace("effort: volume", "cruise: c").replace("title: A study", "titel: A study"))
+    )
     for piece in ("titel: unknown key; did you mean 'title'?", "title: required", "effort_weight needs the column"):
         assert piece in later
 
 
-@pytest.mark.parametrize(("text", "shown"), [
-    (TEXT + "study: other\n", "key 'study' stands twice, first in line 1"),
-    (TEXT.replace("{name: 0-200, top: 0,", "{name: 0-200, top: 0, top: 5,"), "key 'top' stands twice"),
-    ("study: [unclosed\n", "not valid YAML in line"),
-    ("\t- x", "not valid YAML in line 1"),
-    ("", "the file holds NoneType, a recipe is a mapping"),
-    ("- a\n- b\n", "the file holds list"),
-    (TEXT + "? [a, b]\n: 3\n", "a key must be one word, not a list or a mapping"),
-    (TEXT + "? {a: b}\n: 3\n", "a key must be one word, not a list or a mapping"),
-    (TEXT + "---\nstudy: other\n", "found another document"),
-    ("study: \x00", "not valid YAML"),
-    ("!!python/object/apply:os.system [echo no]", "not valid YAML"),
-])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (TEXT + "study: other\n", "key 'study' stands twice, first in line 1"),
+        (TEXT.replace("{name: 0-200, top: 0,", "{name: 0-200, top: 0, top: 5,"), "key 'top' stands twice"),
+        ("study: [unclosed\n", "not valid YAML in line"),
+        ("\t- x", "not valid YAML in line 1"),
+        ("", "the file holds NoneType, a recipe is a mapping"),
+        ("- a\n- b\n", "the file holds list"),
+        (TEXT + "? [a, b]\n: 3\n", "a key must be one word, not a list or a mapping"),
+        (TEXT + "? {a: b}\n: 3\n", "a key must be one word, not a list or a mapping"),
+        (TEXT + "---\nstudy: other\n", "found another document"),
+        ("study: \x00", "not valid YAML"),
+        ("!!python/object/apply:os.system [echo no]", "not valid YAML"),
+    ],
+)
 def test_what_is_no_recipe_is_told_with_its_line(text, shown):
     (fault,) = faults_of(text)
     assert shown in fault
@@ -196,10 +266,20 @@ def test_the_published_recipe_is_the_method_of_the_paper():
     """Grid, rounds, resamples, split and sphere of Drago et al. (2022), doi 10.3389/fmars.2022.894372."""
     study, _ = recipe.load(shipped("models") / "drago2022.yaml")
     model, members = study.model, study.members
-    assert model.grid.model_dump() == {"learning_rate": [0.05, 0.075, 0.1], "max_depth": [2, 4, 6], "min_child_weight": [1, 3, 5]}
+    assert model.grid.model_dump() == {
+        "learning_rate": [0.05, 0.075, 0.1],
+        "max_depth": [2, 4, 6],
+        "min_child_weight": [1, 3, 5],
+    }
     assert (model.objective, model.tree_method, model.base_score) == ("count:poisson", "exact", 0.5)
     assert (model.rounds, model.subsample) == (600, 0.5)
-    assert (members.scheme, members.folds, members.repeats, members.count, members.test_fraction) == ("folds", 5, 20, 100, 0.2)
+    assert (members.scheme, members.folds, members.repeats, members.count, members.test_fraction) == (
+        "folds",
+        5,
+        20,
+        100,
+        0.2,
+    )
     assert (study.grid.earth_radius_km, study.grid.clip_at_sea_floor) == (6378.137, False)
     assert len(study.predictors.names) == 9
     copepoda, _ = recipe.load(shipped("models") / "drago2022_copepoda.yaml")
@@ -208,7 +288,9 @@ def test_the_published_recipe_is_the_method_of_the_paper():
 
 
 def test_hash_is_of_the_text():
-    assert recipe.text_hash("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"  # SHA-256 of 'a', FIPS 180-4
+    assert (
+        recipe.text_hash("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+    )  # SHA-256 of 'a', FIPS 180-4
     assert recipe.text_hash(TEXT) != recipe.text_hash(TEXT + " ")
 
 
@@ -228,5 +310,7 @@ def test_schema_names_every_key():
     assert schema["additionalProperties"] is False
     defined = schema["$defs"]
     assert set(defined["Model"]["properties"]) == set(recipe.Model.model_fields)
-    assert all(section.get("additionalProperties") is False for section in defined.values() if section.get("type") == "object")
+    assert all(
+        section.get("additionalProperties") is False for section in defined.values() if section.get("type") == "object"
+    )
     assert all(re.match(r"[A-Z]", section["description"]) for section in defined.values())

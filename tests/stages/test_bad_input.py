@@ -43,7 +43,9 @@ def grid_table():
 def row_table():
     rows = grid_table().sample(90, random_state=1).reset_index(drop=True)
     y = np.random.default_rng(2).poisson(rows["sst"]) / 10
-    return pd.concat([rows.assign(taxon="Copepoda", biomass=y), rows.assign(taxon="Rhizaria", biomass=y[::-1])], ignore_index=True)
+    return pd.concat(
+        [rows.assign(taxon="Copepoda", biomass=y), rows.assign(taxon="Rhizaria", biomass=y[::-1])], ignore_index=True
+    )
 
 
 class Study:
@@ -81,6 +83,7 @@ def setting(column, row, value):
     def spoil(study):
         study.rows[column] = study.rows[column].astype(object)
         study.rows.loc[row, column] = value
+
     return spoil
 
 
@@ -88,71 +91,143 @@ def text(old, new):
     def spoil(study):
         assert study.text.count(old) == 1, old
         study.text = study.text.replace(old, new)
+
     return spoil
 
 
 def table(change):
     def spoil(study):
         study.rows = change(study.rows)
+
     return spoil
 
 
 def grid(change):
     def spoil(study):
         study.grid = change(study.grid)
+
     return spoil
 
 
 FAULTS = {
-    "missing predictor column": (table(lambda t: t.drop(columns="sal")), ["rows.csv", "column 'sal' (for salinity) is missing", "the file has 'lat'"]),
-    "misspelt predictor": (text("temperature: sst", "temperature: sstt"), ["column 'sstt' (for temperature) is missing, did you mean 'sst'"]),
-    "misspelt name of a predictor": (text("temperature: sst", "temprature: sst"), ["'temprature' is not in the vocabulary, did you mean 'temperature'?"]),
-    "missing response column": (text("y: biomass", "y: biomas"), ["column 'biomas' (for y) is missing, did you mean 'biomass'"]),
-    "predictor missing in the grid": (grid(lambda t: t.drop(columns="sst")), ["grid.csv", "column 'sst' (for temperature) is missing"]),
-    "text in a number": (setting("biomass", 4, "high"), ["rows.csv: row 6, column 'biomass': 'high' is not a number", "1 such cells"]),
+    "missing predictor column": (
+        table(lambda t: t.drop(columns="sal")),
+        ["rows.csv", "column 'sal' (for salinity) is missing", "the file has 'lat'"],
+    ),
+    "misspelt predictor": (
+        text("temperature: sst", "temperature: sstt"),
+        ["column 'sstt' (for temperature) is missing, did you mean 'sst'"],
+    ),
+    "misspelt name of a predictor": (
+        text("temperature: sst", "temprature: sst"),
+        ["'temprature' is not in the vocabulary, did you mean 'temperature'?"],
+    ),
+    "missing response column": (
+        text("y: biomass", "y: biomas"),
+        ["column 'biomas' (for y) is missing, did you mean 'biomass'"],
+    ),
+    "predictor missing in the grid": (
+        grid(lambda t: t.drop(columns="sst")),
+        ["grid.csv", "column 'sst' (for temperature) is missing"],
+    ),
+    "text in a number": (
+        setting("biomass", 4, "high"),
+        ["rows.csv: row 6, column 'biomass': 'high' is not a number", "1 such cells"],
+    ),
     "decimal comma": (setting("sst", 7, "18,5"), ["row 9, column 'sst': '18,5' is not a number (a decimal comma?)"]),
     "infinite biomass": (setting("biomass", 0, "inf"), ["row 2, column 'biomass'", "inf"]),
     "infinite predictor": (setting("sst", 3, "-inf"), ["row 5, column 'sst'", "inf"]),
-    "negative biomass": (setting("biomass", 9, -0.2), ["row 11, column 'y': -0.2 is not a biomass or concentration of 0 or more"]),
-    "duplicated cells": (table(lambda t: pd.concat([t, t.iloc[[5]]])), ["rows stand twice for one cell", "taxon=Copepoda", "duplicates: average"]),
+    "negative biomass": (
+        setting("biomass", 9, -0.2),
+        ["row 11, column 'y': -0.2 is not a biomass or concentration of 0 or more"],
+    ),
+    "duplicated cells": (
+        table(lambda t: pd.concat([t, t.iloc[[5]]])),
+        ["rows stand twice for one cell", "taxon=Copepoda", "duplicates: average"],
+    ),
     "longitude out of range": (setting("lon", 2, 400.0), ["row 4, column 'lon': 400.0 is outside [-180, 360] degrees"]),
     "latitude out of range": (setting("lat", 2, -95.0), ["row 4, column 'lat': -95.0 is outside [-90, 90] degrees"]),
-    "both kinds of longitude": (setting("lon", 2, 355.0), ["row 4, column 'lon': 355.0 stands beside negative longitudes"]),
+    "both kinds of longitude": (
+        setting("lon", 2, 355.0),
+        ["row 4, column 'lon': 355.0 stands beside negative longitudes"],
+    ),
     "missing position": (setting("lat", 2, ""), ["row 4, column 'lat': nan"]),
-    "all taxa zero": (table(lambda t: t.assign(biomass=0)), ["none of 2 targets could be fitted", "all 90 training rows are zero"]),
+    "all taxa zero": (
+        table(lambda t: t.assign(biomass=0)),
+        ["none of 2 targets could be fitted", "all 90 training rows are zero"],
+    ),
     "one sample only": (table(lambda t: t.iloc[:1]), ["1 training rows, at least 20 are needed"]),
     "no sample": (table(lambda t: t.iloc[:0]), ["rows.csv: the table has 0 rows, at least 1 is needed"]),
     "no response at all": (table(lambda t: t.assign(biomass="")), ["rows.csv", "0 values, at least 1 is needed"]),
-    "predictor NaN everywhere in the rows": (table(lambda t: t.assign(sal=np.nan)), ["predictor 'salinity' is missing in all 180 training rows"]),
-    "predictor NaN everywhere in the grid": (grid(lambda t: t.assign(sal=np.nan)), ["predictor 'salinity' is missing in every cell of the grid"]),
-    "unknown recipe key": (text("study: tiny", "study: tiny\nmembres: {n: 3}"), ["membres: unknown key; did you mean 'members'?"]),
+    "predictor NaN everywhere in the rows": (
+        table(lambda t: t.assign(sal=np.nan)),
+        ["predictor 'salinity' is missing in all 180 training rows"],
+    ),
+    "predictor NaN everywhere in the grid": (
+        grid(lambda t: t.assign(sal=np.nan)),
+        ["predictor 'salinity' is missing in every cell of the grid"],
+    ),
+    "unknown recipe key": (
+        text("study: tiny", "study: tiny\nmembres: {n: 3}"),
+        ["membres: unknown key; did you mean 'members'?"],
+    ),
     "unreadable recipe": (text("study: tiny", "study: [tiny"), ["not valid YAML"]),
-    "misspelt taxon": (text("figures: []", "figures: []\ntaxa: [Copepod]"), ["taxon 'Copepod' of the recipe is not in the observations, did you mean 'Copepoda'; they hold"]),
+    "misspelt taxon": (
+        text("figures: []", "figures: []\ntaxa: [Copepod]"),
+        ["taxon 'Copepod' of the recipe is not in the observations, did you mean 'Copepoda'; they hold"],
+    ),
     "file is absent": (text("path: rows.csv", "path: row.csv"), ["input file 'row.csv' does not exist"]),
     "file is no table": (lambda s: setattr(s, "rows", b"PK\x03\x04\x00\x00\xff\xfe"), ["rows.csv"]),
     "empty file": (lambda s: setattr(s, "rows", b""), ["rows.csv: the table cannot be read"]),
-    "not UTF-8": (lambda s: setattr(s, "rows", row_table().assign(taxon="Cop\u00e9pode").to_csv(index=False).encode("latin-1")), ["is not UTF-8 text"]),
+    "not UTF-8": (
+        lambda s: setattr(s, "rows", row_table().assign(taxon="Cop\u00e9pode").to_csv(index=False).encode("latin-1")),
+        ["is not UTF-8 text"],
+    ),
     "column twice": (table(lambda t: t.set_axis([*t.columns[:-1], "sst"], axis=1)), ["rows.csv"]),
     "unknown unit": (text("units: mg m-3", "units: mgg m-3"), ["'mgg m-3'"]),
     "unit of another kind": (text("units: mg m-3", "units: mg"), ["'mg'", "mg m-3"]),
-    "cell outside the grid's centres": (grid(lambda t: t.assign(lat=t["lat"] + 3)), ["grid.csv: row 2", "is not a cell centre of the 10 degree grid"]),
+    "cell outside the grid's centres": (
+        grid(lambda t: t.assign(lat=t["lat"] + 3)),
+        ["grid.csv: row 2", "is not a cell centre of the 10 degree grid"],
+    ),
     "cell twice in the grid": (grid(lambda t: pd.concat([t, t.iloc[[7]]])), ["grid.csv", "its grid cell stands twice"]),
     "month that is none": (
-        lambda s: (table(lambda t: t.assign(m=13))(s), text("lon: lon}", "lon: lon, month: m}")(s)), ["column 'month': 13", "a month from 1 to 12"]),
+        lambda s: (table(lambda t: t.assign(m=13))(s), text("lon: lon}", "lon: lon, month: m}")(s)),
+        ["column 'month': 13", "a month from 1 to 12"],
+    ),
     "negative biomass in the second zone of one file": (
-        lambda s: (setattr(s, "rows", pd.concat([row_table().assign(z="0-200"), row_table().assign(z="200-500", biomass=-1.0)])),
-                   text("lon: lon}", "lon: lon, zone: z}")(s), text("bottom: 200}", "bottom: 200}\n  - {name: 200-500, top: 200, bottom: 500}")(s)),
-        ["row 182, column 'y': -1.0 is not a biomass"]),
+        lambda s: (
+            setattr(
+                s, "rows", pd.concat([row_table().assign(z="0-200"), row_table().assign(z="200-500", biomass=-1.0)])
+            ),
+            text("lon: lon}", "lon: lon, zone: z}")(s),
+            text("bottom: 200}", "bottom: 200}\n  - {name: 200-500, top: 200, bottom: 500}")(s),
+        ),
+        ["row 182, column 'y': -1.0 is not a biomass"],
+    ),
     "zone that the file does not hold": (
-        lambda s: (table(lambda t: t.assign(z="0-100"))(s), text("lon: lon}", "lon: lon, zone: z}")(s)), ["column 'z' never holds zone '0-200'; it holds ['0-100']"]),
+        lambda s: (table(lambda t: t.assign(z="0-100"))(s), text("lon: lon}", "lon: lon, zone: z}")(s)),
+        ["column 'z' never holds zone '0-200'; it holds ['0-100']"],
+    ),
     "no volume": (
-        lambda s: (table(lambda t: t.assign(v=0.0))(s), text("lon: lon}", "lon: lon, effort: v}")(s)), ["column 'effort': 0.0 is not a sampled volume above 0 m3"]),
+        lambda s: (table(lambda t: t.assign(v=0.0))(s), text("lon: lon}", "lon: lon, effort: v}")(s)),
+        ["column 'effort': 0.0 is not a sampled volume above 0 m3"],
+    ),
     "unknown split": (
-        lambda s: (table(lambda t: t.assign(p="train").assign(p=lambda u: u["p"].where(u.index != 3, "validate")))(s),
-                   text("lon: lon}", "lon: lon, split: p}")(s)), ["row 5, column 'split': validate is not 'train' or 'test'"]),
+        lambda s: (
+            table(lambda t: t.assign(p="train").assign(p=lambda u: u["p"].where(u.index != 3, "validate")))(s),
+            text("lon: lon}", "lon: lon, split: p}")(s),
+        ),
+        ["row 5, column 'split': validate is not 'train' or 'test'"],
+    ),
     "too few cruises": (
-        lambda s: (table(lambda t: t.assign(c="one"))(s), text("lon: lon}", "lon: lon, cruise: c}")(s)), ["1 cruises, at least 3 are needed"]),
-    "implausible temperature": (table(lambda t: t.assign(sst=t["sst"] + 273.15)), ["rows.csv: row 2, temperature: ", "is outside [-3, 40] degree_Celsius"]),
+        lambda s: (table(lambda t: t.assign(c="one"))(s), text("lon: lon}", "lon: lon, cruise: c}")(s)),
+        ["1 cruises, at least 3 are needed"],
+    ),
+    "implausible temperature": (
+        table(lambda t: t.assign(sst=t["sst"] + 273.15)),
+        ["rows.csv: row 2, temperature: ", "is outside [-3, 40] degree_Celsius"],
+    ),
 }
 
 
@@ -163,7 +238,7 @@ def test_a_fault_is_one_sentence(study, name):
     done = study.write().run()
     assert done.exit_code == 2, done.output
     assert isinstance(done.exception, SystemExit), done.exception
-    message = done.output[done.output.index("aqqua-dist: "):]
+    message = done.output[done.output.index("aqqua-dist: ") :]
     for piece in shown:
         assert piece in message
     assert "Traceback" not in done.output
@@ -186,8 +261,19 @@ def test_the_shell_shows_one_sentence_too(study):
     FAULTS["negative biomass"][0](study)
     study.write()
     done = subprocess.run(
-        [sys.executable, "-m", "aqqua_dist", "run", str(study.folder / "tiny.yaml"), "--runs", str(study.folder / "runs")],
-        capture_output=True, text=True, timeout=300)
+        [
+            sys.executable,
+            "-m",
+            "aqqua_dist",
+            "run",
+            str(study.folder / "tiny.yaml"),
+            "--runs",
+            str(study.folder / "runs"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 2
     assert "-0.2 is not a biomass" in done.stderr
     assert "Traceback" not in done.stderr

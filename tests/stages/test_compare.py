@@ -38,23 +38,48 @@ published_maps:
 def context(tmp_path):
     found = Context(parse(TEXT), TEXT, tmp_path, tmp_path / "run", 1, False)
     origin = provenance(found, "budget", "0" * 32)
-    budget = pd.DataFrame({
-        "taxon": "one", "zone": "0-200", "region_set": ["global", "basin"], "region": ["global", "arctic_ocean"], "estimate": [0.55, 0.1],
-        "low": [0.4, 0.0], "high": [0.8, 0.2], "sum_cell_sd": [0.19, 0.1], "units": "Pg C"})
+    budget = pd.DataFrame(
+        {
+            "taxon": "one",
+            "zone": "0-200",
+            "region_set": ["global", "basin"],
+            "region": ["global", "arctic_ocean"],
+            "estimate": [0.55, 0.1],
+            "low": [0.4, 0.0],
+            "high": [0.8, 0.2],
+            "sum_cell_sd": [0.19, 0.1],
+            "units": "Pg C",
+        }
+    )
     files.write_parquet(budget, found.out / "budget" / "budget.parquet", origin)
     files.write_json({"key": "0" * 32, "files": {}}, found.out / "budget" / "budget.done.json", origin)
     folder = found.out / "fit" / "one_0-200"
-    scores = pd.DataFrame({"scheme": "test", "metric": ["r2_correl"] * 3 + ["rmse_scaled"] * 3, "fold": [0, 1, 2] * 2, "value": [0.5, 0.6, 0.7, 8, 9, 13]})
+    scores = pd.DataFrame(
+        {
+            "scheme": "test",
+            "metric": ["r2_correl"] * 3 + ["rmse_scaled"] * 3,
+            "fold": [0, 1, 2] * 2,
+            "value": [0.5, 0.6, 0.7, 8, 9, 13],
+        }
+    )
     noise = scores.assign(scheme="random", value=-1.0)
     files.write_parquet(pd.concat([scores, noise]), folder / "scores.parquet", origin)
-    files.write_json({"learning_rate": 0.075, "max_depth": 4, "min_child_weight": 3, "n_rounds": 210}, folder / "settings.json", origin)
+    files.write_json(
+        {"learning_rate": 0.075, "max_depth": 4, "min_child_weight": 3, "n_rounds": 210},
+        folder / "settings.json",
+        origin,
+    )
     lat, lon = grid.regular_grid(30)
     field = np.random.default_rng(0).random((lat.size, lon.size))
     field[0] = np.nan
-    ours = xr.Dataset({"carbon_biomass": (("taxon", "zone", "lat", "lon"), field[None, None])}, coords={"lat": lat, "lon": lon})
+    ours = xr.Dataset(
+        {"carbon_biomass": (("taxon", "zone", "lat", "lon"), field[None, None])}, coords={"lat": lat, "lon": lon}
+    )
     files.write_netcdf(ours, found.out / "map" / "one_0-200.nc", origin)
     y, x = np.meshgrid(lat, lon, indexing="ij")
-    published = pd.DataFrame({"lat": y.ravel(), "lon": x.ravel(), "mean": 2 * field.ravel() + 1}).sample(frac=1, random_state=1)
+    published = pd.DataFrame({"lat": y.ravel(), "lon": x.ravel(), "mean": 2 * field.ravel() + 1}).sample(
+        frac=1, random_state=1
+    )
     published.to_csv(tmp_path / "map.csv", index=False)
     return found
 
@@ -70,7 +95,9 @@ def test_numbers_by_hand(context):
     assert table.loc["rmse_scaled", "ours"] == pytest.approx(10)
     assert table.loc["rounds", ["published", "ours"]].tolist() == [200, 210]
     assert table.loc["learning_rate", "difference_percent"] == pytest.approx(-25)
-    assert table.loc["map_correlation", "ours"] == pytest.approx(1)  # a straight line of the same field, rows in another order
+    assert table.loc["map_correlation", "ours"] == pytest.approx(
+        1
+    )  # a straight line of the same field, rows in another order
     pd.testing.assert_frame_equal(pd.read_csv(context.out / "compare.csv"), table.reset_index()[compare.COLUMNS])
 
 
@@ -79,11 +106,18 @@ def test_text_has_a_line_per_number(context):
     assert len(text.splitlines()) == 1 + 4 + 4 + 1
     assert "0.4 to 0.8" in text
     assert "+10.0" in text
-    assert compare.as_text(compare.compare(context).iloc[:0]) == "The recipe names no published number for the targets of this run."
+    assert (
+        compare.as_text(compare.compare(context).iloc[:0])
+        == "The recipe names no published number for the targets of this run."
+    )
 
 
-@pytest.mark.parametrize(("name", "shown"), [
-    ("drago2022", "model stability, not a confidence interval"), ("demo", "log-normal 95 % interval around the fit to all rows, from members that draw cruises, widened by 1.5"),
-])
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("drago2022", "model stability, not a confidence interval"),
+        ("demo", "log-normal 95 % interval around the fit to all rows, from members that draw cruises, widened by 1.5"),
+    ],
+)
 def test_what_a_range_means_is_said(name, shown):
     assert shown in compare.meaning(parse(find_recipe(name).read_text()))

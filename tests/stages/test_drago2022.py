@@ -28,7 +28,9 @@ def open_changed(folder, recipe, *changes):
 @pytest.fixture(scope="module")
 def published(data_root, tmp_path_factory):
     """Copepoda on the authors' rows with the published setting."""
-    context = open_changed(tmp_path_factory.mktemp("drago"), "drago2022_copepoda", ("search: grid", "search: published"))
+    context = open_changed(
+        tmp_path_factory.mktemp("drago"), "drago2022_copepoda", ("search: grid", "search: published")
+    )
     pipeline.run(context, stop_after="budget")
     return context
 
@@ -83,7 +85,12 @@ def test_map_and_numbers_stand_beside_the_published_ones(published):
 def test_every_taxon_of_both_zones_runs_unattended(data_root, tmp_path):
     """All 39 targets, few rounds and members: what is fitted is not the point, that each one passes is."""
     context = open_changed(
-        tmp_path, "drago2022", ("search: grid", "search: none"), ("rounds: 600\n", "rounds: 5\n"), ("repeats: 20", "repeats: 1"))
+        tmp_path,
+        "drago2022",
+        ("search: grid", "search: none"),
+        ("rounds: 600\n", "rounds: 5\n"),
+        ("repeats: 20", "repeats: 1"),
+    )
     report = pipeline.run(context, stop_after="budget")
     assert list(report.values()).count("done") == 39
     table = files.read_parquet(context.out / "fit" / "scores.parquet")

@@ -61,17 +61,32 @@ def done(tmp_path_factory):
 
 
 def contents(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
 
 
 def test_each_stage_writes_its_own_files(done):
     context, report = done
     assert [report[target] for target in TARGETS] == ["done"] * 4
     names = set(contents(context.out))
-    assert {"match/training.parquet", "match/cube.nc", "match/samples.parquet", "match/counts.parquet", "match/truth.parquet",
-            "match/repairs.json", "fit/scores.parquet", "fit/scores.csv", "budget/budget.parquet", "budget/budget.csv"} <= names
+    assert {
+        "match/training.parquet",
+        "match/cube.nc",
+        "match/samples.parquet",
+        "match/counts.parquet",
+        "match/truth.parquet",
+        "match/repairs.json",
+        "fit/scores.parquet",
+        "fit/scores.csv",
+        "budget/budget.parquet",
+        "budget/budget.csv",
+    } <= names
     for target in TARGETS:
-        assert {f"fit/{target}/{name}" for name in ("ensemble.zip", "settings.json", "scores.parquet", "predictions.parquet", "responses.parquet")} <= names
+        assert {
+            f"fit/{target}/{name}"
+            for name in ("ensemble.zip", "settings.json", "scores.parquet", "predictions.parquet", "responses.parquet")
+        } <= names
         assert {f"map/{target}.nc", f"map/{target}_totals.parquet"} <= names
     assert any(name.startswith("figures/") and name.endswith(".png") for name in names)
     assert not [name for name in names if name.endswith((".part", ".tmp"))]
@@ -89,7 +104,9 @@ def test_every_file_carries_where_it_comes_from(done):
         assert origin.recipe_text == SMALL, path
         assert origin.recipe_sha256 == text_hash(SMALL)
         assert origin.seeds == {"seed": 3}
-        assert {"aqqua-dist", "xarray", "numpy", "python"} <= {name.lower().replace("_", "-") for name in origin.software}
+        assert {"aqqua-dist", "xarray", "numpy", "python"} <= {
+            name.lower().replace("_", "-") for name in origin.software
+        }
         assert origin.references == ["https://doi.org/10.3389/fmars.2022.894372"]
         assert re.fullmatch("[0-9a-f]{32}", origin.key)
         seen += 1
@@ -109,7 +126,9 @@ def test_an_unchanged_run_touches_nothing_and_says_so(done, capsys):
 
 def test_the_result_does_not_depend_on_the_number_of_threads(done, tmp_path):
     context, _ = done
-    text = SMALL.replace("[virtual copepod, virtual salp]", "[virtual copepod]").replace("  - {name: 200-500, top: 200, bottom: 500}\n", "")
+    text = SMALL.replace("[virtual copepod, virtual salp]", "[virtual copepod]").replace(
+        "  - {name: 200-500, top: 200, bottom: 500}\n", ""
+    )
     totals = []
     for jobs in (1, 3):
         other = opened(tmp_path / str(jobs), text)
@@ -138,7 +157,12 @@ def test_the_stock_is_the_map_times_area_and_thickness(done):
     for target in TARGETS:
         ours = files.read_netcdf(context.out / "map" / f"{target}.nc")
         flat = ours.isel(taxon=0, zone=0)
-        stock = float((flat["carbon_biomass"].mean("month").astype("float64") * flat["cell_area"] * flat["thickness"]).sum()) * 1e-18
+        stock = (
+            float(
+                (flat["carbon_biomass"].mean("month").astype("float64") * flat["cell_area"] * flat["thickness"]).sum()
+            )
+            * 1e-18
+        )
         row = table.loc[(ours["taxon"].item(), ours["zone"].item(), "global")]
         assert stock == pytest.approx(row["estimate"], rel=4e-3)  # maps are rounded to 7 bits
         assert row["units"] == "Pg C"
@@ -148,7 +172,9 @@ def test_members_give_the_interval(done):
     context, _ = done
     totals = files.read_parquet(context.out / "map" / f"{TARGETS[0]}_totals.parquet")
     table = files.read_parquet(context.out / "budget" / "budget.parquet")
-    row = table[(table["taxon"] == "virtual copepod") & (table["zone"] == "0-200") & (table["region"] == "global")].iloc[0]
+    row = table[
+        (table["taxon"] == "virtual copepod") & (table["zone"] == "0-200") & (table["region"] == "global")
+    ].iloc[0]
     drawn = totals.loc[(totals["region"] == "global") & (totals["member"] >= 0), "total"]
     full = totals.loc[(totals["region"] == "global") & (totals["member"] == -1), "total"].item()
     assert len(drawn) == 8
@@ -165,13 +191,19 @@ def test_thickness_is_clipped_at_the_sea_floor_only_where_the_recipe_says_so(don
     for zone, top, bottom in (("0-200", 0, 200), ("200-500", 200, 500)):
         here = clipped.sel(zone=zone)
         inside = here["domain"] == 1
-        wet = np.clip(np.minimum(floor.sel(zone=zone) if "zone" in floor.dims else floor, bottom) - top, 0, None).where(inside)
-        xr.testing.assert_allclose(here["thickness"].drop_vars("zone"), wet.drop_vars("zone", errors="ignore").astype("float64"), rtol=1e-5)
+        wet = np.clip(np.minimum(floor.sel(zone=zone) if "zone" in floor.dims else floor, bottom) - top, 0, None).where(
+            inside
+        )
+        xr.testing.assert_allclose(
+            here["thickness"].drop_vars("zone"), wet.drop_vars("zone", errors="ignore").astype("float64"), rtol=1e-5
+        )
     assert float(clipped["thickness"].sel(zone="200-500").min()) < 300
     full = opened(tmp_path / "full", SMALL.replace("clip_at_sea_floor: true", "clip_at_sea_floor: false"))
     pipeline.run(full, stop_after="match")
     whole = files.read_netcdf(full.out / "match" / "cube.nc")["thickness"]
-    assert set(np.unique(whole.sel(zone="200-500").to_numpy()[np.isfinite(whole.sel(zone="200-500").to_numpy())])) == {300.0}
+    assert set(np.unique(whole.sel(zone="200-500").to_numpy()[np.isfinite(whole.sel(zone="200-500").to_numpy())])) == {
+        300.0
+    }
 
 
 @pytest.mark.parametrize("target", [TARGETS[0], TARGETS[3]])
@@ -179,14 +211,22 @@ def test_maps_pass_the_compliance_checker_with_full_marks(done, tmp_path, target
     context, _ = done
     path = context.out / "map" / f"{target}.nc"
     report = tmp_path / "report.json"
-    checker = ["--test=cf:1.11", "--test=acdd:1.3", "--skip-checks=check_taxa", "--criteria=strict", "--format=json_new"]
+    checker = [
+        "--test=cf:1.11",
+        "--test=acdd:1.3",
+        "--skip-checks=check_taxa",
+        "--criteria=strict",
+        "--format=json_new",
+    ]
     command = [Path(sys.executable).parent / "compliance-checker", *checker, f"--output={report}", path]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert report.exists(), shown.stderr
     (found,) = json.loads(report.read_text()).values()
     for test, priorities in (("cf:1.11", "all_priorities"), ("acdd:1.3", "high_priorities")):
         assert found[test]["possible_points"] > 50
-        lost = [(check["name"], check["msgs"]) for check in found[test][priorities] if check["value"][0] < check["value"][1]]
+        lost = [
+            (check["name"], check["msgs"]) for check in found[test][priorities] if check["value"][0] < check["value"][1]
+        ]
         assert lost == []
 
 
@@ -240,7 +280,11 @@ def test_check_computes_and_writes_nothing(tmp_path):
 
 
 def test_check_names_all_missing_things_at_once(tmp_path):
-    text = SMALL.replace("wind_speed", "windspeed").replace("[virtual copepod, virtual salp]", "[virtual copepot]").replace("[global_maps]", "[globe_maps]")
+    text = (
+        SMALL.replace("wind_speed", "windspeed")
+        .replace("[virtual copepod, virtual salp]", "[virtual copepot]")
+        .replace("[global_maps]", "[globe_maps]")
+    )
     with pytest.raises(UserError) as error:
         check(opened(tmp_path / "faults", text))
     shown = str(error.value)
@@ -249,11 +293,14 @@ def test_check_names_all_missing_things_at_once(tmp_path):
         assert word in shown
 
 
-@pytest.mark.parametrize(("old", "new", "expected"), [
-    ("tree_method: exact", "tree_method: hist", "'hist' is not the published 'exact' but another model"),
-    ("base_score: 0.5", "base_score: null", "estimated from the data"),
-    ("clip_at_sea_floor: false ", "clip_at_sea_floor: true ", "full thickness"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("tree_method: exact", "tree_method: hist", "'hist' is not the published 'exact' but another model"),
+        ("base_score: 0.5", "base_score: null", "estimated from the data"),
+        ("clip_at_sea_floor: false ", "clip_at_sea_floor: true ", "full thickness"),
+    ],
+)
 def test_a_setting_known_to_be_another_model_is_told(old, new, expected):
     text = find_recipe("drago2022").read_text()
     assert text.count(old) == 1
@@ -264,34 +311,60 @@ def test_a_setting_known_to_be_another_model_is_told(old, new, expected):
 
 
 def test_samples_of_one_cell_are_pooled_by_volume_and_copies_are_told(tmp_path):
-    rows = pd.DataFrame({
-        "lat": [10.1, 11.9, 10.1, 10.1, -30.0], "lon": [-30.2, -31.0, -30.2, -30.2, -110.0], "c": ["a", "a", "a", "b", "b"],
-        "v": [1.0, 3.0, 1.0, 2.0, 2.0], "y": [4.0, 0.0, 4.0, 1.0, 0.5], "taxon": "one"})
+    rows = pd.DataFrame(
+        {
+            "lat": [10.1, 11.9, 10.1, 10.1, -30.0],
+            "lon": [-30.2, -31.0, -30.2, -30.2, -110.0],
+            "c": ["a", "a", "a", "b", "b"],
+            "v": [1.0, 3.0, 1.0, 2.0, 2.0],
+            "y": [4.0, 0.0, 4.0, 1.0, 0.5],
+            "taxon": "one",
+        }
+    )
     rows.to_csv(tmp_path / "rows.csv", index=False)
-    text = SMALL.replace("taxa: [virtual copepod, virtual salp]\n", "").replace("  - {name: 200-500, top: 200, bottom: 500}\n", "").replace(
-        "observations: {kind: virtual, quantity: carbon_biomass, cruises: 30, cruise_sd: 0.3}",
-        "observations: {kind: table, path: rows.csv, rows: samples, quantity: carbon_biomass, units: mg m-3, "
-        "columns: {y: y, taxon: taxon, lat: lat, lon: lon, effort: v, cruise: c}}").replace("monthly: true", "monthly: false")
+    text = (
+        SMALL.replace("taxa: [virtual copepod, virtual salp]\n", "")
+        .replace("  - {name: 200-500, top: 200, bottom: 500}\n", "")
+        .replace(
+            "observations: {kind: virtual, quantity: carbon_biomass, cruises: 30, cruise_sd: 0.3}",
+            "observations: {kind: table, path: rows.csv, rows: samples, quantity: carbon_biomass, units: mg m-3, "
+            "columns: {y: y, taxon: taxon, lat: lat, lon: lon, effort: v, cruise: c}}",
+        )
+        .replace("monthly: true", "monthly: false")
+    )
     context = opened(tmp_path, text)
-    with pytest.warns(MethodWarning, match="1 samples are exact copies of another one, first taxon=one, lat=10.1, lon=-30.2, y=4.0"):
+    with pytest.warns(
+        MethodWarning, match="1 samples are exact copies of another one, first taxon=one, lat=10.1, lon=-30.2, y=4.0"
+    ):
         pipeline.run(context, stop_after="match")
     found = files.read_parquet(context.out / "match" / "training.parquet").sort_values(["cruise", "lat"])
     assert found["cruise"].tolist() == ["a", "b", "b"]
     assert found["effort"].tolist() == [5, 2, 2]
     assert found["n_samples"].tolist() == [3, 1, 1]
-    assert found["y"].tolist() == pytest.approx([(4 * 1 + 0 * 3 + 4 * 1) / 5, 0.5, 1])  # sum of content over sum of volume
+    assert found["y"].tolist() == pytest.approx(
+        [(4 * 1 + 0 * 3 + 4 * 1) / 5, 0.5, 1]
+    )  # sum of content over sum of volume
     assert found["lat"].tolist() == [12, -28, 12]  # centres of 4 degree cells
 
 
 def test_a_target_that_cannot_be_fitted_is_left_out_and_recorded(tmp_path):
     rng = np.random.default_rng(0)
-    rows = pd.DataFrame({"lat": rng.uniform(-50, 50, 60).round(), "lon": rng.uniform(-179, -120, 60).round()}).drop_duplicates()
+    rows = pd.DataFrame(
+        {"lat": rng.uniform(-50, 50, 60).round(), "lon": rng.uniform(-179, -120, 60).round()}
+    ).drop_duplicates()
     table = pd.concat([rows.assign(taxon="common", y=rng.gamma(1, 2, len(rows))), rows.assign(taxon="absent", y=0.0)])
     table.to_csv(tmp_path / "rows.csv", index=False)
-    text = SMALL.replace("taxa: [virtual copepod, virtual salp]\n", "").replace("  - {name: 200-500, top: 200, bottom: 500}\n", "").replace(
-        "observations: {kind: virtual, quantity: carbon_biomass, cruises: 30, cruise_sd: 0.3}",
-        "observations: {kind: table, path: rows.csv, quantity: carbon_biomass, units: mg m-3, duplicates: average, "
-        "columns: {y: y, taxon: taxon, lat: lat, lon: lon}}").replace("effort_weight: true, ", "").replace("monthly: true", "monthly: false")
+    text = (
+        SMALL.replace("taxa: [virtual copepod, virtual salp]\n", "")
+        .replace("  - {name: 200-500, top: 200, bottom: 500}\n", "")
+        .replace(
+            "observations: {kind: virtual, quantity: carbon_biomass, cruises: 30, cruise_sd: 0.3}",
+            "observations: {kind: table, path: rows.csv, quantity: carbon_biomass, units: mg m-3, duplicates: average, "
+            "columns: {y: y, taxon: taxon, lat: lat, lon: lon}}",
+        )
+        .replace("effort_weight: true, ", "")
+        .replace("monthly: true", "monthly: false")
+    )
     context = opened(tmp_path, text)
     with pytest.warns(MethodWarning, match="absent 0-200 is left out: all .* training rows are zero"):
         report = pipeline.run(context, stop_after="budget")

@@ -37,20 +37,50 @@ def collection(folder, casts=60):
         if not float(floor.sel(lat=lat, lon=lon, method="nearest")) > 1000:
             continue
         cast = len(samples) // 2
-        surface = float(warm.sel(lat=lat, lon=lon, method="nearest").isel(month=5, depth=0)) if {"month", "depth"} <= set(warm.dims) else float(lat)
+        surface = (
+            float(warm.sel(lat=lat, lon=lon, method="nearest").isel(month=5, depth=0))
+            if {"month", "depth"} <= set(warm.dims)
+            else float(lat)
+        )
         for top, volume in ((0, 1.0), (100, 3.0)):
             name = f"p{cast}_{top}"
-            samples.append({
-                "sample_id": name, "profile": f"p{cast}", "cruise": f"c{cast // 6}", "instrument": "UVP6", "time": pd.Timestamp("2019-06-15", tz="UTC"),
-                "lat": float(lat), "lon": float(lon), "depth_top": float(top), "depth_bottom": top + 100.0, "volume": volume})
+            samples.append(
+                {
+                    "sample_id": name,
+                    "profile": f"p{cast}",
+                    "cruise": f"c{cast // 6}",
+                    "instrument": "UVP6",
+                    "time": pd.Timestamp("2019-06-15", tz="UTC"),
+                    "lat": float(lat),
+                    "lon": float(lon),
+                    "depth_top": float(top),
+                    "depth_bottom": top + 100.0,
+                    "volume": volume,
+                }
+            )
             n = int(random.poisson(4))
-            objects += [{"object_id": f"{name}_{k}", "sample_id": name, "label": "copepod" if k < n else "detritus", "status": "validated", "esd": 1000.0}
-                        for k in range(n + 2)]
-            components.append({"sample_id": name, "n": n + 2, "embedding_pc01": surface / 10 - 1.5, "embedding_pc02": random.normal()})
+            objects += [
+                {
+                    "object_id": f"{name}_{k}",
+                    "sample_id": name,
+                    "label": "copepod" if k < n else "detritus",
+                    "status": "validated",
+                    "esd": 1000.0,
+                }
+                for k in range(n + 2)
+            ]
+            components.append(
+                {"sample_id": name, "n": n + 2, "embedding_pc01": surface / 10 - 1.5, "embedding_pc02": random.normal()}
+            )
     pd.DataFrame(samples).to_parquet(folder / "samples.parquet")
     pd.DataFrame(objects).to_parquet(folder / "objects.parquet")
-    aggregate_objects(folder / "objects.parquet", folder / "collection", Options(), samples=folder / "samples.parquet",
-                      products=Products(carbon={"copepod": "menden_deuer2000_protists"}, members=6))
+    aggregate_objects(
+        folder / "objects.parquet",
+        folder / "collection",
+        Options(),
+        samples=folder / "samples.parquet",
+        products=Products(carbon={"copepod": "menden_deuer2000_protists"}, members=6),
+    )
     pd.DataFrame(components).to_parquet(folder / "collection" / "components.parquet")
     return pd.DataFrame(samples), pd.DataFrame(objects), pd.DataFrame(components)
 
@@ -85,7 +115,10 @@ def test_rows_are_counts_over_volumes_of_the_whole_zone(known):
             checked += 1
     assert checked > 50
     assert (files.read_parquet(context.out / "budget" / "budget.parquet")["estimate"] > 0).any()
-    assert any(name.endswith("collection/counts.parquet") for name in files.read_provenance(context.out / "match" / "training.parquet").inputs)
+    assert any(
+        name.endswith("collection/counts.parquet")
+        for name in files.read_provenance(context.out / "match" / "training.parquet").inputs
+    )
 
 
 def test_carbon_of_the_counts_is_a_target(known):
@@ -125,7 +158,11 @@ def test_members_that_were_written_are_those_of_the_fit(known, quantity):
     amount = (drawn * samples["volume"].reindex(drawn.index)).groupby(samples["profile"].reindex(drawn.index)).sum() / 4
     place = samples.drop_duplicates("profile").set_index("profile")
     rows = training[training["n_samples"] == 1].set_index(["lat", "lon", "cruise"])
-    found = [(rows.loc[key, "draw_0003"], amount[cast]) for cast, row in place.iterrows() if (key := (row["lat"], row["lon"], row["cruise"])) in rows.index]
+    found = [
+        (rows.loc[key, "draw_0003"], amount[cast])
+        for cast, row in place.iterrows()
+        if (key := (row["lat"], row["lon"], row["cruise"])) in rows.index
+    ]
     np.testing.assert_allclose(*zip(*found, strict=True), rtol=1e-5)
     assert len(found) > 50
 
@@ -139,7 +176,11 @@ def test_components_may_be_negative_and_are_mapped(known):
     mean = (table["embedding_pc01"] * table["n"]).groupby(table["profile"]).sum() / table.groupby("profile")["n"].sum()
     place = table.drop_duplicates("profile").set_index("profile")
     rows = training[training["n_samples"] == 1].set_index(["lat", "lon", "cruise"])
-    found = [(rows.loc[key, "y"], mean[cast]) for cast, row in place.iterrows() if (key := (row["lat"], row["lon"], row["cruise"])) in rows.index]
+    found = [
+        (rows.loc[key, "y"], mean[cast])
+        for cast, row in place.iterrows()
+        if (key := (row["lat"], row["lon"], row["cruise"])) in rows.index
+    ]
     np.testing.assert_allclose(*zip(*found, strict=True))
     assert len(found) > 50
     budget = files.read_parquet(context.out / "budget" / "budget.parquet").set_index("region")
@@ -148,19 +189,38 @@ def test_components_may_be_negative_and_are_mapped(known):
     assert (context.out / "figures").is_dir()
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"quantity": "embedding_component", "taxa": "[embedding_pc01]"}, "components of embeddings may be negative and need 'reg:squarederror'"),
-    ({"quantity": "embedding_component", "objective": "reg:squarederror", "more": ", draw: [counting]"}, "components of embeddings have no draws"),
-    ({"more": ", draw: [members, volume]"}, "'members' hold all draws, leave out .'volume'."), ({"quantity": "chlorophyll"}, "'chlorophyll' is not allowed"), ({"more": ", draw: [luck]"}, "'luck' is not allowed")])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"quantity": "embedding_component", "taxa": "[embedding_pc01]"},
+            "components of embeddings may be negative and need 'reg:squarederror'",
+        ),
+        (
+            {"quantity": "embedding_component", "objective": "reg:squarederror", "more": ", draw: [counting]"},
+            "components of embeddings have no draws",
+        ),
+        ({"more": ", draw: [members, volume]"}, "'members' hold all draws, leave out .'volume'."),
+        ({"quantity": "chlorophyll"}, "'chlorophyll' is not allowed"),
+        ({"more": ", draw: [luck]"}, "'luck' is not allowed"),
+    ],
+)
 def test_recipes_that_cannot_be(known, given, message):
     with pytest.raises(RecipeError, match=message):
         opened(known[0], "bad", **given)
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"taxa": "[fish]"}, "taxon 'fish' stands in none of the 2 labels"),
-    ({"quantity": "embedding_component", "objective": "reg:squarederror", "taxa": "[embedding_pc09]"}, "component 'embedding_pc09' of the recipe's taxa is none of"),
-    ({"more": ", coverage: 1.0"}, None)])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"taxa": "[fish]"}, "taxon 'fish' stands in none of the 2 labels"),
+        (
+            {"quantity": "embedding_component", "objective": "reg:squarederror", "taxa": "[embedding_pc09]"},
+            "component 'embedding_pc09' of the recipe's taxa is none of",
+        ),
+        ({"more": ", coverage: 1.0"}, None),
+    ],
+)
 def test_targets_that_are_not_there(known, given, message):
     context = opened(known[0], "absent", **given)
     if message is None:

@@ -25,9 +25,11 @@ members: {scheme: cruise_bootstrap, n: 6}
 validation: {folds: 3, block_size: 20}
 figures: []
 """
-HEADER = ("object_id object_lat object_lon object_date object_time object_depth_min object_depth_max object_annotation_status object_annotation_category "
-          "object_annotation_hierarchy object_area sample_id sample_program sample_tot_vol acq_id acq_instrument acq_sub_part "
-          "process_particle_pixel_size_mm").split()
+HEADER = (
+    "object_id object_lat object_lon object_date object_time object_depth_min object_depth_max object_annotation_status object_annotation_category "
+    "object_annotation_hierarchy object_area sample_id sample_program sample_tot_vol acq_id acq_instrument acq_sub_part "
+    "process_particle_pixel_size_mm"
+).split()
 LINE = "living>Eukaryota>Metazoa>Crustacea>Copepoda"
 
 
@@ -45,8 +47,28 @@ def write_exports(folder, samples=60):
         known[name] = (lat, lon, cruise, n)
         for k in range(n + 2):
             label, line = ("Calanidae", f"{LINE}>Calanoida>Calanidae") if k < n else ("egg<Copepoda", f"{LINE}>egg")
-            rows.setdefault(cruise, []).append([
-                f"{name}_{k}", lat, lon, "20190615", "101500", 0, 200, "validated", label, line, 400, name, cruise, 200, f"d1_{name}", "zooscan", 2, 0.0106])
+            rows.setdefault(cruise, []).append(
+                [
+                    f"{name}_{k}",
+                    lat,
+                    lon,
+                    "20190615",
+                    "101500",
+                    0,
+                    200,
+                    "validated",
+                    label,
+                    line,
+                    400,
+                    name,
+                    cruise,
+                    200,
+                    f"d1_{name}",
+                    "zooscan",
+                    2,
+                    0.0106,
+                ]
+            )
     for cruise, lines in rows.items():
         text = "\n".join("\t".join(map(str, line)) for line in [HEADER, *lines])
         (folder / f"ecotaxa_{cruise}.tsv").write_text(text + "\n")
@@ -102,8 +124,17 @@ def test_a_changed_export_is_read_again(study, tmp_path):
 
 def test_faults_of_the_recipe_are_named(tmp_path):
     (tmp_path / "exports").mkdir()
-    for change, message in ((("kind: layers, names: [temperature, salinity, bathymetry], monthly: true", "kind: table, path: a.csv, names: {a: b}"), "exports need 'layers'"),
-                            (("number_concentration", "carbon_biomass"), "quantity"), (("paths: [exports]", "paths: []"), "paths")):
+    for change, message in (
+        (
+            (
+                "kind: layers, names: [temperature, salinity, bathymetry], monthly: true",
+                "kind: table, path: a.csv, names: {a: b}",
+            ),
+            "exports need 'layers'",
+        ),
+        (("number_concentration", "carbon_biomass"), "quantity"),
+        (("paths: [exports]", "paths: []"), "paths"),
+    ):
         (tmp_path / "nets.yaml").write_text(RECIPE.replace(*change))
         with pytest.raises(RecipeError, match=message):
             pipeline.open_study(tmp_path / "nets.yaml", runs=tmp_path / "runs", jobs=1, progress=False)
@@ -115,7 +146,9 @@ def test_faults_of_the_recipe_are_named(tmp_path):
 
 def test_exports_that_cover_no_zone_say_so(study, tmp_path):
     context, _ = study
-    deep = RECIPE.replace("name: 0-200, top: 0, bottom: 200", "name: deep, top: 300, bottom: 600").replace("[exports]", f"['{context.folder / 'exports'}']")
+    deep = RECIPE.replace("name: 0-200, top: 0, bottom: 200", "name: deep, top: 300, bottom: 600").replace(
+        "[exports]", f"['{context.folder / 'exports'}']"
+    )
     (tmp_path / "deep.yaml").write_text(deep)
     other = pipeline.open_study(tmp_path / "deep.yaml", runs=tmp_path / "runs", jobs=1, progress=False)
     with pytest.raises(UserError, match="none of 60 samples .* covers 80% of a zone among deep"):

@@ -15,7 +15,9 @@ from aqqua_dist.validation.schemes import make_folds
 from aqqua_dist.validation.scores import scores
 
 THOUSANDTHS = st.integers(0, 10**6).map(lambda n: n / 1000)
-VALUES = st.lists(st.tuples(THOUSANDTHS, THOUSANDTHS.map(lambda v: v + 0.01), st.integers(1, 4)), min_size=3, max_size=40)
+VALUES = st.lists(
+    st.tuples(THOUSANDTHS, THOUSANDTHS.map(lambda v: v + 0.01), st.integers(1, 4)), min_size=3, max_size=40
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -37,8 +37,24 @@ def test_same_seed_same_survey(cube, survey):
 
 def test_samples_have_the_agreed_columns(survey):
     samples, counts = survey
-    assert {"sample_id", "cruise", "instrument", "time", "lat", "lon", "depth_top", "depth_bottom", "volume",
-            "volume_rel_sd", "n_images", "effort_rule", "flags", "source", "zone", "month"} == set(samples)
+    assert {
+        "sample_id",
+        "cruise",
+        "instrument",
+        "time",
+        "lat",
+        "lon",
+        "depth_top",
+        "depth_bottom",
+        "volume",
+        "volume_rel_sd",
+        "n_images",
+        "effort_rule",
+        "flags",
+        "source",
+        "zone",
+        "month",
+    } == set(samples)
     assert samples["sample_id"].is_unique and str(samples["time"].dt.tz) == "UTC"
     assert samples["lon"].between(-180, 180, inclusive="left").all()
     assert (samples["time"].dt.month == samples["month"]).all()
@@ -82,9 +98,14 @@ def test_stations_lie_at_sea_and_cruises_are_lines(cube, survey):
     assert (cube["domain"].values[0][rows, columns] == 1).all()
     assert upper["cruise"].nunique() == 60
     for _, cruise in upper.groupby("cruise"):
-        step = np.hypot(np.diff(cruise["lat"]), ((np.diff(cruise["lon"]) + 180) % 360 - 180) * np.cos(np.radians(cruise["lat"].to_numpy()[1:])))
+        step = np.hypot(
+            np.diff(cruise["lat"]),
+            ((np.diff(cruise["lon"]) + 180) % 360 - 180) * np.cos(np.radians(cruise["lat"].to_numpy()[1:])),
+        )
         assert np.median(step) < 3.3
-        assert cruise["time"].is_monotonic_increasing and cruise["time"].max() - cruise["time"].min() < pd.Timedelta(days=120)
+        assert cruise["time"].is_monotonic_increasing and cruise["time"].max() - cruise["time"].min() < pd.Timedelta(
+            days=120
+        )
 
 
 def test_effort_is_uneven_and_polar_work_is_done_in_summer(cube):
@@ -101,8 +122,12 @@ def test_counts_follow_the_true_field(cube):
     for taxon in responses.TAXA:
         truth = true_field(taxon, cube).to_numpy()
         zone = pd.Index(cube["zone"].values).get_indexer(samples["zone"])
-        at = truth[samples["month"] - 1, zone, grid.nearest_index(cube["lat"], samples["lat"]),
-                   grid.nearest_index(cube["lon"], samples["lon"])]
+        at = truth[
+            samples["month"] - 1,
+            zone,
+            grid.nearest_index(cube["lat"], samples["lat"]),
+            grid.nearest_index(cube["lon"], samples["lon"]),
+        ]
         expected = (at * samples["volume"]).sum()
         found = counts.loc[counts["taxon"] == taxon.name, "n"].sum()
         assert abs(found - expected) < 5 * np.sqrt(expected), taxon.name

@@ -33,7 +33,22 @@ INSTRUMENTS = {"uvp5": "UVP5", "uvp6": "UVP6"}
 TWIN_DEGREES = 0.01
 """Casts of one time that lie closer than this are one cast."""
 KEYS, NAME = ["profile", "raw", "bin"], ["project", "profile", "raw"]
-CASTS = ("profile", "project", "cruise", "instrument", "time", "lat", "lon", "aa", "exp", "pixel", "image_volume", "raw", "file", "key")
+CASTS = (
+    "profile",
+    "project",
+    "cruise",
+    "instrument",
+    "time",
+    "lat",
+    "lon",
+    "aa",
+    "exp",
+    "pixel",
+    "image_volume",
+    "raw",
+    "file",
+    "key",
+)
 
 
 def recognises(source):
@@ -49,7 +64,11 @@ def recognises(source):
     bool
         Judged by its header.
     """
-    return source.name.endswith(("_Particule.zip", "_work.zip")) or source.name.lower().endswith((".tsv", ".txt")) and kind_of(source) != ""
+    return (
+        source.name.endswith(("_Particule.zip", "_work.zip"))
+        or source.name.lower().endswith((".tsv", ".txt"))
+        and kind_of(source) != ""
+    )
 
 
 def read_ecopart(sources):
@@ -78,7 +97,10 @@ def read_ecopart(sources):
     """
     groups = defaultdict(list)
     for source in sources:
-        place = (str(source.path) if source.member else str(source.path.parent), str(PurePosixPath(source.member).parent))
+        place = (
+            str(source.path) if source.member else str(source.path.parent),
+            str(PurePosixPath(source.member).parent),
+        )
         groups[(_root(source), "new") if kind_of(source).startswith("new") else place].append(source)
     found = []
     parts = [_group([read_table(source) for source in files], found) for files in groups.values()]
@@ -89,8 +111,12 @@ def read_ecopart(sources):
     _refuse_repeats(whole["samples"])
     _twins(whole["casts"], found)
     return Ingested(
-        typed(whole.pop("samples"), SAMPLES), typed(whole.pop("objects"), OBJECTS), typed(whole.pop("counts"), COUNTS),
-        typed(pd.DataFrame(found), FINDINGS), {name: table for name, table in whole.items() if len(table)})
+        typed(whole.pop("samples"), SAMPLES),
+        typed(whole.pop("objects"), OBJECTS),
+        typed(whole.pop("counts"), COUNTS),
+        typed(pd.DataFrame(found), FINDINGS),
+        {name: table for name, table in whole.items() if len(table)},
+    )
 
 
 def _root(source):
@@ -98,7 +124,9 @@ def _root(source):
     if source.member:
         return str(source.path)
     parts = source.path.parts
-    return "/".join(parts[: max((k for k, part in enumerate(parts) if part in ("metadata", "lpm")), default=len(parts) - 1)])
+    return "/".join(
+        parts[: max((k for k, part in enumerate(parts) if part in ("metadata", "lpm")), default=len(parts) - 1)]
+    )
 
 
 def _group(tables, found):
@@ -108,10 +136,16 @@ def _group(tables, found):
         by_kind[table.kind].append(table)
     if by_kind["new samples"] or by_kind["new archive"]:
         if not by_kind["new samples"]:
-            raise UserError(f"{by_kind['new archive'][0].source}: there is no metadata/samples.tsv with it, which has the calibration and the position.")
+            raise UserError(
+                f"{by_kind['new archive'][0].source}: there is no metadata/samples.tsv with it, which has the calibration and the position."
+            )
         casts, raw = read_new(by_kind, [table.source for table in by_kind["new archive"]], found)
         return {"casts": casts, "particles": [], "taxa": [], "raw": raw}
-    casts = pd.concat([table.rows for table in by_kind["summary"]], ignore_index=True) if by_kind["summary"] else pd.DataFrame()
+    casts = (
+        pd.concat([table.rows for table in by_kind["summary"]], ignore_index=True)
+        if by_kind["summary"]
+        else pd.DataFrame()
+    )
     odv = [table.metadata for kind in ("particles", "taxa") for table in by_kind[kind] if table.metadata is not None]
     if odv:
         casts = pd.concat([casts, *odv], ignore_index=True).drop_duplicates(NAME, ignore_index=True)
@@ -119,7 +153,9 @@ def _group(tables, found):
     raw = read_raw(by_kind, found) if by_kind["raw particles"] or by_kind["raw taxa"] else None
     tables = by_kind["particles"] + by_kind["taxa"] + ([raw] if raw else [])
     if tables and casts.empty:
-        raise UserError(f"{tables[0].source}: there is no metadata summary beside it, and the position of a cast stands nowhere else.")
+        raise UserError(
+            f"{tables[0].source}: there is no metadata summary beside it, and the position of a cast stands nowhere else."
+        )
     return {"casts": casts, "particles": by_kind["particles"], "taxa": by_kind["taxa"], "raw": raw}
 
 
@@ -135,36 +171,62 @@ def _one_per_file(casts, tables, found):
     for (profile, _, file), rows in casts[twice].groupby(same, sort=False):
         classes = [(count, volume) for _, _, count, volume in particle_classes(held[file]) if volume]
         litres = held[file].rows[["volume"]].to_numpy()
-        n, size = (held[file].rows[list(names)].to_numpy() * litres for names in zip(*classes, strict=True)) if classes else ([], [])
+        n, size = (
+            (held[file].rows[list(names)].to_numpy() * litres for names in zip(*classes, strict=True))
+            if classes
+            else ([], [])
+        )
         shares = np.nan_to_num([calibration_share(n, size, row.aa, row.exp) for row in rows.itertuples()])
         sure = shares.max() > 0.99 and (shares > 0.5).sum() == 1
         chosen = rows.index[int(shares.argmax()) if sure else 0]
         left[rows.index.drop(chosen)] = True
         values = "; ".join(f"{row.project}: aa {row.aa:g}, exp {row.exp:g}" for row in rows.itertuples())
-        found.append(finding(
-            "suspicious", "duplicate", f"the cast {profile!r} stands in {len(rows)} projects ({values}) under one file name, so that the export holds one of "
-            f"them; {'by its biovolumes it is that' if sure else 'its biovolumes do not tell which, and the first was taken, that'} of "
-            f"{casts.loc[chosen, 'project']!r}.", file=file, value=profile))
+        found.append(
+            finding(
+                "suspicious",
+                "duplicate",
+                f"the cast {profile!r} stands in {len(rows)} projects ({values}) under one file name, so that the export holds one of "
+                f"them; {'by its biovolumes it is that' if sure else 'its biovolumes do not tell which, and the first was taken, that'} of "
+                f"{casts.loc[chosen, 'project']!r}.",
+                file=file,
+                value=profile,
+            )
+        )
     return casts[~left].reset_index(drop=True)
 
 
 def _profile_names(casts, found):
     """Key of each cast: its profile name, with the project where the name alone is used twice, and with its file where that is, too."""
-    every = pd.concat([pd.DataFrame(columns=NAME), *(table[NAME] for table in casts if len(table))], ignore_index=True).drop_duplicates()
+    every = pd.concat(
+        [pd.DataFrame(columns=NAME), *(table[NAME] for table in casts if len(table))], ignore_index=True
+    ).drop_duplicates()
     projects = every.drop_duplicates(["project", "profile"])
     shared = set(projects.loc[projects["profile"].duplicated(keep=False), "profile"])
     again = set(map(tuple, every.loc[every.duplicated(["project", "profile"]), ["project", "profile"]].to_numpy()))
     if shared:
-        found.append(finding(
-            "suspicious", "homonym", f"{len(shared)} profile names, first {sorted(shared)[0]!r}, are used in several projects; they are called "
-            "<project>:<profile> here."))
-    return {(row.project, row.profile, row.raw): f"{row.project}:" * (row.profile in shared) + row.profile + f":{row.raw}" * ((row.project, row.profile) in again)
-            for row in every.itertuples()}
+        found.append(
+            finding(
+                "suspicious",
+                "homonym",
+                f"{len(shared)} profile names, first {sorted(shared)[0]!r}, are used in several projects; they are called "
+                "<project>:<profile> here.",
+            )
+        )
+    return {
+        (row.project, row.profile, row.raw): f"{row.project}:" * (row.profile in shared)
+        + row.profile
+        + f":{row.raw}" * ((row.project, row.profile) in again)
+        for row in every.itertuples()
+    }
 
 
 def _assembled(part, names, labels, found):
     casts = part["casts"]
-    casts = casts.assign(key=[names[row.project, row.profile, row.raw] for row in casts.itertuples()]) if len(casts) else casts
+    casts = (
+        casts.assign(key=[names[row.project, row.profile, row.raw] for row in casts.itertuples()])
+        if len(casts)
+        else casts
+    )
     pieces = {name: [] for name in ("samples", "counts", "particles", "conditions", "searched", "taxa", "objects")}
     bins = [_add_particles(table, _with_casts(table, casts), pieces) for table in part["particles"]]
     volumes = pd.concat(bins, ignore_index=True) if bins else None
@@ -181,7 +243,10 @@ def _assembled(part, names, labels, found):
         message = f"{len(absent)} of {len(casts)} casts of the metadata have no rows in any table, first {absent[0]!r}."
         found.append(finding("suspicious", "missing", message, file=str(casts["file"].iloc[0]), value=absent[0]))
     empty = {"samples": list(SAMPLES), "objects": list(OBJECTS), "counts": list(COUNTS)}
-    whole = {name: pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=empty.get(name, [])) for name, tables in pieces.items()}
+    whole = {
+        name: pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=empty.get(name, []))
+        for name, tables in pieces.items()
+    }
     whole["samples"] = _samples(whole["samples"], casts)
     whole["casts"] = casts[[name for name in CASTS if name in casts]]
     whole["taxa"] = whole["taxa"].drop_duplicates() if len(whole["taxa"]) else whole["taxa"]
@@ -200,27 +265,46 @@ def _with_casts(table, casts):
         if mine.duplicated(on).any():
             twice = mine[mine.duplicated(on)].iloc[0]
             if ((rows["profile"] == twice["profile"]) & (rows["raw"] == twice["raw"])).any():
-                raise UserError(f"{table.source}: profile {twice['profile']!r} is that of several projects, and the table does not say of which.")
-    few = rows if table.kind == "raw" else rows[[name for name in ("profile", "raw", "time", "project", "depth", "volume", "row") if name in rows]]
+                raise UserError(
+                    f"{table.source}: profile {twice['profile']!r} is that of several projects, and the table does not say of which."
+                )
+    few = (
+        rows
+        if table.kind == "raw"
+        else rows[[name for name in ("profile", "raw", "time", "project", "depth", "volume", "row") if name in rows]]
+    )
     joined = few.merge(mine.drop_duplicates(on)[[*on, "key", "instrument"]], on=on, how="left")
     lost = joined["key"].isna().to_numpy()
     if lost.any():
         row = int(np.flatnonzero(lost)[0])
         raise UserError(
             f"{table.source}, row {rows['row'].iloc[row]}: profile {rows['profile'].iloc[row]!r} is not in the metadata summary beside it, which alone "
-            "has positions.")
+            "has positions."
+        )
     return joined.set_index(rows.index)
 
 
 def _timed(rows, centre, table):
     """Rows of casts that were taken over time: their depths are no centres of bins, or repeat."""
-    off = rows["depth"].isna() | (np.abs(centre(rows["depth"].fillna(0)) - rows["depth"].fillna(0)) > 1e-6) | rows.duplicated(["key", "depth"], keep=False)
+    off = (
+        rows["depth"].isna()
+        | (np.abs(centre(rows["depth"].fillna(0)) - rows["depth"].fillna(0)) > 1e-6)
+        | rows.duplicated(["key", "depth"], keep=False)
+    )
     timed = rows["key"].isin(rows.loc[off, "key"])
     if timed.any():
         names = rows.loc[timed, "key"].unique()
-        table.findings.append(finding(
-            "suspicious", "depth", f"{len(names)} profiles, first {names[0]!r}, have rows at depths that are no centres of bins: taken over time? Each row "
-            "is a sample of its own.", file=str(table.source), row=int(rows.loc[timed, "row"].iloc[0]), column="Depth [m]"))
+        table.findings.append(
+            finding(
+                "suspicious",
+                "depth",
+                f"{len(names)} profiles, first {names[0]!r}, have rows at depths that are no centres of bins: taken over time? Each row "
+                "is a sample of its own.",
+                file=str(table.source),
+                row=int(rows.loc[timed, "row"].iloc[0]),
+                column="Depth [m]",
+            )
+        )
     return timed.to_numpy()
 
 
@@ -233,21 +317,43 @@ def _named(rows, profile, timed, top, bottom):
     number = rows.groupby("key").cumcount() + 1
     point = rows["depth"].to_numpy()
     low, high = np.where(timed, point, top), np.where(timed, point, bottom)
-    names = [f"{key}_t{k}" if t else f"{key}_{a:g}-{b:g}" for key, k, t, a, b in zip(profile, number, timed, low, high, strict=True)]
+    names = [
+        f"{key}_t{k}" if t else f"{key}_{a:g}-{b:g}"
+        for key, k, t, a, b in zip(profile, number, timed, low, high, strict=True)
+    ]
     return rows.assign(sample_id=names, profile_key=profile, low=low, high=high, timed=timed)
 
 
 def _bins_of(rows, source):
-    return pd.DataFrame({
-        "sample_id": rows["sample_id"], "key": rows["key"], "profile": rows["profile_key"], "depth_top": rows["low"], "depth_bottom": rows["high"],
-        "litres": rows["volume"], "moment": rows["time"].where(rows["timed"]) if "time" in rows else None, "source": str(source)})
+    return pd.DataFrame(
+        {
+            "sample_id": rows["sample_id"],
+            "key": rows["key"],
+            "profile": rows["profile_key"],
+            "depth_top": rows["low"],
+            "depth_bottom": rows["high"],
+            "litres": rows["volume"],
+            "moment": rows["time"].where(rows["timed"]) if "time" in rows else None,
+            "source": str(source),
+        }
+    )
 
 
 def _whole_cast(cast, source):
     """One sample of a whole cast, for objects of which nobody knows the moment."""
     name = f"{cast['key'].iloc[0]} (taxa)"
-    return pd.DataFrame({"sample_id": [f"{name}_all"], "key": cast["key"].iloc[:1].to_numpy(), "profile": name, "depth_top": cast["low"].min(),
-                         "depth_bottom": cast["high"].max(), "litres": cast["volume"].sum(), "moment": None, "source": str(source)})
+    return pd.DataFrame(
+        {
+            "sample_id": [f"{name}_all"],
+            "key": cast["key"].iloc[:1].to_numpy(),
+            "profile": name,
+            "depth_top": cast["low"].min(),
+            "depth_bottom": cast["high"].max(),
+            "litres": cast["volume"].sum(),
+            "moment": None,
+            "source": str(source),
+        }
+    )
 
 
 def _add_particles(table, rows, pieces):
@@ -259,13 +365,23 @@ def _add_particles(table, rows, pieces):
     litres = rows["volume"].to_numpy()[:, None]
     classes = particle_classes(table)
     names = [count for _, _, count, _ in classes]
-    n = table.whole(np.nan_to_num(table.rows[names].to_numpy(dtype=float)) * litres, names, (rows["instrument"] != FLOAT).to_numpy())
+    n = table.whole(
+        np.nan_to_num(table.rows[names].to_numpy(dtype=float)) * litres, names, (rows["instrument"] != FLOAT).to_numpy()
+    )
     size = table.rows.reindex(columns=[volume or "" for *_, volume in classes]).to_numpy(dtype=float) * litres
     row, place = np.nonzero(n > 0)
     edges = np.array([(low, high) for low, high, _, _ in classes]).reshape(-1, 2)
-    pieces["particles"].append(pd.DataFrame({
-        "sample_id": rows["sample_id"].to_numpy()[row], "esd_low": edges[place, 0], "esd_high": edges[place, 1], "n": n[row, place],
-        "biovolume": size[row, place]}))
+    pieces["particles"].append(
+        pd.DataFrame(
+            {
+                "sample_id": rows["sample_id"].to_numpy()[row],
+                "esd_low": edges[place, 0],
+                "esd_high": edges[place, 1],
+                "n": n[row, place],
+                "biovolume": size[row, place],
+            }
+        )
+    )
     measured = table.rows[table.conditions].dropna(axis=1, how="all")
     if measured.shape[1]:
         pieces["conditions"].append(pd.concat([rows["sample_id"], measured], axis=1))
@@ -284,7 +400,9 @@ def _refuse_repeats(samples):
     if twice.any():
         name = samples.loc[twice, "sample_id"].iloc[0]
         both = samples.loc[samples["sample_id"] == name, "source"].to_list()
-        raise UserError(f"bin {name!r} stands in {both[0]} and in {both[1]}; a cast is allowed in one export, {int(twice.sum())} bins stand in several.")
+        raise UserError(
+            f"bin {name!r} stands in {both[0]} and in {both[1]}; a cast is allowed in one export, {int(twice.sum())} bins stand in several."
+        )
 
 
 def _add_taxa(table, rows, bins, pieces, labels):
@@ -298,12 +416,22 @@ def _add_taxa(table, rows, bins, pieces, labels):
     _refuse_twice(table, rows)
     if bins is None:
         pieces["samples"].append(_bins_of(rows, table.source))
-        table.findings.append(finding(
-            "suspicious", "volume", "there is no particle table beside the table of taxa, so that bins without objects are unknown and concentrations "
-            "too high.", file=str(table.source)))
+        table.findings.append(
+            finding(
+                "suspicious",
+                "volume",
+                "there is no particle table beside the table of taxa, so that bins without objects are unknown and concentrations "
+                "too high.",
+                file=str(table.source),
+            )
+        )
     else:
-        at_depth = _on_bins(table, rows[~timed], bins) if detailed else _on_coarse_bins(table, rows[~timed], bins, pieces)
-        rows = pd.concat([at_depth, *(_on_moments(table, mine, bins, pieces) for _, mine in rows[timed].groupby("key", sort=False))]).loc[rows.index]
+        at_depth = (
+            _on_bins(table, rows[~timed], bins) if detailed else _on_coarse_bins(table, rows[~timed], bins, pieces)
+        )
+        rows = pd.concat(
+            [at_depth, *(_on_moments(table, mine, bins, pieces) for _, mine in rows[timed].groupby("key", sort=False))]
+        ).loc[rows.index]
     counts, names = counts_of(table, rows, labels)
     pieces["counts"].append(counts)
     pieces["taxa"].append(names)
@@ -315,7 +443,9 @@ def _on_bins(table, rows, bins):
     missing = ~rows["sample_id"].isin(known.index)
     if missing.any():
         row = rows[missing].iloc[0]
-        raise UserError(f"{table.source}, row {row['row']}: bin {row['sample_id']!r} has objects and is not in the particle table.")
+        raise UserError(
+            f"{table.source}, row {row['row']}: bin {row['sample_id']!r} has objects and is not in the particle table."
+        )
     return _weighted(table, rows, known.reindex(rows["sample_id"]).to_numpy())
 
 
@@ -325,9 +455,16 @@ def _weighted(table, rows, volume):
     other = rows["instrument"] == FLOAT
     if (off & ~other).any():
         row = rows[off & ~other].iloc[0]
-        table.findings.append(finding(
-            "suspicious", "volume", f"bin {row['sample_id']!r} has {row['volume']:g} L here and {volume[rows.index.get_loc(row.name)]:g} L in the particle "
-            f"table; {int((off & ~other).sum())} such bins, the particle table was taken.", file=str(table.source), row=int(row["row"])))
+        table.findings.append(
+            finding(
+                "suspicious",
+                "volume",
+                f"bin {row['sample_id']!r} has {row['volume']:g} L here and {volume[rows.index.get_loc(row.name)]:g} L in the particle "
+                f"table; {int((off & ~other).sum())} such bins, the particle table was taken.",
+                file=str(table.source),
+                row=int(row["row"]),
+            )
+        )
     return rows.assign(weight=np.where(off & other, volume / rows["volume"], np.nan))
 
 
@@ -369,16 +506,24 @@ def _add_raw(raw, casts, pieces):
         if part is not None and len(part):
             held = part.assign(sample_id=place.reindex(pd.MultiIndex.from_frame(part[KEYS])).to_numpy())
             pieces[name].append(held if name == "objects" else held.dropna(subset="sample_id").drop(columns=KEYS))
-    known = rows[np.array([pair in raw.extra["with taxa"] for pair in zip(rows["profile"], rows["raw"], strict=True)], dtype=bool)]
+    known = rows[
+        np.array(
+            [pair in raw.extra["with taxa"] for pair in zip(rows["profile"], rows["raw"], strict=True)], dtype=bool
+        )
+    ]
     for _, cast in known[known["timed"] & known["bin"].notna()].groupby("key"):
         whole = _whole_cast(cast, raw.source)
         pieces["samples"].append(whole)
-        mine = (pieces["objects"][-1]["profile"] == cast["profile"].iloc[0]) & (pieces["objects"][-1]["raw"] == cast["raw"].iloc[0])
+        mine = (pieces["objects"][-1]["profile"] == cast["profile"].iloc[0]) & (
+            pieces["objects"][-1]["raw"] == cast["raw"].iloc[0]
+        )
         pieces["objects"][-1].loc[mine, "sample_id"] = whole["sample_id"].iloc[0]
         pieces["searched"].append(pd.DataFrame({"profile": whole["profile"], "searched": True}))
     pieces["objects"] = [part.drop(columns=KEYS) for part in pieces["objects"]]
     pieces["taxa"].append(raw.extra["taxa"].assign(parent=raw.extra["taxa"]["hierarchy"].str.split(">").str[-2]))
-    pieces["searched"].append(pd.DataFrame({"profile": known.loc[~known["timed"] | known["bin"].isna(), "key"].unique(), "searched": True}))
+    pieces["searched"].append(
+        pd.DataFrame({"profile": known.loc[~known["timed"] | known["bin"].isna(), "key"].unique(), "searched": True})
+    )
 
 
 def _samples(bins, casts):
@@ -404,6 +549,13 @@ def _twins(casts, found):
         if rows["project"].nunique() > 1 and np.ptp(rows["lat"]) < TWIN_DEGREES and np.ptp(rows["lon"]) < TWIN_DEGREES:
             names = ", ".join(f"{row.profile!r} of {row.project!r}" for row in rows.itertuples())
             differ = [name for name in ("aa", "exp") if rows[name].nunique() > 1]
-            found.append(finding(
-                "suspicious", "duplicate", f"one cast of {time:%Y-%m-%d %H:%M} stands in {rows['project'].nunique()} projects ({names})"
-                + (f" with different {' and '.join(differ)}" if differ else "") + "; keep one of them.", value=rows["key"].iloc[0]))
+            found.append(
+                finding(
+                    "suspicious",
+                    "duplicate",
+                    f"one cast of {time:%Y-%m-%d %H:%M} stands in {rows['project'].nunique()} projects ({names})"
+                    + (f" with different {' and '.join(differ)}" if differ else "")
+                    + "; keep one of them.",
+                    value=rows["key"].iloc[0],
+                )
+            )

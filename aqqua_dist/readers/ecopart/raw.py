@@ -15,9 +15,54 @@ from aqqua_dist.core.units import pixel_size
 from aqqua_dist.organisms.sizes import esd, esd_uvp, sphere
 from aqqua_dist.readers.ecopart.tables import BIN, OPEN, Table, numbers
 
-LIMITS = (0.001, 0.00126, 0.00159, 0.002, 0.00252, 0.00317, 0.004, 0.00504, 0.00635, 0.008, 0.0101, 0.0127, 0.016, 0.0202, 0.0254, 0.032, 0.0403, 0.0508,
-          0.064, 0.0806, 0.102, 0.128, 0.161, 0.203, 0.256, 0.323, 0.406, 0.512, 0.645, 0.813, 1.02, 1.29, 1.63, 2.05, 2.58, 3.25, 4.1, 5.16, 6.5, 8.19,
-          10.3, 13.0, 16.4, 20.6, 26.0, OPEN)
+LIMITS = (
+    0.001,
+    0.00126,
+    0.00159,
+    0.002,
+    0.00252,
+    0.00317,
+    0.004,
+    0.00504,
+    0.00635,
+    0.008,
+    0.0101,
+    0.0127,
+    0.016,
+    0.0202,
+    0.0254,
+    0.032,
+    0.0403,
+    0.0508,
+    0.064,
+    0.0806,
+    0.102,
+    0.128,
+    0.161,
+    0.203,
+    0.256,
+    0.323,
+    0.406,
+    0.512,
+    0.645,
+    0.813,
+    1.02,
+    1.29,
+    1.63,
+    2.05,
+    2.58,
+    3.25,
+    4.1,
+    5.16,
+    6.5,
+    8.19,
+    10.3,
+    13.0,
+    16.4,
+    20.6,
+    26.0,
+    OPEN,
+)
 """Limits (mm) of the 45 classes of detailed exports."""
 STATUSES = {"V": "validated", "P": "predicted", "D": "dubious"}
 KEYS = ["profile", "raw", "bin"]
@@ -47,10 +92,16 @@ def read_raw(tables, found):
     UserError
         A file that the summary does not name, or a cast without calibration.
     """
-    casts = pd.concat([table.rows for table in tables["summary"]], ignore_index=True) if tables["summary"] else pd.DataFrame()
+    casts = (
+        pd.concat([table.rows for table in tables["summary"]], ignore_index=True)
+        if tables["summary"]
+        else pd.DataFrame()
+    )
     first = (tables["raw particles"] + tables["raw taxa"])[0]
     if casts.empty or "image_volume" not in casts:
-        raise UserError(f"{first.source}: there is no raw metadata summary beside it, which has the calibration and the position of the casts.")
+        raise UserError(
+            f"{first.source}: there is no raw metadata summary beside it, which has the calibration and the position of the casts."
+        )
     bins, sizes, objects, taxa, conditions = [], [], [], [], []
     for table in tables["raw particles"]:
         cast = _cast(table, casts, "particle_file", found)
@@ -58,14 +109,23 @@ def read_raw(tables, found):
             one, classes = _particles(table, cast, found)
             bins.append(one)
             sizes.append(classes)
-    rows = pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(columns=[*KEYS, "volume", "images", "depth", "time", "row"])
+    rows = (
+        pd.concat(bins, ignore_index=True)
+        if bins
+        else pd.DataFrame(columns=[*KEYS, "volume", "images", "depth", "time", "row"])
+    )
     held = set(zip(rows["profile"], rows["raw"], strict=True))
     for table in tables["raw taxa"]:
         cast = _cast(table, casts, "taxa_file", found)
         if cast is None or (cast["profile"], cast["raw"]) not in held:
-            found.append(finding(
-                "suspicious", "volume", "the raw particle table of this cast is missing, and with it the number of images; its objects were left out.",
-                file=str(table.source)))
+            found.append(
+                finding(
+                    "suspicious",
+                    "volume",
+                    "the raw particle table of this cast is missing, and with it the number of images; its objects were left out.",
+                    file=str(table.source),
+                )
+            )
             continue
         part = _objects(table, cast, rows, found)
         objects.append(part[0])
@@ -76,11 +136,16 @@ def read_raw(tables, found):
             conditions.append(mean_conditions(table).reset_index().assign(profile=cast["profile"], raw=cast["raw"]))
     empty = pd.DataFrame(columns=[*KEYS, "object_id", "label", "status"])
     extra = {
-        "particles": pd.concat(sizes, ignore_index=True) if sizes else pd.DataFrame(columns=[*KEYS, "esd_low", "esd_high", "n", "biovolume"]),
+        "particles": pd.concat(sizes, ignore_index=True)
+        if sizes
+        else pd.DataFrame(columns=[*KEYS, "esd_low", "esd_high", "n", "biovolume"]),
         "objects": pd.concat(objects, ignore_index=True) if objects else empty,
-        "taxa": pd.concat(taxa, ignore_index=True).drop_duplicates() if taxa else pd.DataFrame(columns=["taxon", "hierarchy"]),
+        "taxa": pd.concat(taxa, ignore_index=True).drop_duplicates()
+        if taxa
+        else pd.DataFrame(columns=["taxon", "hierarchy"]),
         "conditions": pd.concat(conditions, ignore_index=True) if conditions else pd.DataFrame(columns=KEYS),
-        "with taxa": sorted({(part["profile"].iloc[0], part["raw"].iloc[0]) for part in objects if len(part)})}
+        "with taxa": sorted({(part["profile"].iloc[0], part["raw"].iloc[0]) for part in objects if len(part)}),
+    }
     return Table(first.source, "raw", rows, list(rows), extra=extra)
 
 
@@ -90,12 +155,21 @@ def _cast(table, casts, column, found):
         stem = table.source.name.split("_PAR_raw_")[0].split("_ZOO_raw_")[0].split("_CTD_raw_")[0]
         mine = casts[(casts["raw"].str.removeprefix("HDR") + "_" + casts["profile"]) == stem]
     if mine.empty:
-        raise UserError(f"{table.source}: no cast of the metadata summary has this file, allowed are its {len(casts)} casts.")
+        raise UserError(
+            f"{table.source}: no cast of the metadata summary has this file, allowed are its {len(casts)} casts."
+        )
     same = mine[["aa", "exp", "image_volume", "pixel"]].drop_duplicates()
     if len(same) > 1:
-        found.append(finding(
-            "refused", "duplicate", f"cast {mine['profile'].iloc[0]!r} stands in {len(mine)} projects with different calibrations under one file name, and the "
-            "file does not say of which it is; it was left out.", file=str(table.source), value=mine["profile"].iloc[0]))
+        found.append(
+            finding(
+                "refused",
+                "duplicate",
+                f"cast {mine['profile'].iloc[0]!r} stands in {len(mine)} projects with different calibrations under one file name, and the "
+                "file does not say of which it is; it was left out.",
+                file=str(table.source),
+                value=mine["profile"].iloc[0],
+            )
+        )
         return None
     return mine.iloc[0]
 
@@ -106,24 +180,42 @@ def _by_depth(cast):
 
 def _particles(table, cast, found):
     """Bins of one cast with their volume, and particles per size class."""
-    rows = pd.DataFrame({name: numbers(table.rows[name], table.source) for name in ("depth", "imgcount", "area", "nbr")})
+    rows = pd.DataFrame(
+        {name: numbers(table.rows[name], table.source) for name in ("depth", "imgcount", "area", "nbr")}
+    )
     for name in ("image_volume", "aa", "exp"):
         if not cast[name] > 0:
-            raise UserError(f"{table.source}: {name} of profile {cast['profile']!r} is {cast[name]:g} in the summary, needed is a number above 0.")
-    bad = (rows[["imgcount", "area", "nbr"]] < 0).any(axis=1) | rows["imgcount"].isna() | (rows["area"].isna() != rows["nbr"].isna())
+            raise UserError(
+                f"{table.source}: {name} of profile {cast['profile']!r} is {cast[name]:g} in the summary, needed is a number above 0."
+            )
+    bad = (
+        (rows[["imgcount", "area", "nbr"]] < 0).any(axis=1)
+        | rows["imgcount"].isna()
+        | (rows["area"].isna() != rows["nbr"].isna())
+    )
     if bad.any():
-        raise UserError(f"{table.source}, row {rows.index[bad][0]}: images {rows['imgcount'][bad].iloc[0]:g}, area {rows['area'][bad].iloc[0]:g} px and number "
-                        f"{rows['nbr'][bad].iloc[0]:g} do not go together.")
+        raise UserError(
+            f"{table.source}, row {rows.index[bad][0]}: images {rows['imgcount'][bad].iloc[0]:g}, area {rows['area'][bad].iloc[0]:g} px and number "
+            f"{rows['nbr'][bad].iloc[0]:g} do not go together."
+        )
     if rows["depth"].isna().any():
-        raise UserError(f"{table.source}, row {rows.index[rows['depth'].isna()][0]}, column 'depth': the cell is empty.")
+        raise UserError(
+            f"{table.source}, row {rows.index[rows['depth'].isna()][0]}, column 'depth': the cell is empty."
+        )
     hours = None if _by_depth(cast) else _hours(table)
     rows["slice"] = rows["depth"] if hours is None else hours
     differ = rows.groupby("slice")["imgcount"].transform("nunique") > 1
     if differ.any():
-        raise UserError(f"{table.source}, row {rows.index[differ][0]}, column 'imgcount': {rows['imgcount'][differ].iloc[0]:g} is not as in the other rows of "
-                        f"{rows['slice'][differ].iloc[0]}; all rows of one depth or moment have the same number of images.")
+        raise UserError(
+            f"{table.source}, row {rows.index[differ][0]}, column 'imgcount': {rows['imgcount'][differ].iloc[0]:g} is not as in the other rows of "
+            f"{rows['slice'][differ].iloc[0]}; all rows of one depth or moment have the same number of images."
+        )
     start = None if hours is None else hours.min().floor("h")
-    rows["bin"] = np.floor(np.maximum(rows["depth"], 0) / BIN) if hours is None else (hours.dt.floor("h") - start) // pd.Timedelta(hours=1) * 1.0
+    rows["bin"] = (
+        np.floor(np.maximum(rows["depth"], 0) / BIN)
+        if hours is None
+        else (hours.dt.floor("h") - start) // pd.Timedelta(hours=1) * 1.0
+    )
     once = rows.drop_duplicates("slice").groupby("bin")
     bins = once["imgcount"].sum().rename("images").reset_index()
     bins = bins.assign(volume=bins["images"] * cast["image_volume"], row=rows.index[0] if len(rows) else 2)
@@ -131,8 +223,15 @@ def _particles(table, cast, found):
     bins["depth"] = once["depth"].mean().round(1).to_numpy() if timed else np.nan
     bins["time"] = start + pd.to_timedelta(bins["bin"] + 0.5, unit="h") if timed else pd.NaT
     if timed:
-        found.append(finding("suspicious", "depth", f"profile {cast['profile']!r} was taken over time; each hour is a sample at its mean depth.",
-                             file=str(table.source), value=cast["profile"]))
+        found.append(
+            finding(
+                "suspicious",
+                "depth",
+                f"profile {cast['profile']!r} was taken over time; each hour is a sample at its mean depth.",
+                file=str(table.source),
+                value=cast["profile"],
+            )
+        )
     name = {"profile": cast["profile"], "raw": cast["raw"]}
     seen = rows[rows["nbr"] > 0].rename(columns={"nbr": "n"})
     return bins[bins["images"] > 0].assign(**name), binned_sizes(seen, cast["aa"], cast["exp"]).assign(**name)
@@ -141,12 +240,16 @@ def _particles(table, cast, found):
 def _hours(table):
     """Times of the rows of a cast over time."""
     if "datetime" not in table.rows:
-        raise UserError(f"{table.source}: column 'datetime' is missing, needed for a cast over time; the table has {list(table.rows)[:12]}.")
+        raise UserError(
+            f"{table.source}: column 'datetime' is missing, needed for a cast over time; the table has {list(table.rows)[:12]}."
+        )
     texts = table.rows["datetime"].astype("str").str.removesuffix(".0")
     hours = pd.to_datetime(texts, format="%Y%m%d%H%M%S", errors="coerce", utc=True)
     if hours.isna().any():
         row = hours.index[hours.isna()][0]
-        raise UserError(f"{table.source}, row {row}, column 'datetime': {table.rows['datetime'][row]!r} is no time of the form YYYYMMDDhhmmss.")
+        raise UserError(
+            f"{table.source}, row {row}, column 'datetime': {table.rows['datetime'][row]!r} is no time of the form YYYYMMDDhhmmss."
+        )
     return hours
 
 
@@ -168,9 +271,18 @@ def binned_sizes(particles, aa, exponent):
     diameter = esd_uvp(particles["area"], aa, exponent) / 1e3
     place = np.searchsorted(LIMITS, diameter, side="right") - 1
     inside = (place >= 0) & (place < len(LIMITS) - 1)
-    sizes = pd.DataFrame({"bin": particles["bin"], "place": place, "n": particles["n"], "biovolume": sphere(diameter * 1e3) * particles["n"]})[inside]
+    sizes = pd.DataFrame(
+        {
+            "bin": particles["bin"],
+            "place": place,
+            "n": particles["n"],
+            "biovolume": sphere(diameter * 1e3) * particles["n"],
+        }
+    )[inside]
     sizes = sizes.groupby(["bin", "place"], dropna=False)[["n", "biovolume"]].sum().reset_index()
-    return sizes.assign(esd_low=np.array(LIMITS)[sizes["place"]], esd_high=np.array(LIMITS)[sizes["place"] + 1]).drop(columns="place")
+    return sizes.assign(esd_low=np.array(LIMITS)[sizes["place"]], esd_high=np.array(LIMITS)[sizes["place"] + 1]).drop(
+        columns="place"
+    )
 
 
 def calibration_share(n, biovolume, aa, exponent):
@@ -220,7 +332,9 @@ def mean_conditions(table):
     UserError
         A cell that is no number.
     """
-    values = pd.DataFrame({name: numbers(table.rows[name], table.source) for name in table.rows if name and name != MOMENT})
+    values = pd.DataFrame(
+        {name: numbers(table.rows[name], table.source) for name in table.rows if name and name != MOMENT}
+    )
     place = np.floor(values[PRESSURE] / BIN).rename("bin")
     return values.groupby(place).mean()
 
@@ -231,19 +345,42 @@ def _objects(table, cast, bins, found):
     status = rows["classif_qual"].fillna("").map(STATUSES).where(rows["classif_qual"].notna(), "unclassified")
     if status.isna().any():
         row = rows.index[status.isna()][0]
-        raise UserError(f"{table.source}, row {row}, column 'classif_qual': {rows['classif_qual'][row]!r} is none of {sorted(STATUSES)}.")
+        raise UserError(
+            f"{table.source}, row {row}, column 'classif_qual': {rows['classif_qual'][row]!r} is none of {sorted(STATUSES)}."
+        )
     depth = numbers(rows["depth_including_offset"], table.source)
     known = set(bins[(bins["profile"] == cast["profile"]) & (bins["raw"] == cast["raw"])]["bin"])
     place = np.floor(np.maximum(depth, 0) / BIN) if _by_depth(cast) else pd.Series(np.nan, index=rows.index)
     lost = ~place.isin(known) if _by_depth(cast) else pd.Series(False, index=rows.index)
     if lost.any():
-        found.append(finding(
-            "refused", "volume", f"{int(lost.sum())} objects, first at {depth[lost].iloc[0]:g} m, lie in bins in which no image was taken; they were left out.",
-            file=str(table.source), row=int(rows.index[lost][0]), column="depth_including_offset", value=depth[lost].iloc[0]))
+        found.append(
+            finding(
+                "refused",
+                "volume",
+                f"{int(lost.sum())} objects, first at {depth[lost].iloc[0]:g} m, lie in bins in which no image was taken; they were left out.",
+                file=str(table.source),
+                row=int(rows.index[lost][0]),
+                column="depth_including_offset",
+                value=depth[lost].iloc[0],
+            )
+        )
     area = numbers(rows["area"], table.source)
-    pixel = float(pixel_size(cast["pixel"], "detect", place=f"{table.source}, acq_pixel")) if cast["pixel"] > 0 else np.nan
-    part = pd.DataFrame({
-        "profile": cast["profile"], "raw": cast["raw"], "bin": place, "object_id": rows["objid"].fillna(rows["orig_id"]), "label": rows["name"],
-        "status": status, "area": area, "pixel": pixel, "esd": esd(area, pixel) if pixel > 0 else np.nan, "depth": depth})
+    pixel = (
+        float(pixel_size(cast["pixel"], "detect", place=f"{table.source}, acq_pixel")) if cast["pixel"] > 0 else np.nan
+    )
+    part = pd.DataFrame(
+        {
+            "profile": cast["profile"],
+            "raw": cast["raw"],
+            "bin": place,
+            "object_id": rows["objid"].fillna(rows["orig_id"]),
+            "label": rows["name"],
+            "status": status,
+            "area": area,
+            "pixel": pixel,
+            "esd": esd(area, pixel) if pixel > 0 else np.nan,
+            "depth": depth,
+        }
+    )
     lines = pd.DataFrame({"taxon": rows["name"], "hierarchy": rows["taxo_hierarchy"]}).dropna().drop_duplicates()
     return part[~lost].reset_index(drop=True), lines

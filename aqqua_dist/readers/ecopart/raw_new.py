@@ -21,10 +21,21 @@ from aqqua_dist.readers.ecopart.tables import BIN, Table, numbers
 
 MAX_BYTES = 2 * 2**30
 """Largest particle file that is unpacked in memory."""
-SAMPLE = {"sample_name": "profile", "sampling_utc_date_time": "time", "sample_latitude": "lat", "sample_longitude": "lon", "sample_type": "type",
-          "instrument_settings_aa": "aa", "instrument_settings_exp": "exp", "instrument_settings_pixel_size_mm": "pixel",
-          "instrument_settings_image_volume_l": "image_volume", "instrument_settings_depth_offset_m": "offset", "filename": "raw",
-          "filter_first_image": "first", "filter_last_image": "last"}
+SAMPLE = {
+    "sample_name": "profile",
+    "sampling_utc_date_time": "time",
+    "sample_latitude": "lat",
+    "sample_longitude": "lon",
+    "sample_type": "type",
+    "instrument_settings_aa": "aa",
+    "instrument_settings_exp": "exp",
+    "instrument_settings_pixel_size_mm": "pixel",
+    "instrument_settings_image_volume_l": "image_volume",
+    "instrument_settings_depth_offset_m": "offset",
+    "filename": "raw",
+    "filter_first_image": "first",
+    "filter_last_image": "last",
+}
 NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume", "offset", "first", "last")
 
 
@@ -59,19 +70,39 @@ def read_new(tables, archives, found):
     for cast in casts.to_dict("records"):
         source = held.get((str(cast["project_id"]), cast["profile"])) or held.get(("", cast["profile"]))
         if source is None:
-            found.append(finding("suspicious", "volume", f"there is no particle file of cast {cast['profile']!r}; its volume is unknown.", value=cast["profile"]))
+            found.append(
+                finding(
+                    "suspicious",
+                    "volume",
+                    f"there is no particle file of cast {cast['profile']!r}; its volume is unknown.",
+                    value=cast["profile"],
+                )
+            )
             continue
         images, particles = (_uvp6 if source.name.endswith("_Particule.zip") else _uvp5)(source, cast)
         if images.empty:
-            found.append(finding("suspicious", "volume", f"the particle file of cast {cast['profile']!r} has no image that counts.", file=str(source)))
+            found.append(
+                finding(
+                    "suspicious",
+                    "volume",
+                    f"the particle file of cast {cast['profile']!r} has no image that counts.",
+                    file=str(source),
+                )
+            )
             continue
         one, classes = _binned(images, particles, cast, source)
         bins.append(one)
         sizes.append(classes)
     keys = ["profile", "raw", "bin"]
     rows = pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(columns=[*keys, "volume", "images", "row"])
-    extra = {"particles": pd.concat(sizes, ignore_index=True) if sizes else pd.DataFrame(columns=[*keys, "esd_low", "esd_high", "n", "biovolume"]),
-             "objects": pd.DataFrame(columns=[*keys, "object_id"]), "taxa": pd.DataFrame(columns=["taxon", "hierarchy"]), "with taxa": []}
+    extra = {
+        "particles": pd.concat(sizes, ignore_index=True)
+        if sizes
+        else pd.DataFrame(columns=[*keys, "esd_low", "esd_high", "n", "biovolume"]),
+        "objects": pd.DataFrame(columns=[*keys, "object_id"]),
+        "taxa": pd.DataFrame(columns=["taxon", "hierarchy"]),
+        "with taxa": [],
+    }
     return casts, Table(tables["new samples"][0].source, "raw", rows, list(rows), extra=extra)
 
 
@@ -83,24 +114,39 @@ def _name(source):
 
 
 def _casts(tables):
-    projects = pd.concat([table.rows for table in tables["new projects"]]).set_index("ecopart_project_id") if tables["new projects"] else None
+    projects = (
+        pd.concat([table.rows for table in tables["new projects"]]).set_index("ecopart_project_id")
+        if tables["new projects"]
+        else None
+    )
     parts = []
     for table in tables["new samples"]:
         cells = table.rows
-        rows = pd.DataFrame({ours: cells[theirs] if theirs in cells else np.nan for theirs, ours in SAMPLE.items()}, index=cells.index)
+        rows = pd.DataFrame(
+            {ours: cells[theirs] if theirs in cells else np.nan for theirs, ours in SAMPLE.items()}, index=cells.index
+        )
         for name in NUMBERS:
             rows[name] = numbers(rows[name].rename(name), table.source)
         rows["time"] = pd.to_datetime(rows["time"], errors="coerce", utc=True, format="ISO8601")
         rows["project_id"] = cells["ecopart_project_id"].astype(str)
         if rows["time"].isna().any():
-            raise UserError(f"{table.source}, row {rows.index[rows['time'].isna()][0]}, column 'sampling_utc_date_time': the cell is no time.")
+            raise UserError(
+                f"{table.source}, row {rows.index[rows['time'].isna()][0]}, column 'sampling_utc_date_time': the cell is no time."
+            )
         bad = ~((rows["lat"].abs() <= 90) & (rows["lon"].abs() <= 360))
         if bad.any():
-            raise UserError(f"{table.source}, row {rows.index[bad][0]}: position ({rows['lat'][bad].iloc[0]:g}, {rows['lon'][bad].iloc[0]:g}) is outside the globe.")
+            raise UserError(
+                f"{table.source}, row {rows.index[bad][0]}: position ({rows['lat'][bad].iloc[0]:g}, {rows['lon'][bad].iloc[0]:g}) is outside the globe."
+            )
         parts.append(rows)
     casts = pd.concat(parts, ignore_index=True)
-    for ours, theirs in (("project", "ecopart_project_title"), ("cruise", "project_cruise_wmo"), ("instrument", "project_instrument_model_name"),
-                         ("descent", "project_enable_descent_filter"), ("override", "project_override_depth_offset")):
+    for ours, theirs in (
+        ("project", "ecopart_project_title"),
+        ("cruise", "project_cruise_wmo"),
+        ("instrument", "project_instrument_model_name"),
+        ("descent", "project_enable_descent_filter"),
+        ("override", "project_override_depth_offset"),
+    ):
         known = projects[theirs] if projects is not None and theirs in projects else pd.Series(dtype=object)
         casts[ours] = casts["project_id"].map(known[~known.index.duplicated()])
     casts["project"] = casts["project"].astype(object).where(casts["project"].notna(), casts["project_id"])
@@ -116,7 +162,9 @@ def _member(source, wanted):
             if entry is None:
                 raise UserError(f"{source}: the archive has none of the particle files, only {archive.namelist()[:5]}.")
             if entry.file_size > MAX_BYTES:
-                raise UserError(f"{source}: {entry.filename!r} unpacks to {entry.file_size} bytes, allowed are {MAX_BYTES}.")
+                raise UserError(
+                    f"{source}: {entry.filename!r} unpacks to {entry.file_size} bytes, allowed are {MAX_BYTES}."
+                )
             return archive.read(entry).decode("latin-1")
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"{source}: the archive cannot be read ({error}).") from None
@@ -127,7 +175,11 @@ def _kept(depth, cast):
     offset = next((value for value in (_number(cast["override"]), cast["offset"]) if np.isfinite(value)), 0.0)
     depth = np.maximum(depth + offset, 0)
     word = str(cast["descent"]).strip().lower()
-    active = word in ("y", "true", "1") or word not in ("n", "false", "0") and str(cast["instrument"]).upper().startswith("UVP5")
+    active = (
+        word in ("y", "true", "1")
+        or word not in ("n", "false", "0")
+        and str(cast["instrument"]).upper().startswith("UVP5")
+    )
     if not active or _timed(cast):
         return depth, np.isfinite(depth) | _timed(cast)
     deepest = np.maximum.accumulate(np.where(np.isfinite(depth), depth, 0))
@@ -159,7 +211,9 @@ def _uvp6(source, cast):
             parts = [part.split(",") for part in data.split(";") if part.count(",") == 3]
             found += [(len(depths) - 1, int(part[0]), int(part[1])) for part in parts if int(part[0]) > 0]
         except (IndexError, ValueError):
-            raise UserError(f"{source}, particules.csv, row {row}: {line[:60]!r} is no image of a UVP6 (time,depth,temperature,flash:area,number,grey,sd;…).") from None
+            raise UserError(
+                f"{source}, particules.csv, row {row}: {line[:60]!r} is no image of a UVP6 (time,depth,temperature,flash:area,number,grey,sd;…)."
+            ) from None
     depth, kept = _kept(np.array(depths, dtype=float), cast)
     kept = kept & np.array(flashes, dtype=bool)  # without flash an image shows the noise
     images = pd.DataFrame({"image": np.arange(len(depth)), "depth": depth})[kept]
@@ -169,7 +223,10 @@ def _uvp6(source, cast):
 
 def _uvp5(source, cast):
     """Images of the ``datfile`` and particles of the ``bru`` file, one per line."""
-    rows = [line.split(";") for line in _member(source, lambda name: name.endswith(("_datfile.txt", ".dat"))).splitlines()[1:]]
+    rows = [
+        line.split(";")
+        for line in _member(source, lambda name: name.endswith(("_datfile.txt", ".dat"))).splitlines()[1:]
+    ]
     number, pressure = [], []
     for row, cells in enumerate(rows, start=2):
         if len(cells) < 3 or not cells[0].strip() or not cells[2].strip():
@@ -178,19 +235,27 @@ def _uvp5(source, cast):
             number.append(int(cells[0]))
             pressure.append(float(cells[2].strip().split("*")[0]))
         except ValueError:
-            raise UserError(f"{source}, datfile, row {row}: {';'.join(cells)[:60]!r} is no image of a UVP5 (number;time;pressure;…).") from None
+            raise UserError(
+                f"{source}, datfile, row {row}: {';'.join(cells)[:60]!r} is no image of a UVP5 (number;time;pressure;…)."
+            ) from None
     number, depth = np.array(number, dtype=int), np.array(pressure) * 0.1
-    inside = (number >= (cast["first"] if np.isfinite(cast["first"]) else 0)) & (number <= (cast["last"] if np.isfinite(cast["last"]) else np.inf))
+    inside = (number >= (cast["first"] if np.isfinite(cast["first"]) else 0)) & (
+        number <= (cast["last"] if np.isfinite(cast["last"]) else np.inf)
+    )
     number, depth = number[inside], depth[inside]
     depth, kept = _kept(depth, cast)
     images = pd.DataFrame({"image": number, "depth": depth})[kept]
     found = []
-    for row, line in enumerate(_member(source, lambda name: name.endswith((".bru", ".bru1"))).splitlines()[1:], start=2):
+    for row, line in enumerate(
+        _member(source, lambda name: name.endswith((".bru", ".bru1"))).splitlines()[1:], start=2
+    ):
         cells = line.split(";")
         try:
             found.append((int(cells[0]), int(cells[2])))
         except (IndexError, ValueError):
-            raise UserError(f"{source}, bru, row {row}: {line[:60]!r} is no particle of a UVP5 (image;number;area;grey;…).") from None
+            raise UserError(
+                f"{source}, bru, row {row}: {line[:60]!r} is no particle of a UVP5 (image;number;area;grey;…)."
+            ) from None
     particles = pd.DataFrame(found, columns=["image", "area"]).assign(n=1)
     return images, particles[particles["image"].isin(images["image"]) & (particles["area"] > 0)]
 
@@ -198,11 +263,20 @@ def _uvp5(source, cast):
 def _binned(images, particles, cast, source):
     for name in ("image_volume", "aa", "exp"):
         if not cast[name] > 0:
-            raise UserError(f"{source}: {name} of cast {cast['profile']!r} is {cast[name]:g} in samples.tsv, needed is a number above 0.")
+            raise UserError(
+                f"{source}: {name} of cast {cast['profile']!r} is {cast[name]:g} in samples.tsv, needed is a number above 0."
+            )
     place = np.full(len(images), np.nan) if _timed(cast) else np.floor(images["depth"] / BIN)
     images = images.assign(bin=place)
     counted = images.groupby("bin", dropna=False).size()
     name = {"profile": cast["profile"], "raw": cast["raw"]}
-    bins = pd.DataFrame({"bin": counted.index, "images": counted.to_numpy(), "volume": counted.to_numpy() * cast["image_volume"], "row": 2}).assign(**name)
+    bins = pd.DataFrame(
+        {
+            "bin": counted.index,
+            "images": counted.to_numpy(),
+            "volume": counted.to_numpy() * cast["image_volume"],
+            "row": 2,
+        }
+    ).assign(**name)
     seen = particles.merge(images[["image", "bin"]], on="image")
     return bins, binned_sizes(seen, cast["aa"], cast["exp"]).assign(**name)

@@ -20,18 +20,63 @@ OPEN = 1e8
 """Upper limit (mm) of the last size class, as in the exporter."""
 WHOLE = 1e-6
 """Largest distance of a recovered count from a whole number."""
-FIXED = {"Profile": "profile", "Rawfilename": "raw", "yyyy-mm-dd hh:mm": "time", "Depth [m]": "depth", "Sampled volume [L]": "volume", "Project": "project"}
+FIXED = {
+    "Profile": "profile",
+    "Rawfilename": "raw",
+    "yyyy-mm-dd hh:mm": "time",
+    "Depth [m]": "depth",
+    "Sampled volume [L]": "volume",
+    "Project": "project",
+}
 TEXTS = ("Profile", "Rawfilename", "yyyy-mm-dd hh:mm", "Project")
-SUMMARY = {"profile": "profile", "Cruise": "cruise", "Rawfilename": "raw", "Instrument": "instrument", "yyyy-mm-dd hh:mm": "time", "Latitude": "lat",
-           "Longitude": "lon", "aa": "aa", "exp": "exp", "Pixel size": "pixel", "Particle filename": "particle_file", "Plankton filename": "taxa_file",
-           "Project": "project"}
-RAW_SUMMARY = {"profileid": "profile", "cruise": "cruise", "filename": "raw", "instrumtype": "instrument", "sampledate": "time", "latitude": "lat",
-               "longitude": "lon", "acq_aa": "aa", "acq_exp": "exp", "acq_pixel": "pixel", "Particle filename": "particle_file",
-               "Plankton filename": "taxa_file", "CTD filename": "ctd_file", "ptitle": "project", "acq_volimage": "image_volume", "organizedbydeepth": "by_depth"}
-ODV = {"Station": "profile", "Cruise": "cruise", "Rawfilename": "raw", "Instrument": "instrument", "yyyy-mm-dd hh:mm": "time",
-       "Latitude [degrees_north]": "lat", "Longitude [degrees_east]": "lon"}
-NEEDED = {"summary": ("profile", "Rawfilename", "Latitude", "Longitude", "Particle filename"), "particles": ("Profile", "Rawfilename"),
-          "taxa": ("Profile", "Rawfilename"), "raw taxa": ("orig_id", "objid", "name", "taxo_hierarchy", "classif_qual", "area")}
+SUMMARY = {
+    "profile": "profile",
+    "Cruise": "cruise",
+    "Rawfilename": "raw",
+    "Instrument": "instrument",
+    "yyyy-mm-dd hh:mm": "time",
+    "Latitude": "lat",
+    "Longitude": "lon",
+    "aa": "aa",
+    "exp": "exp",
+    "Pixel size": "pixel",
+    "Particle filename": "particle_file",
+    "Plankton filename": "taxa_file",
+    "Project": "project",
+}
+RAW_SUMMARY = {
+    "profileid": "profile",
+    "cruise": "cruise",
+    "filename": "raw",
+    "instrumtype": "instrument",
+    "sampledate": "time",
+    "latitude": "lat",
+    "longitude": "lon",
+    "acq_aa": "aa",
+    "acq_exp": "exp",
+    "acq_pixel": "pixel",
+    "Particle filename": "particle_file",
+    "Plankton filename": "taxa_file",
+    "CTD filename": "ctd_file",
+    "ptitle": "project",
+    "acq_volimage": "image_volume",
+    "organizedbydeepth": "by_depth",
+}
+ODV = {
+    "Station": "profile",
+    "Cruise": "cruise",
+    "Rawfilename": "raw",
+    "Instrument": "instrument",
+    "yyyy-mm-dd hh:mm": "time",
+    "Latitude [degrees_north]": "lat",
+    "Longitude [degrees_east]": "lon",
+}
+NEEDED = {
+    "summary": ("profile", "Rawfilename", "Latitude", "Longitude", "Particle filename"),
+    "particles": ("Profile", "Rawfilename"),
+    "taxa": ("Profile", "Rawfilename"),
+    "raw taxa": ("orig_id", "objid", "name", "taxo_hierarchy", "classif_qual", "area"),
+}
 """Columns without which a table says nothing."""
 NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume")
 _CLASS = re.compile(r"^LPM( biovolume)? \((?:([\d.]+)-([\d.]+) (µm|um|mm)|>([\d.]+) (µm|um|mm))\) \[(# l-1|mm3 l-1)\]$")
@@ -72,7 +117,11 @@ class Table:
     @property
     def conditions(self):
         """Columns of the CTD (list of str)."""
-        return [name for name in self.columns if name in self.rows and name not in FIXED and not name.startswith(("LPM ", "extrames"))]
+        return [
+            name
+            for name in self.columns
+            if name in self.rows and name not in FIXED and not name.startswith(("LPM ", "extrames"))
+        ]
 
     def whole(self, values, names, exact):
         """Counts as whole numbers.
@@ -101,13 +150,22 @@ class Table:
         for row, column in np.argwhere(off & exact[:, None])[:1]:
             raise UserError(
                 f"{self.source}, row {self.rows['row'].iloc[row]}, column {names[column]!r}: times the volume it gives {values[row, column]:.9g} objects, "
-                f"allowed are whole numbers; {int((off & exact[:, None]).sum())} such cells.")
+                f"allowed are whole numbers; {int((off & exact[:, None]).sum())} such cells."
+            )
         if off.any():
             row, column = np.argwhere(off)[0]
-            self.findings.append(finding(
-                "suspicious", "count", f"{int(off.sum())} numbers of a float are no whole numbers, first "
-                f"{values[row, column]:.9g}: means over images, kept as they are.",
-                file=str(self.source), row=int(self.rows["row"].iloc[row]), column=names[column], value=values[row, column]))
+            self.findings.append(
+                finding(
+                    "suspicious",
+                    "count",
+                    f"{int(off.sum())} numbers of a float are no whole numbers, first "
+                    f"{values[row, column]:.9g}: means over images, kept as they are.",
+                    file=str(self.source),
+                    row=int(self.rows["row"].iloc[row]),
+                    column=names[column],
+                    value=values[row, column],
+                )
+            )
         return np.where(off, values, np.round(values))
 
 
@@ -187,7 +245,9 @@ def read_cells(source, typed=()):
         raise UserError(f"{source}: the file has no header.")
     names = _names(lines[first], mark)
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise UserError(f"{source}, row {first + 1}: column {twice[0]!r} stands {names.count(twice[0])} times, allowed is once.")
+        raise UserError(
+            f"{source}, row {first + 1}: column {twice[0]!r} stands {names.count(twice[0])} times, allowed is once."
+        )
     if typed and not odv:
         quick = _quick(content, encoding, names, typed)
         if quick is not None and len(quick) == sum(map(bool, lines[1:])) == len(lines) - 1 - (not lines[-1]):
@@ -198,10 +258,14 @@ def read_cells(source, typed=()):
             continue
         cells = line.split(mark)
         if len(cells) != len(names):
-            raise UserError(f"{source}, row {number}: the row has {len(cells)} cells, the header {len(names)}; was the line cut?")
+            raise UserError(
+                f"{source}, row {number}: the row has {len(cells)} cells, the header {len(names)}; was the line cut?"
+            )
         rows.append(cells)
         index.append(number)
-    cells = np.array([[cell.strip().strip('"') or None for cell in row] for row in rows], dtype=object).reshape(len(rows), len(names))
+    cells = np.array([[cell.strip().strip('"') or None for cell in row] for row in rows], dtype=object).reshape(
+        len(rows), len(names)
+    )
     return pd.DataFrame(cells, columns=names, index=index), odv
 
 
@@ -211,8 +275,15 @@ def _quick(content, encoding, names, texts):
     try:
         table = csv.read_csv(
             pa.BufferReader(content),
-            csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1, encoding="latin-1" if encoding == "latin-1" else "utf8"),
-            csv.ParseOptions(delimiter="\t", quote_char=False), csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True))
+            csv.ReadOptions(
+                use_threads=False,
+                column_names=names,
+                skip_rows=1,
+                encoding="latin-1" if encoding == "latin-1" else "utf8",
+            ),
+            csv.ParseOptions(delimiter="\t", quote_char=False),
+            csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
+        )
     except (pa.ArrowException, ValueError):
         return None
     words = {word for name in texts if name in names for word in table[name].unique().to_pylist() if word is not None}
@@ -244,7 +315,9 @@ def numbers(cells, source):
         A cell that is no number.
     """
     found = pd.to_numeric(cells, errors="coerce").astype("float64")
-    wrong = (found.isna() | np.isinf(found)) & cells.notna() & ~cells.astype("str").str.lower().isin(["nan", "none", "na"])
+    wrong = (
+        (found.isna() | np.isinf(found)) & cells.notna() & ~cells.astype("str").str.lower().isin(["nan", "none", "na"])
+    )
     if wrong.any():
         row = cells.index[wrong][0]
         raise UserError(f"{source}, row {row}, column {cells.name!r}: {cells[row]!r} is not a number.")
@@ -277,7 +350,9 @@ def read_table(source):
     cells, odv = read_cells(source, TEXTS if kind in ("particles", "taxa") else ())
     needed = ODV if odv else RAW_SUMMARY if kind == "summary" and "psampleid" in cells else NEEDED.get(kind, ())
     if missing := [name for name in needed if name not in cells]:
-        raise UserError(f"{source}: column {missing[0]!r} is missing, the table has {', '.join(map(repr, list(cells)[:12]))}.")
+        raise UserError(
+            f"{source}: column {missing[0]!r} is missing, the table has {', '.join(map(repr, list(cells)[:12]))}."
+        )
     if kind == "summary":
         return Table(source, kind, _summary(cells, source), list(cells))
     if kind not in ("particles", "taxa"):
@@ -292,19 +367,34 @@ def read_table(source):
     found = []
     none = (rows["volume"] == 0) | rows["volume"].isna()
     if kind == "taxa" and none.any():
-        found.append(finding(
-            "refused", "volume", f"{int(none.sum())} rows of taxa, first of profile {rows['profile'][none].iloc[0]!r}, have no volume; nothing can be "
-            "said of their counts.", file=str(source), row=int(rows["row"][none].iloc[0]), column="Sampled volume [L]", value=0))
+        found.append(
+            finding(
+                "refused",
+                "volume",
+                f"{int(none.sum())} rows of taxa, first of profile {rows['profile'][none].iloc[0]!r}, have no volume; nothing can be "
+                "said of their counts.",
+                file=str(source),
+                row=int(rows["row"][none].iloc[0]),
+                column="Sampled volume [L]",
+                value=0,
+            )
+        )
         rows = rows[~none]
     bad = ~(rows["volume"] > 0)
     if bad.any():
         row = rows[bad].iloc[0]
         raise UserError(f"{source}, row {row['row']}, column 'Sampled volume [L]': {row['volume']:g} is not above 0 L.")
-    measured = [name for name in names if _CLASS.match(name) or kind == "taxa" and TAXON.match(name) and name not in FIXED]
+    measured = [
+        name for name in names if _CLASS.match(name) or kind == "taxa" and TAXON.match(name) and name not in FIXED
+    ]
     for row, column in np.argwhere(rows[measured].to_numpy() < 0)[:1]:
-        raise UserError(f"{source}, row {rows['row'].iloc[row]}, column {measured[column]!r}: {rows[measured[column]].iloc[row]:g} is below 0.")
+        raise UserError(
+            f"{source}, row {rows['row'].iloc[row]}, column {measured[column]!r}: {rows[measured[column]].iloc[row]:g} is below 0."
+        )
     if rows["profile"].isna().any():
-        raise UserError(f"{source}, row {rows['row'][rows['profile'].isna()].iloc[0]}, column 'Profile': the cell is empty.")
+        raise UserError(
+            f"{source}, row {rows['row'][rows['profile'].isna()].iloc[0]}, column 'Profile': the cell is empty."
+        )
     return Table(source, kind, rows, names, metadata, findings=found)
 
 
@@ -322,7 +412,9 @@ def _all_numbers(cells, source):
 
 def _summary(cells, source):
     names = RAW_SUMMARY if "psampleid" in cells else SUMMARY
-    rows = pd.DataFrame({ours: cells[theirs] if theirs in cells else np.nan for theirs, ours in names.items()}, index=cells.index)
+    rows = pd.DataFrame(
+        {ours: cells[theirs] if theirs in cells else np.nan for theirs, ours in names.items()}, index=cells.index
+    )
     for name in NUMBERS:
         rows[name] = numbers(rows[name].rename(name), source) if name in rows else np.nan
     if "psampleid" in cells:
@@ -331,7 +423,9 @@ def _summary(cells, source):
     for name, limit in (("lat", 90), ("lon", 360)):
         wrong = rows[name].abs() > limit
         if wrong.any():
-            raise UserError(f"{source}, row {rows.index[wrong][0]}, column {name!r}: {rows.loc[wrong, name].iloc[0]:g} is outside [-{limit}, {limit}] degrees.")
+            raise UserError(
+                f"{source}, row {rows.index[wrong][0]}, column {name!r}: {rows.loc[wrong, name].iloc[0]:g} is outside [-{limit}, {limit}] degrees."
+            )
     rows["project"] = rows["project"].astype(object).where(rows["project"].notna(), "")
     return rows.assign(file=str(source)).reset_index(drop=True)
 
@@ -354,10 +448,25 @@ def _odv(cells, source):
     for name in ("lat", "lon"):
         casts[name] = numbers(casts[name].rename(name), source)
     casts["time"] = _times(casts["time"], source)
-    casts = casts.assign(project="", aa=np.nan, exp=np.nan, pixel=np.nan, image_volume=np.nan, particle_file="", taxa_file="", file=str(source))
-    filled = cells.assign(Station=cells["Station"].ffill(), Rawfilename=cells["Rawfilename"].ffill(), **{"yyyy-mm-dd hh:mm": cells["yyyy-mm-dd hh:mm"].ffill()})
+    casts = casts.assign(
+        project="",
+        aa=np.nan,
+        exp=np.nan,
+        pixel=np.nan,
+        image_volume=np.nan,
+        particle_file="",
+        taxa_file="",
+        file=str(source),
+    )
+    filled = cells.assign(
+        Station=cells["Station"].ffill(),
+        Rawfilename=cells["Rawfilename"].ffill(),
+        **{"yyyy-mm-dd hh:mm": cells["yyyy-mm-dd hh:mm"].ffill()},
+    )
     left = [name for name in ODV if name not in ("Station", *TEXTS)] + ["Site", "DataOwner", "SN", "CTDrosettefilename"]
-    return casts.reset_index(drop=True), filled.drop(columns=left, errors="ignore").rename(columns={"Station": "Profile"})
+    return casts.reset_index(drop=True), filled.drop(columns=left, errors="ignore").rename(
+        columns={"Station": "Profile"}
+    )
 
 
 def particle_classes(table):

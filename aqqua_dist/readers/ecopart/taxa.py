@@ -11,8 +11,19 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import finding
 from aqqua_dist.readers.ecopart.tables import FIXED, TAXON, WHOLE
 
-COARSE = np.array([*range(0, 150, 25), *range(150, 500, 50), *range(500, 1000, 100), *range(1000, 6000, 250), *range(6000, 15000, 1000),
-                   15000, 20000, 50000], dtype=float)
+COARSE = np.array(
+    [
+        *range(0, 150, 25),
+        *range(150, 500, 50),
+        *range(500, 1000, 100),
+        *range(1000, 6000, 250),
+        *range(6000, 15000, 1000),
+        15000,
+        20000,
+        50000,
+    ],
+    dtype=float,
+)
 """Edges (m) of the bins of taxa in reduced exports."""
 FLOAT = "uvp6remote"
 """Instrument on floats: it transmits means, and its images of plankton are others than those of particles."""
@@ -96,7 +107,9 @@ def taxon_columns(table):
     """
     lines, children = _taxa(tuple(table.columns))
     if children:
-        raise UserError(f"{table.source}: taxon {children!r} is exported with its children, so that sums would count twice; export it without them.")
+        raise UserError(
+            f"{table.source}: taxon {children!r} is exported with its children, so that sums would count twice; export it without them."
+        )
     return lines
 
 
@@ -115,7 +128,9 @@ def _taxa(columns):
     for line in counts:
         above.setdefault(line.rpartition(">")[2], []).append(line)
     spreadsheet = any("(" in name for name in counts.values())
-    return {(_upwards(line, above) if spreadsheet else line): (counts[line], volumes.get(line)) for line in counts}, children
+    return {
+        (_upwards(line, above) if spreadsheet else line): (counts[line], volumes.get(line)) for line in counts
+    }, children
 
 
 def _upwards(line, above):
@@ -178,7 +193,11 @@ def counts_of(table, rows, labels):
     columns = taxon_columns(table)
     lines, counted = list(columns), [count for count, _ in columns.values()]
     litres = rows["volume"].to_numpy()[:, None]
-    n = table.whole(np.nan_to_num(table.rows[counted].to_numpy(dtype=float)) * litres / 1000, counted, (rows["instrument"] != FLOAT).to_numpy(dtype=bool))
+    n = table.whole(
+        np.nan_to_num(table.rows[counted].to_numpy(dtype=float)) * litres / 1000,
+        counted,
+        (rows["instrument"] != FLOAT).to_numpy(dtype=bool),
+    )
     size = table.rows.reindex(columns=[volume or "" for _, volume in columns.values()]).to_numpy(dtype=float) * litres
     size = np.where(np.isnan(size) & (n == 0), 0, size)
     if is_detailed(table):
@@ -187,12 +206,21 @@ def counts_of(table, rows, labels):
         _report_nested(table, lines, n)
     row, place = np.nonzero(n > WHOLE)
     names = np.array([labels[line] for line in lines], dtype=object)
-    counts = pd.DataFrame({
-        "sample_id": rows["sample_id"].to_numpy()[row], "taxon": names[place], "n": n[row, place], "biovolume": np.maximum(size[row, place], 0),
-        "method": "validated", "weight": rows["weight"].to_numpy(dtype=float)[row]})
+    counts = pd.DataFrame(
+        {
+            "sample_id": rows["sample_id"].to_numpy()[row],
+            "taxon": names[place],
+            "n": n[row, place],
+            "biovolume": np.maximum(size[row, place], 0),
+            "method": "validated",
+            "weight": rows["weight"].to_numpy(dtype=float)[row],
+        }
+    )
     if counts.duplicated(["sample_id", "taxon"]).any():
         keys = ["sample_id", "taxon", "method", "weight"]
-        counts = counts.groupby(keys, sort=False, as_index=False, dropna=False).agg({"n": "sum", "biovolume": lambda part: part.sum(skipna=False)})
+        counts = counts.groupby(keys, sort=False, as_index=False, dropna=False).agg(
+            {"n": "sum", "biovolume": lambda part: part.sum(skipna=False)}
+        )
     parents = [line.split(">")[-2] if ">" in line else None for line in lines]
     return counts, pd.DataFrame({"taxon": names, "hierarchy": lines, "parent": parents})
 
@@ -206,7 +234,8 @@ def _own_part(table, lines, values, check=True):
     for row, place in np.argwhere(own < -WHOLE * np.maximum(values, 1))[: int(check)]:
         raise UserError(
             f"{table.source}, row {table.rows['row'].iloc[row]}: taxon {lines[place]!r} holds less than the taxa below it ({values[row, place]:g} objects, they "
-            f"{values[row, place] - own[row, place]:g}); the columns are not those of a detailed export.")
+            f"{values[row, place] - own[row, place]:g}); the columns are not those of a detailed export."
+        )
     return own
 
 
@@ -216,6 +245,13 @@ def _report_nested(table, lines, n):
         below = [k for k, other in enumerate(lines) if other.startswith(line + ">")]
         inside = n[:, below].sum(axis=1)
         if below and (inside > 0).sum() >= NESTED and (n[:, place] >= inside).all():
-            table.findings.append(finding(
-                "suspicious", "taxa", f"in every row taxon {line!r} has at least as many objects as those below it; if it was exported with its children they "
-                "count twice.", file=str(table.source), column=line))
+            table.findings.append(
+                finding(
+                    "suspicious",
+                    "taxa",
+                    f"in every row taxon {line!r} has at least as many objects as those below it; if it was exported with its children they "
+                    "count twice.",
+                    file=str(table.source),
+                    column=line,
+                )
+            )

@@ -15,25 +15,52 @@ MISSING = ("", "nan", "na", "n/a", "none", "null", "inf", "-inf", "+inf", "infin
 NONE_NUMBERS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0)
 """Numbers that stand for none in positions and depths; in positions also 999."""
 STATUS_WORDS = {
-    "": "unclassified", "v": "validated", "validated": "validated", "p": "predicted", "predicted": "predicted", "d": "dubious",
-    "dubious": "dubious", "unclassified": "unclassified", "u": "unclassified",
+    "": "unclassified",
+    "v": "validated",
+    "validated": "validated",
+    "p": "predicted",
+    "predicted": "predicted",
+    "d": "dubious",
+    "dubious": "dubious",
+    "unclassified": "unclassified",
+    "u": "unclassified",
 }
 """Words of `object_annotation_status`, in lower case."""
 PIXEL_COLUMNS = {
-    "acq_pixel": "detect", "process_particle_pixel_size_mm": "detect", "process_particle_pixel_size_µm": "detect",
-    "process_particle_pixel_size__m": "detect", "process_particle_pixel_size_m": "detect", "process_particle_pixel_size_um": "detect",
-    "process_resolution_camera_micron_par_pixel": "um", "acq_resolution_pixels_per_micron": "px um-1", "process_pixel_to_micron": "px um-1",
+    "acq_pixel": "detect",
+    "process_particle_pixel_size_mm": "detect",
+    "process_particle_pixel_size_µm": "detect",
+    "process_particle_pixel_size__m": "detect",
+    "process_particle_pixel_size_m": "detect",
+    "process_particle_pixel_size_um": "detect",
+    "process_resolution_camera_micron_par_pixel": "um",
+    "acq_resolution_pixels_per_micron": "px um-1",
+    "process_pixel_to_micron": "px um-1",
     "process_pixel": "detect",
 }
 """Columns that tell the pixel, best first, with their unit; PlanktoScope and FlowCam write `process_pixel` in µm."""
 MICROSCOPES = ("PlanktoScope", "FlowCam")
 INSTRUMENTS = {
-    "zooscan": "ZooScan", "uvp5": "UVP5", "uvp6": "UVP6", "flowcam": "FlowCam", "planktoscope": "PlanktoScope", "ifcb": "IFCB", "zoocam": "ZooCAM",
-    "isiis": "ISIIS", "cpics": "CPICS", "loki": "LOKI", "vpr": "VPR", "pisco": "PISCO", "piscan": "PISCO", "plankton imager": "Plankton Imager",
+    "zooscan": "ZooScan",
+    "uvp5": "UVP5",
+    "uvp6": "UVP6",
+    "flowcam": "FlowCam",
+    "planktoscope": "PlanktoScope",
+    "ifcb": "IFCB",
+    "zoocam": "ZooCAM",
+    "isiis": "ISIIS",
+    "cpics": "CPICS",
+    "loki": "LOKI",
+    "vpr": "VPR",
+    "pisco": "PISCO",
+    "piscan": "PISCO",
+    "plankton imager": "Plankton Imager",
     "pi10": "Plankton Imager",
 }
 """Beginning of `acq_instrument`, in lower case, and the instrument's name in our tables."""
-_DEGREES = re.compile(r"^\s*(-?\d{1,3})\s*[°º]\s*(\d{1,2}(?:[.,]\d+)?)?\s*['′]?\s*(\d{1,2}(?:[.,]\d+)?)?\s*[\"″]?\s*([NSEWnsew])?\s*$")
+_DEGREES = re.compile(
+    r"^\s*(-?\d{1,3})\s*[°º]\s*(\d{1,2}(?:[.,]\d+)?)?\s*['′]?\s*(\d{1,2}(?:[.,]\d+)?)?\s*[\"″]?\s*([NSEWnsew])?\s*$"
+)
 _COMMA = r"^\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*$"
 
 
@@ -80,7 +107,9 @@ class Notes:
         rows = []
         for (severity, check, column, text), (count, where) in self._kinds.items():
             message = f"{count} cell{'s' if count > 1 else ''}, first {where[2]!r}: {text}"
-            rows.append(finding(severity, check, message, file=str(self.source), row=where[0], column=column, value=where[2]))
+            rows.append(
+                finding(severity, check, message, file=str(self.source), row=where[0], column=column, value=where[2])
+            )
         return rows
 
 
@@ -152,7 +181,12 @@ def _repaired(cells, found, rows, notes, options):
         places = comma.arg_true()
         where = (int(rows[places[0]]), cells.name, cells[places[0]])
         notes.add("repaired", "decimal comma", "a decimal comma was read as a decimal point.", where, len(places))
-        found = cells.str.strip_chars().str.replace(",", ".", literal=True).cast(pl.Float64, strict=False).zip_with(comma, found)
+        found = (
+            cells.str.strip_chars()
+            .str.replace(",", ".", literal=True)
+            .cast(pl.Float64, strict=False)
+            .zip_with(comma, found)
+        )
     odd = (found.is_null() & (cells != "")).arg_true().to_list()
     values = {place: _odd_number(cells, place, int(rows[place]), notes, parse) for place in odd}
     kept = {place: value for place, value in values.items() if value is not None}
@@ -178,7 +212,9 @@ def _odd_number(cells, place, row, notes, parse):
     except ValueError:
         value = parse(text) if parse else None
         if value is None:
-            raise UserError(f"{notes.source}, row {row}, column {cells.name!r}: {cells[place]!r} is not a number.") from None
+            raise UserError(
+                f"{notes.source}, row {row}, column {cells.name!r}: {cells[place]!r} is not a number."
+            ) from None
     else:
         return value if math.isfinite(value) else None
     notes.add("repaired", "position", "degrees, minutes and seconds were read as decimal degrees.", where)
@@ -246,7 +282,9 @@ def _moment(date, clock, row, columns, notes):
         return None
     day = _day(re.sub(r"\.0*$", "", re.sub(r"[-/]", "", date[:10])))
     if day is None:
-        raise UserError(f"{notes.source}, row {row}, column {columns[0]!r}: {date!r} is not a date, as 20130927 or 2013-09-27.")
+        raise UserError(
+            f"{notes.source}, row {row}, column {columns[0]!r}: {date!r} is not a date, as 20130927 or 2013-09-27."
+        )
     if clock.lower() in MISSING:
         notes.add("suspicious", "time", "there is no time of the day; 00:00:00 was taken.", (row, columns[1], clock))
         return day
@@ -274,7 +312,9 @@ def _clock(clock, row, column, notes):
     try:
         return dt.time(int(digits[:2]), int(digits[2:4]), int(digits[4:6] or 0))
     except ValueError:
-        raise UserError(f"{notes.source}, row {row}, column {column!r}: {clock!r} is not a time, as 221700, 2217 or 22:17:00.") from None
+        raise UserError(
+            f"{notes.source}, row {row}, column {column!r}: {clock!r} is not a time, as 221700, 2217 or 22:17:00."
+        ) from None
 
 
 def statuses(cells, rows, notes):
@@ -312,7 +352,8 @@ def statuses(cells, rows, notes):
             row = int(rows[int((cells == text).arg_max())])
             raise UserError(
                 f"{notes.source}, row {row}, column {cells.name!r}: status {text!r} is unknown, allowed are validated, predicted, dubious (V, P, "
-                "D) and an empty cell.")
+                "D) and an empty cell."
+            )
     if len(words) == 1:
         return pl.Series("status", list(words.values())).new_from_index(0, len(cells))
     return cells.replace_strict(words, return_dtype=pl.String)

@@ -17,14 +17,31 @@ from aqqua_dist.readers.ecotaxa.rows import batches, header, look
 from aqqua_dist.readers.ecotaxa.samples import POSITION, Samples
 
 ENDINGS = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
-COMPANIONS = {"sample_id", "acq_id", "object_lat", "object_annotation_status", "object_annotation_category", "img_file_name"}
+COMPANIONS = {
+    "sample_id",
+    "acq_id",
+    "object_lat",
+    "object_annotation_status",
+    "object_annotation_category",
+    "img_file_name",
+}
 LABELS = ("object_annotation_category", "object_annotation_hierarchy")
-SIZES = {"area": ("object_area",), "major": ("object_major", "object_major_axis_length"), "minor": ("object_minor", "object_minor_axis_length")}
+SIZES = {
+    "area": ("object_area",),
+    "major": ("object_major", "object_major_axis_length"),
+    "minor": ("object_minor", "object_minor_axis_length"),
+}
 CODES = {"l": "label", "s": "status"}
 NO_CODE = 2**32 - 1
 NO_IDS = ["", " ", "nan", "NaN", "NA", "null", "None"]
 SCORES = ("classif_auto_score", "object_prob_1")
-_HELD = {"object_id": pl.String, "sample_id": pl.String, "acquisition_id": pl.String, "label": pl.String, "status": pl.String}
+_HELD = {
+    "object_id": pl.String,
+    "sample_id": pl.String,
+    "acquisition_id": pl.String,
+    "label": pl.String,
+    "status": pl.String,
+}
 
 
 def recognises(source):
@@ -110,7 +127,9 @@ def read_ecotaxa(sources):
         keep = np.ones(len(objects), dtype=bool)
         keep[repeated] = False
         objects = objects.filter(pl.Series(keep))
-    return Ingested(ingested.samples, typed(objects.to_pandas(), OBJECTS), findings=ingested.findings, extra=ingested.extra)
+    return Ingested(
+        ingested.samples, typed(objects.to_pandas(), OBJECTS), findings=ingested.findings, extra=ingested.extra
+    )
 
 
 def stream_ecotaxa(sources, write):
@@ -143,7 +162,11 @@ def stream_ecotaxa(sources, write):
         _read_file(source, reading, write)
     repeated = _repeated(reading)
     samples, acquisitions = reading.samples.tables(reading.findings)
-    extra = {"acquisitions": acquisitions, "taxa": _taxa(reading.taxa), "tally": _tally(reading.tally, reading.samples.keys())}
+    extra = {
+        "acquisitions": acquisitions,
+        "taxa": _taxa(reading.taxa),
+        "tally": _tally(reading.tally, reading.samples.keys()),
+    }
     return Ingested(samples, findings=typed(pd.DataFrame(reading.findings), FINDINGS), extra=extra), repeated
 
 
@@ -152,7 +175,15 @@ def _read_file(source, reading, write):
     if "object_id" not in layout.names:
         raise UserError(f"{source}, row 1: there is no column 'object_id' among the {len(layout.names)} columns.")
     reading.samples.begin(source, layout.names)
-    columns = ["object_id", "img_rank", "object_annotation_status", *LABELS, *POSITION, *(name for names in SIZES.values() for name in names), *SCORES]
+    columns = [
+        "object_id",
+        "img_rank",
+        "object_annotation_status",
+        *LABELS,
+        *POSITION,
+        *(name for names in SIZES.values() for name in names),
+        *SCORES,
+    ]
     columns = [name for name in dict.fromkeys([*columns, *reading.samples.wanted]) if name in layout.names]
     for first, frame in batches(layout, columns):
         rows = np.arange(first, first + len(frame))
@@ -170,16 +201,26 @@ def _without_blank(frame, rows, no_id, source):
     empty = frame.select(pl.all_horizontal(pl.all() == "")).to_series()
     lost = (~empty & no_id).arg_true()
     if len(lost):
-        raise UserError(f"{source}, row {rows[lost[0]]}, column 'object_id': {frame['object_id'][lost[0]]!r} is no id, each object needs its own.")
+        raise UserError(
+            f"{source}, row {rows[lost[0]]}, column 'object_id': {frame['object_id'][lost[0]]!r} is no id, each object needs its own."
+        )
     return frame.filter(~empty), rows[~empty.to_numpy()]
 
 
 def _batch(frame, rows, reading, notes):
     """Objects of one batch, in our columns and units."""
     keys = reading.samples.add(frame, rows, notes)
-    sizes = {name: next((choice for choice in choices if choice in frame.columns), None) for name, choices in SIZES.items()}
+    sizes = {
+        name: next((choice for choice in choices if choice in frame.columns), None) for name, choices in SIZES.items()
+    }
     score = next((name for name in SCORES if name in frame.columns), None)
-    numeric = {name: column for name, column in (sizes | {"score": score, "rank": "img_rank" if "img_rank" in frame.columns else None}).items() if column}
+    numeric = {
+        name: column
+        for name, column in (
+            sizes | {"score": score, "rank": "img_rank" if "img_rank" in frame.columns else None}
+        ).items()
+        if column
+    }
     found = columns_of_numbers(frame.select(numeric.values()), rows, notes)
     found = found.select(pl.col(column).alias(name) for name, column in numeric.items())
     _check_sizes(found, frame, rows, numeric, notes)
@@ -189,8 +230,15 @@ def _batch(frame, rows, reading, notes):
     label = pl.lit(_labels(frame[LABELS[0]])) if LABELS[0] in frame.columns else pl.lit(None, pl.String)
     none = pl.lit(None, pl.Float64)
     table = pl.concat([frame, keys.rename({"sample_id": "_sample"}).drop("code"), found], how="horizontal").select(
-        "object_id", pl.col("_sample").alias("sample_id"), "acquisition_id", label.alias("label"), status.alias("status"), "pixel", "depth",
-        *(pl.col(name) if name in found.columns else none.alias(name) for name in ("area", "major", "minor", "score")))
+        "object_id",
+        pl.col("_sample").alias("sample_id"),
+        "acquisition_id",
+        label.alias("label"),
+        status.alias("status"),
+        "pixel",
+        "depth",
+        *(pl.col(name) if name in found.columns else none.alias(name) for name in ("area", "major", "minor", "score")),
+    )
     table = table.with_columns(_esd(table))
     _remember(table, keys, frame, found, reading)
     return table
@@ -215,7 +263,9 @@ def _check_sizes(found, frame, rows, numeric, notes):
     for name in SIZES:
         if name in found.columns and (found[name].min() or 0) < 0:
             place, column = int((found[name] < 0).arg_max()), numeric[name]
-            raise UserError(f"{notes.source}, row {rows[place]}, column {column!r}: {frame[column][place]!r} is below 0, allowed are sizes in pixels.")
+            raise UserError(
+                f"{notes.source}, row {rows[place]}, column {column!r}: {frame[column][place]!r} is below 0, allowed are sizes in pixels."
+            )
 
 
 def _remember(table, keys, frame, found, reading):
@@ -229,13 +279,24 @@ def _remember(table, keys, frame, found, reading):
     reading.ranks.append(np.clip(rank, -(2**15), 2**15 - 1).astype(np.int16))
     volume = table.select(pl.col("esd").pow(3) * (np.pi / 6e9)).to_series()  # mm3, as a sphere
     reading.volumes.append(volume.to_numpy())
-    counted = names.with_columns(_v=volume).group_by("code", "label", "status").agg(
-        n=pl.len().cast(pl.Int64), biovolume=pl.when(pl.col("_v").null_count() == 0).then(pl.col("_v").sum()))
-    reading.tally.append(counted.with_columns(pl.col(name).to_physical().fill_null(NO_CODE).alias(code) for code, name in CODES.items()))
-    new = [label for label in counted["label"].unique().drop_nulls().cast(pl.String).to_list() if label not in reading.taxa]
+    counted = (
+        names.with_columns(_v=volume)
+        .group_by("code", "label", "status")
+        .agg(n=pl.len().cast(pl.Int64), biovolume=pl.when(pl.col("_v").null_count() == 0).then(pl.col("_v").sum()))
+    )
+    reading.tally.append(
+        counted.with_columns(pl.col(name).to_physical().fill_null(NO_CODE).alias(code) for code, name in CODES.items())
+    )
+    new = [
+        label for label in counted["label"].unique().drop_nulls().cast(pl.String).to_list() if label not in reading.taxa
+    ]
     if new:
         line = pl.col(LABELS[1]) if LABELS[1] in frame.columns else pl.lit("")
-        lines = frame.select(table["label"], line.alias("hierarchy")).filter(pl.col("label").is_in(new)).unique("label", keep="first")
+        lines = (
+            frame.select(table["label"], line.alias("hierarchy"))
+            .filter(pl.col("label").is_in(new))
+            .unique("label", keep="first")
+        )
         reading.taxa.update(lines.rows())
 
 
@@ -255,9 +316,15 @@ def _repeated(reading):
     if other.any():
         raise UserError(
             f"object {int(order[other][0]) + 1} of the files stands twice in its sample with different labels or statuses ({int(other.sum())} such "
-            "rows); one export holds each object once, with one row per image at most.")
-    reading.findings.append(finding(
-        "repaired", "duplicate", f"{int(further.sum())} rows were further images of an object and were left out; each object counts once."))
+            "rows); one export holds each object once, with one row per image at most."
+        )
+    reading.findings.append(
+        finding(
+            "repaired",
+            "duplicate",
+            f"{int(further.sum())} rows were further images of an object and were left out; each object counts once.",
+        )
+    )
     places = np.sort(order[further])
     reading.tally.append(_taken_off(reading.tally, states[places], np.concatenate(reading.volumes)[places]))
     return places
@@ -265,20 +332,30 @@ def _repeated(reading):
 
 def _taken_off(parts, states, volumes):
     """Negative counts and volumes of the rows that are no objects."""
-    off = pl.DataFrame(states, schema=dict.fromkeys(["code", *CODES], pl.UInt32)).with_columns(_v=pl.Series(volumes, nan_to_null=True))
-    off = off.group_by("code", *CODES).agg(n=-pl.len().cast(pl.Int64), biovolume=-pl.when(pl.col("_v").null_count() == 0).then(pl.col("_v").sum()))
+    off = pl.DataFrame(states, schema=dict.fromkeys(["code", *CODES], pl.UInt32)).with_columns(
+        _v=pl.Series(volumes, nan_to_null=True)
+    )
+    off = off.group_by("code", *CODES).agg(
+        n=-pl.len().cast(pl.Int64), biovolume=-pl.when(pl.col("_v").null_count() == 0).then(pl.col("_v").sum())
+    )
     names = pl.concat(parts).select("label", "status", *CODES).unique(subset=list(CODES))
     return off.join(names, on=list(CODES), how="left").select(parts[0].columns)
 
 
 def _tally(parts, keys):
     if not parts:
-        return pd.DataFrame({"sample_id": [], "acquisition_id": [], "label": [], "status": [], "n": [], "biovolume": []})
+        return pd.DataFrame(
+            {"sample_id": [], "acquisition_id": [], "label": [], "status": [], "n": [], "biovolume": []}
+        )
     names = ["sample_id", "acquisition_id", "label", "status"]
     parts = pl.concat(parts)
     whole = parts.with_columns(
         pl.col("label", "status").cast(pl.String),
-        *(pl.Series(name, [key[place] for key in keys], dtype=pl.String)[parts["code"]] for place, name in enumerate(names[:2])))
+        *(
+            pl.Series(name, [key[place] for key in keys], dtype=pl.String)[parts["code"]]
+            for place, name in enumerate(names[:2])
+        ),
+    )
     known = pl.when(pl.col("biovolume").null_count() == 0).then(pl.col("biovolume").sum())
     return whole.group_by(names).agg(pl.col("n").sum(), biovolume=known).sort(names).to_pandas()
 

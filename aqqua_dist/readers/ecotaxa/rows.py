@@ -115,7 +115,9 @@ def _cells(start):
     encoding = encoding_of(io.BytesIO(start if len(start) < HEADER_BYTES else start[: start.rfind(b"\n") + 1]))
     text = start.decode(encoding, errors="replace")
     try:
-        lines = [line for line, _ in zip(csv.reader(io.StringIO(text, newline=""), delimiter="\t"), range(2), strict=False)]
+        lines = [
+            line for line, _ in zip(csv.reader(io.StringIO(text, newline=""), delimiter="\t"), range(2), strict=False)
+        ]
     except csv.Error:
         lines = []
     lines += [[], []]
@@ -191,7 +193,9 @@ def _encoding(source):
 
 def _check_names(source, names):
     if not names:
-        raise UserError(f"{source}: the file has no header, needed are columns such as 'object_id' and 'sample_id', separated by TAB.")
+        raise UserError(
+            f"{source}: the file has no header, needed are columns such as 'object_id' and 'sample_id', separated by TAB."
+        )
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise UserError(f"{source}, row 1: column {twice[0]!r} stands {names.count(twice[0])} times, allowed is once.")
@@ -228,7 +232,9 @@ def batches(layout, columns):
         return
     places = [layout.names.index(name) for name in columns]
     schema = {f"c{number}": pl.String for number in range(len(layout.names))}
-    direct = not layout.source.member and layout.encoding != "latin-1" and not layout.source.name.lower().endswith(".gz")
+    direct = (
+        not layout.source.member and layout.encoding != "latin-1" and not layout.source.name.lower().endswith(".gz")
+    )
     reading = _by_path if direct else _by_block
     try:
         for frame in reading(layout, schema, places):
@@ -245,7 +251,9 @@ def _options(schema):
 
 def _by_path(layout, schema, places):
     table = pl.scan_csv(layout.source.path, skip_lines=layout.above, glob=False, **_options(schema))
-    yield from table.select([f"c{place}" for place in places]).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+    yield from table.select([f"c{place}" for place in places]).collect_batches(
+        chunk_size=BATCH_ROWS, maintain_order=True
+    )
 
 
 def _by_block(layout, schema, places):
@@ -283,10 +291,13 @@ def _records(layout):
                 if len(cells) != len(layout.names):
                     raise UserError(
                         f"{layout.source}, row {row}: the row has {len(cells)} cells, the header {len(layout.names)}; was the line cut or a "
-                        "quotation mark left open?")
+                        "quotation mark left open?"
+                    )
                 yield cells
         except (csv.Error, UnicodeError) as error:
-            raise UserError(f"{layout.source}: the file cannot be read as a table separated by TAB ({error}).") from None
+            raise UserError(
+                f"{layout.source}: the file cannot be read as a table separated by TAB ({error})."
+            ) from None
 
 
 def _slow(layout, columns):
@@ -303,4 +314,6 @@ def _slow(layout, columns):
 def _explain(layout, error):
     for _ in _records(layout):
         pass
-    raise UserError(f"{layout.source}: the file cannot be read as a table separated by TAB ({str(error).splitlines()[0]}).") from None
+    raise UserError(
+        f"{layout.source}: the file cannot be read as a table separated by TAB ({str(error).splitlines()[0]})."
+    ) from None

@@ -74,15 +74,19 @@ class Samples:
         kinds, which = self._kinds(frame, rows)
         named = [self._name(kind, notes) for kind in kinds]
         instruments = [_instrument(kind) for kind in kinds]
-        self._meta += [kind | {"_sample": name, "_instrument": instrument, "_file": self._source.name}
-                       for kind, name, instrument in zip(kinds, named, instruments, strict=True)]
+        self._meta += [
+            kind | {"_sample": name, "_instrument": instrument, "_file": self._source.name}
+            for kind, name, instrument in zip(kinds, named, instruments, strict=True)
+        ]
         acquisitions = [kind.get("acq_id", "") for kind in kinds]
         codes = [self._codes.setdefault(key, len(self._codes)) for key in zip(named, acquisitions, strict=True)]
         spread = {
-            "sample_id": pl.Series(named, dtype=pl.String), "acquisition_id": pl.Series(acquisitions, dtype=pl.String),
+            "sample_id": pl.Series(named, dtype=pl.String),
+            "acquisition_id": pl.Series(acquisitions, dtype=pl.String),
             "code": pl.Series(codes, dtype=pl.UInt32),
             "pixel": pl.Series([pixel_of(kind, kind["_row"], notes) for kind in kinds], dtype=pl.Float64),
-            "profiler": pl.Series([name in PROFILERS for name in instruments])}
+            "profiler": pl.Series([name in PROFILERS for name in instruments]),
+        }
         table = pl.DataFrame(spread)
         top, bottom = self._place(frame, (table["sample_id"], which), rows, notes)
         depth = pl.when(pl.col("profiler") | (bottom == top)).then(top)
@@ -110,7 +114,9 @@ class Samples:
         run = changed.cast(pl.UInt32).cum_sum() - 1
         if len(kinds) == len(runs):
             return list(kinds.iter_rows(named=True)), run
-        place = runs.select(wanted).join(kinds.select(wanted).with_row_index("_kind"), on=wanted, how="left", maintain_order="left")["_kind"]
+        place = runs.select(wanted).join(
+            kinds.select(wanted).with_row_index("_kind"), on=wanted, how="left", maintain_order="left"
+        )["_kind"]
         return list(kinds.iter_rows(named=True)), place[run]
 
     def _name(self, kind, notes):
@@ -122,7 +128,9 @@ class Samples:
             return self._known[key]
         if text.lower() in MISSING:
             text = self._without_id(kind, notes)
-        identity = internal or tuple((name, value) for name, value in kind.items() if name.startswith("sample_") and value.lower() not in MISSING)
+        identity = internal or tuple(
+            (name, value) for name, value in kind.items() if name.startswith("sample_") and value.lower() not in MISSING
+        )
         for other, name in self._names.setdefault(text, []):
             if _same(identity, other):
                 self._known[key] = name
@@ -131,8 +139,11 @@ class Samples:
         if self._names[text]:
             name = f"{text} ({internal or PurePath(self._source.name).stem})"
             notes.add(
-                "suspicious", "homonym", f"another sample of this name has other metadata; this one is called {name!r}.",
-                (kind["_row"], "sample_id", text))
+                "suspicious",
+                "homonym",
+                f"another sample of this name has other metadata; this one is called {name!r}.",
+                (kind["_row"], "sample_id", text),
+            )
         self._names[text].append((identity, name))
         self._known[key] = name
         return name
@@ -141,8 +152,11 @@ class Samples:
         profile = kind.get("sample_profileid", "").strip()
         text = profile if profile.lower() not in MISSING else PurePath(self._source.name).stem
         notes.add(
-            "suspicious", "sample", f"there is no sample id; the sample is called {text!r} after its {'profile' if text == profile else 'file'}.",
-            (kind["_row"], "sample_id", kind.get("sample_id", "")))
+            "suspicious",
+            "sample",
+            f"there is no sample id; the sample is called {text!r} after its {'profile' if text == profile else 'file'}.",
+            (kind["_row"], "sample_id", kind.get("sample_id", "")),
+        )
         return text
 
     def _place(self, frame, samples, rows, notes):
@@ -150,17 +164,32 @@ class Samples:
         named, which = samples
         known = frame.select(pl.col(name) if name in frame.columns else pl.lit("").alias(name) for name in POSITION)
         depths = columns_of_numbers(known.select(POSITION[4:]), rows, notes, none=NONE_NUMBERS)
-        top, bottom = _ordered(*depths.select(
-            top=pl.coalesce("object_depth_min", "object_depth_max"), bottom=pl.coalesce("object_depth_max", "object_depth_min")), rows, notes)
+        top, bottom = _ordered(
+            *depths.select(
+                top=pl.coalesce("object_depth_min", "object_depth_max"),
+                bottom=pl.coalesce("object_depth_max", "object_depth_min"),
+            ),
+            rows,
+            notes,
+        )
         texts = known.select(which.alias("which"), *POSITION[:4])
         changed = _changes(texts, texts.columns)
         few = texts.filter(changed)
         lines = rows[changed.to_numpy()]
         place = few.select("which").with_columns(
-            _in_range(numbers(few["object_lat"], lines, notes, none=(*NONE_NUMBERS, 999.0), parse=degrees), 90, lines, notes).alias("lat"),
-            _in_range(numbers(few["object_lon"], lines, notes, none=(*NONE_NUMBERS, 999.0), parse=degrees), 360, lines, notes).alias("lon"),
-            moments(few["object_date"], few["object_time"], lines, notes).alias("time"))
-        depths = pl.DataFrame({"which": which, "top": top, "bottom": bottom}).group_by("which").agg(pl.col("top").min(), pl.col("bottom").max())
+            _in_range(
+                numbers(few["object_lat"], lines, notes, none=(*NONE_NUMBERS, 999.0), parse=degrees), 90, lines, notes
+            ).alias("lat"),
+            _in_range(
+                numbers(few["object_lon"], lines, notes, none=(*NONE_NUMBERS, 999.0), parse=degrees), 360, lines, notes
+            ).alias("lon"),
+            moments(few["object_date"], few["object_time"], lines, notes).alias("time"),
+        )
+        depths = (
+            pl.DataFrame({"which": which, "top": top, "bottom": bottom})
+            .group_by("which")
+            .agg(pl.col("top").min(), pl.col("bottom").max())
+        )
         summed = _summed(place).join(depths, on="which", how="left").sort("which")
         self._places.append(summed.with_columns(sample_id=named[summed["which"]]).drop("which"))
         return top, bottom
@@ -193,31 +222,55 @@ class Samples:
         if not self._meta:
             return typed(pd.DataFrame(), SAMPLES), pd.DataFrame({"sample_id": [], "acquisition_id": []})
         names = dict.fromkeys(name for kind in self._meta for name in kind)
-        meta = pl.DataFrame(self._meta, schema=dict.fromkeys(names, pl.String) | {"_row": pl.Int64}).drop("_row").fill_null("")
+        meta = (
+            pl.DataFrame(self._meta, schema=dict.fromkeys(names, pl.String) | {"_row": pl.Int64})
+            .drop("_row")
+            .fill_null("")
+        )
         acquisitions = _one_per_key(meta, findings)
         place = _merged(self._places).to_pandas()
         first = acquisitions.drop_duplicates("sample_id").set_index("sample_id")
         samples = place.set_index("sample_id").reindex(first.index)
         spread = (samples["lat_max"] - samples["lat_min"] > SPREAD) | (samples["lon_max"] - samples["lon_min"] > SPREAD)
         if spread.any():
-            findings.append(finding(
-                "suspicious", "position", f"objects of {int(spread.sum())} samples, first {spread.idxmax()!r}, lie more than {SPREAD:g} degrees apart; "
-                "the mean position was taken."))
+            findings.append(
+                finding(
+                    "suspicious",
+                    "position",
+                    f"objects of {int(spread.sum())} samples, first {spread.idxmax()!r}, lie more than {SPREAD:g} degrees apart; "
+                    "the mean position was taken.",
+                )
+            )
         cruise = pd.Series(pd.NA, index=first.index, dtype="string")
         for name in CRUISES:
             if name in first:
-                cruise = cruise.fillna(first[name].astype("string").where(~first[name].str.strip().str.lower().isin(MISSING)))
+                cruise = cruise.fillna(
+                    first[name].astype("string").where(~first[name].str.strip().str.lower().isin(MISSING))
+                )
         lat, lon = _mean_position(samples)
-        table = pd.DataFrame({
-            "sample_id": first.index, "cruise": cruise, "instrument": first["_instrument"], "time": samples["time"], "lat": lat, "lon": lon,
-            "depth_top": samples["top"], "depth_bottom": samples["bottom"], "source": first["_file"]}, index=first.index)
+        table = pd.DataFrame(
+            {
+                "sample_id": first.index,
+                "cruise": cruise,
+                "instrument": first["_instrument"],
+                "time": samples["time"],
+                "lat": lat,
+                "lon": lon,
+                "depth_top": samples["top"],
+                "depth_bottom": samples["bottom"],
+                "source": first["_file"],
+            },
+            index=first.index,
+        )
         table["instrument"] = table["instrument"].where(table["instrument"] != "", pd.NA)
         return typed(table, SAMPLES), acquisitions.drop(columns=["_file", "_instrument"])
 
 
 def _changes(frame, names):
     """Rows in which any column differs from the row above; the first one does."""
-    mixed = pl.reduce(lambda one, two: one ^ two, [pl.col(name).hash(seed) for seed, name in enumerate(names)])  # 64 bits, so quick
+    mixed = pl.reduce(
+        lambda one, two: one ^ two, [pl.col(name).hash(seed) for seed, name in enumerate(names)]
+    )  # 64 bits, so quick
     return frame.select((mixed != mixed.shift(1)).fill_null(True)).to_series()
 
 
@@ -241,9 +294,17 @@ def _ordered(top, bottom, rows, notes):
     swapped = (top > bottom).fill_null(False)
     if swapped.any():
         place = int(swapped.arg_max())
-        notes.add("repaired", "depth", "object_depth_min is deeper than object_depth_max; they were swapped.", (
-            int(rows[place]), "object_depth_min", str(top[place])), int(swapped.sum()))
-        top, bottom = pl.select(pl.min_horizontal(top, bottom)).to_series(), pl.select(pl.max_horizontal(top, bottom)).to_series()
+        notes.add(
+            "repaired",
+            "depth",
+            "object_depth_min is deeper than object_depth_max; they were swapped.",
+            (int(rows[place]), "object_depth_min", str(top[place])),
+            int(swapped.sum()),
+        )
+        top, bottom = (
+            pl.select(pl.min_horizontal(top, bottom)).to_series(),
+            pl.select(pl.max_horizontal(top, bottom)).to_series(),
+        )
     above = (top < 0).fill_null(False)
     if above.any():
         place = int(above.arg_max())
@@ -251,9 +312,15 @@ def _ordered(top, bottom, rows, notes):
             place = int(top.arg_min())
             raise UserError(
                 f"{notes.source}, row {rows[place]}, column 'object_depth_min': {top[place]:g} m is above the surface; depths are positive "
-                "downwards.")
-        notes.add("repaired", "depth", "a depth above the surface was taken as 0 m.", (
-            int(rows[place]), "object_depth_min", str(top[place])), int(above.sum()))
+                "downwards."
+            )
+        notes.add(
+            "repaired",
+            "depth",
+            "a depth above the surface was taken as 0 m.",
+            (int(rows[place]), "object_depth_min", str(top[place])),
+            int(above.sum()),
+        )
         top, bottom = top.clip(0), bottom.clip(0)
     return top, bottom
 
@@ -264,13 +331,19 @@ def _in_range(values, limit, rows, notes):
     if wrong.any():
         place = int(wrong.arg_max())
         raise UserError(
-            f"{notes.source}, row {rows[place]}, column {values.name!r}: {values[place]:g} is outside [-{limit}, {limit}] degrees.")
+            f"{notes.source}, row {rows[place]}, column {values.name!r}: {values[place]:g} is outside [-{limit}, {limit}] degrees."
+        )
     if limit == 90:
         return values
     east = ((values >= 180) | (values < -180)).fill_null(False)
     if east.any():
         place = int(east.arg_max())
-        notes.add("repaired", "position", "a longitude was wrapped to [-180, 180).", (int(rows[place]), values.name, f"{values[place]:g}"))
+        notes.add(
+            "repaired",
+            "position",
+            "a longitude was wrapped to [-180, 180).",
+            (int(rows[place]), values.name, f"{values[place]:g}"),
+        )
         values = ((values + 180) % 360 - 180).zip_with(east, values)
     return values
 
@@ -279,8 +352,16 @@ def _summed(place):
     """One row per kind of metadata; longitudes also as a vector, for samples across the dateline."""
     angle = pl.col("lon").radians()
     return place.group_by("which").agg(
-        lat_min=pl.col("lat").min(), lat_max=pl.col("lat").max(), lat_sum=pl.col("lat").sum(), lon_min=pl.col("lon").min(),
-        lon_max=pl.col("lon").max(), east=angle.cos().sum(), north=angle.sin().sum(), n=pl.col("lat").count(), time=pl.col("time").min())
+        lat_min=pl.col("lat").min(),
+        lat_max=pl.col("lat").max(),
+        lat_sum=pl.col("lat").sum(),
+        lon_min=pl.col("lon").min(),
+        lon_max=pl.col("lon").max(),
+        east=angle.cos().sum(),
+        north=angle.sin().sum(),
+        n=pl.col("lat").count(),
+        time=pl.col("time").min(),
+    )
 
 
 def _merged(parts):
@@ -291,29 +372,48 @@ def _merged(parts):
 
 def _mean_position(samples):
     """Position of each sample, exact where all its objects share it."""
-    lat = np.where(samples["lat_min"] == samples["lat_max"], samples["lat_min"], samples["lat_sum"] / samples["n"].where(samples["n"] > 0))
-    lon = np.where(samples["lon_min"] == samples["lon_max"], samples["lon_min"], np.degrees(np.arctan2(samples["north"], samples["east"])))
+    lat = np.where(
+        samples["lat_min"] == samples["lat_max"],
+        samples["lat_min"],
+        samples["lat_sum"] / samples["n"].where(samples["n"] > 0),
+    )
+    lon = np.where(
+        samples["lon_min"] == samples["lon_max"],
+        samples["lon_min"],
+        np.degrees(np.arctan2(samples["north"], samples["east"])),
+    )
     return lat, np.where(samples["n"] > 0, lon, np.nan)
 
 
 def _one_per_key(meta, findings):
     """One row per sample and acquisition; a column with two values there has none."""
     meta = meta.rename({"sample_id": "sample_id_in_file"}, strict=False).rename({"_sample": "sample_id"})
-    meta = meta.with_columns(acquisition_id=pl.col("acq_id") if "acq_id" in meta.columns else pl.lit("")).unique(maintain_order=True)
+    meta = meta.with_columns(acquisition_id=pl.col("acq_id") if "acq_id" in meta.columns else pl.lit("")).unique(
+        maintain_order=True
+    )
     keys = ["sample_id", "acquisition_id"]
     others = [name for name in meta.columns if name not in (*keys, "_file", "_instrument")]
     twice = meta.filter(meta.select(pl.struct(keys).is_duplicated()).to_series())
     rows = meta.unique(subset=keys, keep="first", maintain_order=True).to_pandas()
     if len(twice):
-        kinds = twice.group_by(keys, maintain_order=True).agg([pl.col(name).filter(pl.col(name) != "").unique(maintain_order=True) for name in others])
+        kinds = twice.group_by(keys, maintain_order=True).agg(
+            [pl.col(name).filter(pl.col(name) != "").unique(maintain_order=True) for name in others]
+        )
         places = {key: place for place, key in enumerate(zip(rows["sample_id"], rows["acquisition_id"], strict=True))}
         for kind in kinds.iter_rows(named=True):
             place = places[kind["sample_id"], kind["acquisition_id"]]
             for name in others:
                 if len(kind[name]) > 1:
-                    findings.append(finding(
-                        "suspicious", "metadata", f"sample {kind['sample_id']!r} has {len(kind[name])} values of {name}, first {kind[name][0]!r} and "
-                        f"{kind[name][1]!r}; none was taken.", column=name, value=kind[name][0]))
+                    findings.append(
+                        finding(
+                            "suspicious",
+                            "metadata",
+                            f"sample {kind['sample_id']!r} has {len(kind[name])} values of {name}, first {kind[name][0]!r} and "
+                            f"{kind[name][1]!r}; none was taken.",
+                            column=name,
+                            value=kind[name][0],
+                        )
+                    )
                     rows.loc[place, name] = ""
                 elif kind[name]:
                     rows.loc[place, name] = kind[name][0]

@@ -82,8 +82,11 @@ def read_ifcb(sources):
         acquisitions.append(acquisition)
         objects.append(_images(name, table))
     return Ingested(
-        typed(pd.DataFrame(samples), SAMPLES), typed(pd.concat(objects, ignore_index=True), OBJECTS),
-        findings=typed(pd.DataFrame(findings), FINDINGS), extra={"acquisitions": pd.DataFrame(acquisitions)})
+        typed(pd.DataFrame(samples), SAMPLES),
+        typed(pd.concat(objects, ignore_index=True), OBJECTS),
+        findings=typed(pd.DataFrame(findings), FINDINGS),
+        extra={"acquisitions": pd.DataFrame(acquisitions)},
+    )
 
 
 def _text(source):
@@ -123,7 +126,9 @@ def _triggers(source):
         bad = numbers.isna() | ~np.isfinite(numbers.astype("float64"))
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise UserError(f"{source}: row {row + 1}, column {place + 1} ({name}): {table[place].iloc[row]!r} is not a number.")
+            raise UserError(
+                f"{source}: row {row + 1}, column {place + 1} ({name}): {table[place].iloc[row]!r} is not a number."
+            )
         found[name] = numbers.astype("float64").to_numpy()
     return pd.DataFrame(found).assign(line=np.arange(1, len(table) + 1))
 
@@ -144,10 +149,16 @@ def sample_of_name(name):
     """
     new, old = NEW_NAME.match(name), OLD_NAME.match(name)
     if new:
-        time, instrument = pd.to_datetime(new.group(1), format="%Y%m%dT%H%M%S", utc=True, errors="coerce"), f"IFCB{new.group(2)}"
+        time, instrument = (
+            pd.to_datetime(new.group(1), format="%Y%m%dT%H%M%S", utc=True, errors="coerce"),
+            f"IFCB{new.group(2)}",
+        )
     elif old:
         number, year, day, clock = old.groups()
-        time, instrument = pd.to_datetime(f"{year}{day}{clock}", format="%Y%j%H%M%S", utc=True, errors="coerce"), f"IFCB{number}"
+        time, instrument = (
+            pd.to_datetime(f"{year}{day}{clock}", format="%Y%j%H%M%S", utc=True, errors="coerce"),
+            f"IFCB{number}",
+        )
     else:
         time, instrument = pd.NaT, "IFCB"
     return {"sample_id": name, "instrument": instrument, "time": time}
@@ -159,10 +170,14 @@ def _bin(name, header, table, source, findings):
     told = sample_of_name(name)
     time, instrument = told["time"], told["instrument"]
     if pd.isna(time):
-        raise UserError(f"{source}: bin {name!r} holds no time in its name, allowed are DYYYYMMDDTHHMMSS_IFCBnnn and IFCBn_YYYY_DDD_HHMMSS.")
+        raise UserError(
+            f"{source}: bin {name!r} holds no time in its name, allowed are DYYYYMMDDTHHMMSS_IFCBnnn and IFCBn_YYYY_DDD_HHMMSS."
+        )
     lat, lon, depth = (_optional(header, key, source) for key in ("gpsLatitude", "gpsLongitude", "depth"))
     if np.isnan(lat) or np.isnan(lon) or (lat == 0 and lon == 0) or abs(lat) > 90 or abs(lon) > 360:
-        findings.append(finding("suspicious", "position", f"bin {name} has no position; give it in a table of positions.", **place))
+        findings.append(
+            finding("suspicious", "position", f"bin {name} has no position; give it in a table of positions.", **place)
+        )
         lat = lon = np.nan
     run, inhibit = _optional(header, "runTime", source), _optional(header, "inhibitTime", source)
     last = table.iloc[-1] if len(table) else {}
@@ -170,18 +185,42 @@ def _bin(name, header, table, source, findings):
     if not new:
         run_adc = float(last.get("end_time", np.nan))
     if run > 0 and run_adc > 0 and new and not 0.98 <= run / run_adc <= 1.02:
-        findings.append(finding(
-            "suspicious", "run time", f"run time {run:g} s of the header and {run_adc:g} s of the last trigger differ by more than 2 %.",
-            column="runTime", value=run, **place))
+        findings.append(
+            finding(
+                "suspicious",
+                "run time",
+                f"run time {run:g} s of the header and {run_adc:g} s of the last trigger differ by more than 2 %.",
+                column="runTime",
+                value=run,
+                **place,
+            )
+        )
     images = int((table["width"] > 0).sum())
     sample = {
-        "sample_id": name, "instrument": instrument, "time": time, "lat": lat, "lon": (lon + 180) % 360 - 180, "depth_top": depth,
-        "depth_bottom": depth, "n_images": images, "effort_rule": "", "flags": "", "source": str(source)}
+        "sample_id": name,
+        "instrument": instrument,
+        "time": time,
+        "lat": lat,
+        "lon": (lon + 180) % 360 - 180,
+        "depth_top": depth,
+        "depth_bottom": depth,
+        "n_images": images,
+        "effort_rule": "",
+        "flags": "",
+        "source": str(source),
+    }
     acquisition = {
-        "sample_id": name, "generation": "new" if new else "old", "run_time": run, "inhibit_time": inhibit, "run_time_adc": run_adc,
-        "inhibit_time_adc": inhibit_adc, "syringe_volume": _optional(header, "SyringeSampleVolume", source),
+        "sample_id": name,
+        "generation": "new" if new else "old",
+        "run_time": run,
+        "inhibit_time": inhibit,
+        "run_time_adc": run_adc,
+        "inhibit_time_adc": inhibit_adc,
+        "syringe_volume": _optional(header, "SyringeSampleVolume", source),
         "look_time": np.nan if new or table.empty else look_time(table, min_processing=_processing(instrument, time)),
-        "n_triggers": int(table["trigger"].nunique()), "n_images": images}
+        "n_triggers": int(table["trigger"].nunique()),
+        "n_images": images,
+    }
     return sample, acquisition
 
 
@@ -203,4 +242,6 @@ def _optional(header, key, source):
 
 def _images(name, table):
     seen = table[table["width"] > 0]
-    return pd.DataFrame({"object_id": [f"{name}_{line:05d}" for line in seen["line"]], "sample_id": name, "status": "unclassified"})
+    return pd.DataFrame(
+        {"object_id": [f"{name}_{line:05d}" for line in seen["line"]], "sample_id": name, "status": "unclassified"}
+    )

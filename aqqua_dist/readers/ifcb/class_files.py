@@ -31,12 +31,19 @@ MAX_RATIO = 1100
 MOST_NUMBER = 65_535
 """Largest image number of a bin, as the files keep it in 16 bits."""
 NAMES = {
-    "scores": ("output_scores", "output_ranks", "scores", "TBscores"), "classes": ("class_labels", "class2useTB"),
+    "scores": ("output_scores", "output_ranks", "scores", "TBscores"),
+    "classes": ("class_labels", "class2useTB"),
     "rois": ("roi_numbers", "roinum"),
-    "images": ("input_images",), "numbers": ("output_classes",), "winner": ("class_name_auto", "TBclass"),
-    "decided": ("class_name", "TBclass_above_threshold"), "thresholds": ("thresholds",), "cells": ("cell_count",),
-    "model_id": ("model_id", "classifier_name", "classifierName"), "bin": ("bin_id", "bin"),
-    "version": ("version",), "timestamp": ("timestamp",),
+    "images": ("input_images",),
+    "numbers": ("output_classes",),
+    "winner": ("class_name_auto", "TBclass"),
+    "decided": ("class_name", "TBclass_above_threshold"),
+    "thresholds": ("thresholds",),
+    "cells": ("cell_count",),
+    "model_id": ("model_id", "classifier_name", "classifierName"),
+    "bin": ("bin_id", "bin"),
+    "version": ("version",),
+    "timestamp": ("timestamp",),
 }
 """Our name of each part to its names in the files."""
 _POINTER = np.dtype([("length", "<u4"), ("address", "<u8"), ("number", "<u4")])
@@ -113,7 +120,9 @@ def read_class_file(source):
     """
     kind = source.name.rpartition(".")[2].lower()
     if kind not in _DECODERS:
-        raise UserError(f"{source}: a file of the kind {kind!r} holds no class scores, allowed are {', '.join(_DECODERS)}.")
+        raise UserError(
+            f"{source}: a file of the kind {kind!r} holds no class scores, allowed are {', '.join(_DECODERS)}."
+        )
     with source.open() as stream:
         raw = stream.read()
     try:
@@ -155,10 +164,13 @@ def _heaps(raw):
     """
     start, held = -1, {}
     while (start := raw.find(b"GCOL\x01\0\0\0", start + 1)) >= 0:
-        size = int.from_bytes(raw[start + 8:start + 16], "little")
+        size = int.from_bytes(raw[start + 8 : start + 16], "little")
         place, end, seen = start + 16, start + size, set()
         while place + 16 <= end <= len(raw):
-            number, length = int.from_bytes(raw[place:place + 2], "little"), int.from_bytes(raw[place + 8:place + 16], "little")
+            number, length = (
+                int.from_bytes(raw[place : place + 2], "little"),
+                int.from_bytes(raw[place + 8 : place + 16], "little"),
+            )
             step = 16 + -(-length // 8) * 8 if number else length  # the free rest is counted with its head
             if (number in seen if number else place + step != end) or number > size // 16 or place + step > end:
                 break
@@ -187,10 +199,10 @@ def _check_texts(item, name, raw, heaps):
     """Every text must point to an entry of a heap: the HDF5 library follows pointers anywhere."""
     if item.chunks is None:
         start = item.id.get_offset()
-        pieces = [raw[start:start + 16 * item.size]] if start is not None else []
+        pieces = [raw[start : start + 16 * item.size]] if start is not None else []
     else:
         places = [item.id.get_chunk_info(i) for i in range(item.id.get_num_chunks())]
-        pieces = [raw[p.byte_offset:p.byte_offset + p.size] for p in places]
+        pieces = [raw[p.byte_offset : p.byte_offset + p.size] for p in places]
         pieces = [piece[:-4] if item.fletcher32 else piece for piece in pieces]
         pieces = [zlib.decompress(piece) if item.compression == "gzip" else piece for piece in pieces]
         if item.shuffle:
@@ -202,7 +214,9 @@ def _check_texts(item, name, raw, heaps):
 def _check_pointers(piece, name, raw, heaps):
     for length, address, number in np.frombuffer(piece, _POINTER).tolist():
         if (length or address) and heaps.get((address, number), -1) < length:
-            raise UserError(f"{name!r} is damaged: a text of {length} bytes at byte {address} of {len(raw)} is not there.")
+            raise UserError(
+                f"{name!r} is damaged: a text of {length} bytes at byte {address} of {len(raw)} is not there."
+            )
 
 
 def _check_attribute(name, raw, heaps):
@@ -210,10 +224,10 @@ def _check_attribute(name, raw, heaps):
     key, place, seen = name.encode() + b"\0", -1, 0
     while (place := raw.find(key, place + 1)) >= 0:
         for version, head, step in ((1, 8, 8), (2, 8, 1), (3, 9, 1)):  # the first version fills up to eight bytes
-            sizes = [int.from_bytes(raw[place - head + i:place - head + i + 2], "little") for i in (2, 4, 6)]
+            sizes = [int.from_bytes(raw[place - head + i : place - head + i + 2], "little") for i in (2, 4, 6)]
             if place >= head and raw[place - head] == version and sizes[0] == len(key):
                 start = place + sum(-(-size // step) * step for size in sizes)
-                _check_pointers(raw[start:start + _POINTER.itemsize], name, raw, heaps)
+                _check_pointers(raw[start : start + _POINTER.itemsize], name, raw, heaps)
                 seen += 1
     if not seen:
         raise UserError(f"attribute {name!r} is damaged: its text is nowhere in the {len(raw)} bytes.")
@@ -227,7 +241,9 @@ def _mat(raw):
 def _json(raw):
     found = json.loads(raw)
     if not isinstance(found, dict):
-        raise UserError(f"the content is a {type(found).__name__}, needed is an object with 'class_labels' and 'output_scores'.")
+        raise UserError(
+            f"the content is a {type(found).__name__}, needed is an object with 'class_labels' and 'output_scores'."
+        )
     return {part: found[name] for part, names in NAMES.items() for name in names if found.get(name) is not None}
 
 
@@ -244,13 +260,27 @@ def _csv(raw):
         raise UserError(f"row {wrong} has {len(rows[wrong - 2])} cells, the header has {len(header)}.")
     table = {name: np.array([row[i].strip() for row in rows], dtype=object) for i, name in enumerate(header)}
     if "file_name" in table and {"class_name", "class_name_auto"} & set(table):
-        held = {part: table[name] for part, name in (("decided", "class_name"), ("winner", "class_name_auto")) if name in table}
-        held |= {part: _cells(table[name], name) for part, name in (("cells", "cell_count"), ("score", "score")) if name in table}
+        held = {
+            part: table[name]
+            for part, name in (("decided", "class_name"), ("winner", "class_name_auto"))
+            if name in table
+        }
+        held |= {
+            part: _cells(table[name], name)
+            for part, name in (("cells", "cell_count"), ("score", "score"))
+            if name in table
+        }
         return held | {"images": table["file_name"]}
     if "pid" not in table or len(header) < 2:
-        raise UserError(f"columns are {header[:6]}; needed is 'pid' and one column per class, or 'file_name' and 'class_name'.")
+        raise UserError(
+            f"columns are {header[:6]}; needed is 'pid' and one column per class, or 'file_name' and 'class_name'."
+        )
     names = [name for name in header if name != "pid"]
-    return {"images": table["pid"], "classes": names, "scores": np.column_stack([_cells(table[name], name) for name in names])}
+    return {
+        "images": table["pid"],
+        "classes": names,
+        "scores": np.column_stack([_cells(table[name], name) for name in names]),
+    }
 
 
 def _cells(values, name):
@@ -272,7 +302,9 @@ def _rows(source, kind, held):
     labels_only = kind == "csv" and "scores" not in held
     missing = [NAMES[part][0] for part in ("scores", "classes") if part not in held]
     if missing and not labels_only:
-        raise UserError(f"{source}: {missing[0]!r} is missing; the file has {sorted(NAMES[p][0] if p in NAMES else p for p in held)}.")
+        raise UserError(
+            f"{source}: {missing[0]!r} is missing; the file has {sorted(NAMES[p][0] if p in NAMES else p for p in held)}."
+        )
     classes = held.get("classes", [])
     bins, rois = _images(source, held)
     scores = held.get("scores")
@@ -281,14 +313,25 @@ def _rows(source, kind, held):
     for part in ("numbers", "winner", "decided", "score", "cells"):
         if part in held and len(held[part]) != len(rois):
             name = NAMES.get(part, (part,))[0]
-            raise UserError(f"{source}: {name!r} has {len(held[part])} values, needed are as many as images, {len(rois)}.")
+            raise UserError(
+                f"{source}: {name!r} has {len(held[part])} values, needed are as many as images, {len(rois)}."
+            )
     if "thresholds" in held and len(held["thresholds"]) != len(classes):
-        raise UserError(f"{source}: 'thresholds' has {len(held['thresholds'])} values, needed are as many as classes, {len(classes)}.")
+        raise UserError(
+            f"{source}: 'thresholds' has {len(held['thresholds'])} values, needed are as many as classes, {len(classes)}."
+        )
     layout = {"csv": "labels csv" if scores is None else "scores csv"}.get(kind, kind)
     return ClassFile(
-        source, layout, bins, rois, tuple(classes), scores, base=1 if kind == "mat" else 0,
+        source,
+        layout,
+        bins,
+        rois,
+        tuple(classes),
+        scores,
+        base=1 if kind == "mat" else 0,
         about={part: held[part] for part in SINGLE if part in held},
-        **{part: held.get(part) for part in ("numbers", "winner", "decided", "score", "cells", "thresholds")})
+        **{part: held.get(part) for part in ("numbers", "winner", "decided", "score", "cells", "thresholds")},
+    )
 
 
 def _plain(part, value, source):
@@ -304,7 +347,9 @@ def _plain(part, value, source):
             numbers = numbers.astype("float64")
         return numbers if part == "scores" else numbers.reshape(-1)
     except (ValueError, TypeError, RecursionError) as error:  # also of texts that are none
-        raise UserError(f"{source}: {NAMES.get(part, (part,))[0]!r} is not readable ({str(error).splitlines()[0][:120]}).") from None
+        raise UserError(
+            f"{source}: {NAMES.get(part, (part,))[0]!r} is not readable ({str(error).splitlines()[0][:120]})."
+        ) from None
 
 
 def _texts(value):
@@ -327,27 +372,39 @@ def _images(source, held):
     name = FILE_NAME.fullmatch(source.name)
     told = {text for text in (name.group(1) if name else None, held.get("bin")) if text}
     if len(told) > 1:
-        raise UserError(f"{source}: the file says bin {held['bin']!r}, its name another one; allowed is one bin per file.")
+        raise UserError(
+            f"{source}: the file says bin {held['bin']!r}, its name another one; allowed is one bin per file."
+        )
     if "rois" in held:
         if not told:
-            raise UserError(f"{source}: the bin is told neither by the name {source.name!r} nor inside; rename the file to <bin>_class.")
+            raise UserError(
+                f"{source}: the bin is told neither by the name {source.name!r} nor inside; rename the file to <bin>_class."
+            )
         rois = held["rois"]
         if rois.dtype == np.float16 and rois.size and rois.max() > 2048:
             raise UserError(
-                f"{source}: image numbers up to {rois.max():g} are kept in half precision, which is exact to 2048; classify the bin again.")
+                f"{source}: image numbers up to {rois.max():g} are kept in half precision, which is exact to 2048; classify the bin again."
+            )
         bad = ~((rois >= 1) & (rois <= MOST_NUMBER) & (rois % 1 == 0))
         if bad.any():
             raise UserError(
-                f"{source}: image number {rois[bad][0]} is not a whole number of 1 to {MOST_NUMBER}; {int(bad.sum())} such images.")
+                f"{source}: image number {rois[bad][0]} is not a whole number of 1 to {MOST_NUMBER}; {int(bad.sum())} such images."
+            )
         return np.full(len(rois), told.pop(), dtype=object), rois.astype("int64")
     if "images" not in held:
-        raise UserError(f"{source}: 'roi_numbers' is missing; the file has {sorted(NAMES[p][0] if p in NAMES else p for p in held)}.")
+        raise UserError(
+            f"{source}: 'roi_numbers' is missing; the file has {sorted(NAMES[p][0] if p in NAMES else p for p in held)}."
+        )
     found = [IMAGE_NAME.fullmatch(text) for text in held["images"]]
     strange = next((i for i, match in enumerate(found) if match is None or told and match.group(1) not in told), None)
     if strange is not None:
         wanted = f"an image of bin {next(iter(told))}" if told else "the name of an IFCB image"
-        raise UserError(f"{source}: image {strange + 1}: {held['images'][strange]!r} is not {wanted}, as <bin>_<number with 5 digits>.")
-    return np.array([m.group(1) for m in found], dtype=object), np.array([int(m.group(2)) for m in found], dtype="int64")
+        raise UserError(
+            f"{source}: image {strange + 1}: {held['images'][strange]!r} is not {wanted}, as <bin>_<number with 5 digits>."
+        )
+    return np.array([m.group(1) for m in found], dtype=object), np.array(
+        [int(m.group(2)) for m in found], dtype="int64"
+    )
 
 
 def _table(source, scores, classes, n):
@@ -359,8 +416,12 @@ def _table(source, scores, classes, n):
         return scores.reshape(0, len(classes)), classes
     if scores.shape != (n, len(classes)):
         turned = ", is it turned?" if scores.shape == (len(classes), n) else "."
-        raise UserError(f"{source}: the scores have shape {scores.shape}, needed are {n} images by {len(classes)} classes{turned}")
+        raise UserError(
+            f"{source}: the scores have shape {scores.shape}, needed are {n} images by {len(classes)} classes{turned}"
+        )
     twice = next((name for name in classes if classes.count(name) > 1 or not name), None)
     if twice is not None:
-        raise UserError(f"{source}: class {twice!r} stands {classes.count(twice)} times, needed is one name per column.")
+        raise UserError(
+            f"{source}: class {twice!r} stands {classes.count(twice)} times, needed is one name per column."
+        )
     return scores, classes

@@ -79,7 +79,9 @@ def recognises(source):
         return False
     try:
         with source.open() as stream, h5py.File(io.BytesIO(stream.read()), "r") as file:
-            return any(part in file for part in NAMES["scores"]) and any(part in file for part in NAMES["rois"] + NAMES["images"])
+            return any(part in file for part in NAMES["scores"]) and any(
+                part in file for part in NAMES["rois"] + NAMES["images"]
+            )
     except Exception:  # h5py raises many kinds on files that are none of its own
         return False
 
@@ -135,11 +137,21 @@ def read_ifcb_classes(sources):
     model_id = _same_model([found for found, _, _ in used])
     prob = _stacked(used, classes, findings)
     table = pd.concat([table for _, table, _ in used], ignore_index=True)
-    objects = typed(table.assign(status=np.where(table["label"].isna(), "unclassified", "predicted"), model_id=model_id or pd.NA), OBJECTS)
+    objects = typed(
+        table.assign(status=np.where(table["label"].isna(), "unclassified", "predicted"), model_id=model_id or pd.NA),
+        OBJECTS,
+    )
     return ClassScores(
-        object_id=table["object_id"].to_numpy(dtype=object), classes=classes if prob is not None else (), prob=prob, model_id=model_id,
-        findings=findings, objects=objects, decided=np.where(table["decided"].isna(), None, table["decided"]),
-        bins=_bins(sorted(tables), used), thresholds=_thresholds(used, findings))
+        object_id=table["object_id"].to_numpy(dtype=object),
+        classes=classes if prob is not None else (),
+        prob=prob,
+        model_id=model_id,
+        findings=findings,
+        objects=objects,
+        decided=np.where(table["decided"].isna(), None, table["decided"]),
+        bins=_bins(sorted(tables), used),
+        thresholds=_thresholds(used, findings),
+    )
 
 
 def _named(source):
@@ -161,7 +173,8 @@ def _checked(found, findings):
         row, column = map(int, np.argwhere(bad)[0])
         raise UserError(
             f"{found.source}: image {found.rois[row]}, class {found.classes[column]!r}: score {wide[row, column]:g} is outside [0, 1]; "
-            f"{int(bad.sum())} such scores.")
+            f"{int(bad.sum())} such scores."
+        )
     total = wide.sum(axis=1)
     if found.layout == "scores csv" and len(wide):
         written = np.abs(wide / DECIMALS - np.rint(wide / DECIMALS)).max() < 1e-6
@@ -169,21 +182,31 @@ def _checked(found, findings):
         far = int((near & (np.abs(total - 1) > TOLERANCE)).sum())
         if far:
             scores = np.where(near[:, None], wide / np.where(near, total, 1)[:, None], wide)
-            findings.append(finding(
-                "repaired", "probability sum", f"{far} rows of scores with four digits were scaled to a sum of 1.", file=str(found.source)))
+            findings.append(
+                finding(
+                    "repaired",
+                    "probability sum",
+                    f"{far} rows of scores with four digits were scaled to a sum of 1.",
+                    file=str(found.source),
+                )
+            )
             total = scores.sum(axis=1)
     if (total > 1 + TOLERANCE).any():
         row = int(np.argmax(total))
         raise UserError(
             f"{found.source}: image {found.rois[row]}: the scores add up to {total[row]:.6g}, allowed is at most 1; "
-            f"{int((total > 1 + TOLERANCE).sum())} such images.")
+            f"{int((total > 1 + TOLERANCE).sum())} such images."
+        )
     winners = _winners(found, wide, findings)
     return check_probabilities(scores, found.source, findings), winners
 
 
 def _winners(found, scores, findings):
     """Column of the winner of each image: the one that the file names, by number or by name, if it has the highest score."""
-    best, chosen = scores.max(axis=1, initial=0.0), scores.argmax(axis=1) if scores.shape[1] else np.zeros(len(scores), dtype="int64")
+    best, chosen = (
+        scores.max(axis=1, initial=0.0),
+        scores.argmax(axis=1) if scores.shape[1] else np.zeros(len(scores), dtype="int64"),
+    )
     exact = found.numbers is not None and (found.numbers.dtype != np.float16 or len(found.classes) <= 2048)
     if exact:
         numbers = found.numbers.astype("float64")
@@ -194,33 +217,45 @@ def _winners(found, scores, findings):
             chosen = held - found.base
         elif other.all():
             chosen = held - 1 + found.base
-            findings.append(finding(
-                "repaired", "class numbers",
-                f"the numbers of the winning classes start at {1 - found.base}, not at {found.base}; they were read so.",
-                file=str(found.source), column="output_classes"))
+            findings.append(
+                finding(
+                    "repaired",
+                    "class numbers",
+                    f"the numbers of the winning classes start at {1 - found.base}, not at {found.base}; they were read so.",
+                    file=str(found.source),
+                    column="output_classes",
+                )
+            )
         else:
             row = int(np.flatnonzero(~own)[0])
             raise UserError(
                 f"{found.source}: image {found.rois[row]}: 'output_classes' is {found.numbers[row]:g}, the highest score has "
-                f"{chosen[row] + found.base} ({found.classes[chosen[row]]!r}); {int((~own).sum())} of {len(own)} images differ.")
+                f"{chosen[row] + found.base} ({found.classes[chosen[row]]!r}); {int((~own).sum())} of {len(own)} images differ."
+            )
     if found.winner is not None:
         place = {name: i for i, name in enumerate(found.classes)}
         held = np.array([place.get(name, -1) for name in found.winner], dtype="int64")
         differ = ~_highest(scores, held, best)
         if differ.any():
             row = int(np.flatnonzero(differ)[0])
-            told = (f"{int(differ.sum())} of {len(differ)} images are told to be another class than the one with the highest score, "
-                    f"first image {found.rois[row]}: {found.winner[row]!r}, not {found.classes[chosen[row]]!r}")
+            told = (
+                f"{int(differ.sum())} of {len(differ)} images are told to be another class than the one with the highest score, "
+                f"first image {found.rois[row]}: {found.winner[row]!r}, not {found.classes[chosen[row]]!r}"
+            )
             if found.layout != "mat" or differ.mean() > 0.5 or (held < 0).any():
                 raise UserError(f"{found.source}: {told}; are the classes in another order?")
             told += "; trees with costs decide so, the scores were used."
             findings.append(finding("suspicious", "winning class", told, file=str(found.source)))
         chosen = np.where(differ, chosen, held)
-    strange = sorted({_word(name) for name in (() if found.decided is None else found.decided)} - {*found.classes, UNCLASSIFIED, None})
+    strange = sorted(
+        {_word(name) for name in (() if found.decided is None else found.decided)}
+        - {*found.classes, UNCLASSIFIED, None}
+    )
     if strange:
         raise UserError(
             f"{found.source}: class {strange[0]!r} is none of the {len(found.classes)} classes {list(found.classes)[:5]} "
-            f"nor {UNCLASSIFIED!r}.")
+            f"nor {UNCLASSIFIED!r}."
+        )
     return chosen
 
 
@@ -235,8 +270,12 @@ def _table(found, scores, winners, findings):
     frame["object_id"] = [f"{name}_{roi:05d}" for name, roi in zip(found.bins, found.rois, strict=True)]
     if frame["object_id"].duplicated().any():
         twice = frame["object_id"][frame["object_id"].duplicated()]
-        raise UserError(f"{found.source}: image {twice.iloc[0]!r} stands more than once, allowed is once; {len(twice)} such rows.")
-    decided = np.array([None] * len(frame) if found.decided is None else [_word(name) for name in found.decided], dtype=object)
+        raise UserError(
+            f"{found.source}: image {twice.iloc[0]!r} stands more than once, allowed is once; {len(twice)} such rows."
+        )
+    decided = np.array(
+        [None] * len(frame) if found.decided is None else [_word(name) for name in found.decided], dtype=object
+    )
     if scores is not None:
         frame["score"] = scores.max(axis=1, initial=0.0).astype("float64")
         winner = np.where(frame["score"] > 0, np.array([*found.classes, None], dtype=object)[winners], None)
@@ -248,7 +287,8 @@ def _table(found, scores, winners, findings):
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             raise UserError(
-                f"{found.source}: row {row + 2}, column 'score': {frame['score'][row]:g} is outside [0, 1]; {int(bad.sum())} such rows.")
+                f"{found.source}: row {row + 2}, column 'score': {frame['score'][row]:g} is outside [0, 1]; {int(bad.sum())} such rows."
+            )
     return frame.assign(label=winner, decided=decided, n_individuals=_cell_counts(found, findings))
 
 
@@ -265,29 +305,42 @@ def _cell_counts(found, findings):
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise UserError(
-            f"{found.source}: image {found.rois[row]}: 'cell_count' {cells[row]:g} is no number of cells, nor -1 for not counted.")
+            f"{found.source}: image {found.rois[row]}: 'cell_count' {cells[row]:g} is no number of cells, nor -1 for not counted."
+        )
     if (cells == 0).any():
-        findings.append(finding(
-            "suspicious", "cell count", f"{int((cells == 0).sum())} images were counted and no cell was found; their number of cells is 0.",
-            file=str(found.source), column="cell_count"))
+        findings.append(
+            finding(
+                "suspicious",
+                "cell count",
+                f"{int((cells == 0).sum())} images were counted and no cell was found; their number of cells is 0.",
+                file=str(found.source),
+                column="cell_count",
+            )
+        )
     return pd.array(np.where(np.isnan(cells) | (cells < 0), np.nan, cells), dtype="Float64").astype("Int64")
 
 
 def _used(name, parts, findings):
     """The file of a bin that holds most; the others are named."""
+
     def rank(part):
         found, table, scores = part
         return scores is None, table["decided"].isna().all(), PREFERENCE.index(found.layout)
+
     (best, kept, scores), *others = sorted(parts, key=rank)
     for found, table, _ in others:
         both = kept.merge(table, on="object_id", suffixes=("", "_other"), how="left")
-        differ = int((both["label"].fillna("") != both["label_other"].fillna("")).sum()) + max(len(table) - len(kept), 0)
+        differ = int((both["label"].fillna("") != both["label_other"].fillna("")).sum()) + max(
+            len(table) - len(kept), 0
+        )
         told = f"bin {name} also stands here; {best.source} was used"
         told += f", {differ} images differ in their class" if differ else ", the classes are the same"
         if kept["n_individuals"].isna().all() and both["n_individuals_other"].notna().any() and not differ:
             kept = kept.assign(n_individuals=both["n_individuals_other"].to_numpy())
             told += ", and the numbers of cells are from here"
-        findings.append(finding("suspicious" if differ else "repaired", "duplicate", f"{told}.", file=str(found.source), value=name))
+        findings.append(
+            finding("suspicious" if differ else "repaired", "duplicate", f"{told}.", file=str(found.source), value=name)
+        )
     return best, kept, scores
 
 
@@ -299,7 +352,8 @@ def _same_classes(files):
             strange = sorted(set(found.classes) ^ set(told[0].classes))
             raise UserError(
                 f"{found.source}: its {len(found.classes)} classes are not the {len(told[0].classes)} of {told[0].source}, "
-                f"{strange[0]!r} is in one of them only; read the files of each classifier apart.")
+                f"{strange[0]!r} is in one of them only; read the files of each classifier apart."
+            )
     words = {found.source: found.winner if found.winner is not None else found.decided for found in labels}
     seen = {source: {_word(name) for name in names} - {None, UNCLASSIFIED} for source, names in words.items()}
     if not told:
@@ -307,7 +361,9 @@ def _same_classes(files):
     for source, names in seen.items():
         strange = sorted(names - set(told[0].classes))
         if strange:
-            raise UserError(f"{source}: class {strange[0]!r} is none of the {len(told[0].classes)} classes of {told[0].source}.")
+            raise UserError(
+                f"{source}: class {strange[0]!r} is none of the {len(told[0].classes)} classes of {told[0].source}."
+            )
     return told[0].classes
 
 
@@ -318,7 +374,9 @@ def _same_model(files):
             told.setdefault(found.about["model_id"], found.source)
     if len(told) > 1:
         (one, first), (other, second) = list(told.items())[:2]
-        raise UserError(f"{second}: model {other!r} is not the {one!r} of {first}; read the files of each of the {len(told)} models apart.")
+        raise UserError(
+            f"{second}: model {other!r} is not the {one!r} of {first}; read the files of each of the {len(told)} models apart."
+        )
     return next(iter(told), "")
 
 
@@ -328,7 +386,8 @@ def _stacked(used, classes, findings):
     if bare and len(bare) < len(used):
         raise UserError(
             f"{bare[0].source}: column 'score' is missing, {len(used) - len(bare)} of {len(used)} bins have it; "
-            "read those without scores apart.")
+            "read those without scores apart."
+        )
     if bare:
         return None
     place, parts = {name: i for i, name in enumerate(classes)}, []
@@ -344,10 +403,15 @@ def _stacked(used, classes, findings):
 
 
 def _bins(names, used):
-    return pd.DataFrame({
-        "sample_id": names, "file": [str(found.source) for found, _, _ in used], "layout": [found.layout for found, _, _ in used],
-        **{part: [found.about.get(part) for found, _, _ in used] for part in ("model_id", "version", "timestamp")},
-        "n_objects": [len(table) for _, table, _ in used]})
+    return pd.DataFrame(
+        {
+            "sample_id": names,
+            "file": [str(found.source) for found, _, _ in used],
+            "layout": [found.layout for found, _, _ in used],
+            **{part: [found.about.get(part) for found, _, _ in used] for part in ("model_id", "version", "timestamp")},
+            "n_objects": [len(table) for _, table, _ in used],
+        }
+    )
 
 
 def _thresholds(used, findings):

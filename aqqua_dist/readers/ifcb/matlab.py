@@ -48,8 +48,10 @@ def read_variables(raw, wanted):
         of another kind.
     """
     if raw[:10] == b"MATLAB 7.3" or raw[:4] == b"\x89HDF":
-        raise UserError(f"the {len(raw)} bytes are a MATLAB file of version 7.3, allowed are versions 5 to 7; save it as version 7.")
-    order = {b"IM": "<", b"MI": ">"}.get(raw[HEAD - 2:HEAD])
+        raise UserError(
+            f"the {len(raw)} bytes are a MATLAB file of version 7.3, allowed are versions 5 to 7; save it as version 7."
+        )
+    order = {b"IM": "<", b"MI": ">"}.get(raw[HEAD - 2 : HEAD])
     if order is None:
         raise UserError(f"the {len(raw)} bytes are no MATLAB file of version 5 to 7.")
     found, place = {}, HEAD
@@ -86,7 +88,7 @@ def _element(data, place, order, pad=8):
         kind, size, start, end = kind & 0xFFFF, kind >> 16, place + 4, place + 8
     if start + size > min(end, len(data)):
         raise UserError(f"the element at byte {place} has {size} bytes, the file has {len(data) - start} there.")
-    return kind, data[start:start + size], end
+    return kind, data[start : start + size], end
 
 
 def _head(body, order):
@@ -117,7 +119,8 @@ def _value(name, parts, order):
         if kind in NUMBERS and stored in STORED and len(content) == size * np.dtype(STORED[stored]).itemsize:
             return np.frombuffer(content, order + STORED[stored]).astype(NUMBERS[kind]).reshape(shape, order="F")
     raise UserError(
-        f"variable {name!r} of class {kind}, shape {shape} and {len(parts) - 3} parts is damaged, or no number, text or list of those.")
+        f"variable {name!r} of class {kind}, shape {shape} and {len(parts) - 3} parts is damaged, or no number, text or list of those."
+    )
 
 
 def _texts(name, content, encoding, shape, order):
@@ -125,7 +128,9 @@ def _texts(name, content, encoding, shape, order):
     try:
         text = content.decode(encoding + ends)
     except UnicodeDecodeError as error:
-        raise UserError(f"variable {name!r}: {len(content)} bytes are no text in {encoding} ({error.reason}).") from None
+        raise UserError(
+            f"variable {name!r}: {len(content)} bytes are no text in {encoding} ({error.reason})."
+        ) from None
     if shape[:1] == [1] or not text:
         return np.array([text], dtype=object)
     if len(text) != math.prod(shape) or len(shape) != 2:

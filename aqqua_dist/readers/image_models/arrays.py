@@ -33,7 +33,11 @@ def recognises(source):
     -------
     bool
     """
-    return not source.member and source.path.name.lower().endswith((".zarr", ".zarr.zip")) or source.name.lower().endswith(".npy")
+    return (
+        not source.member
+        and source.path.name.lower().endswith((".zarr", ".zarr.zip"))
+        or source.name.lower().endswith(".npy")
+    )
 
 
 def named_as_ids(source):
@@ -100,14 +104,18 @@ def read_array_outputs(source, sources):
     if source.name.lower().endswith(".npy"):
         ids = _table_of(source, sources)
         if ids is None:
-            raise UserError(f"{source}: nothing tells which image each row is of; needed is a table {source.name[:-4]}_ids.csv with 'object_id' beside it.")
+            raise UserError(
+                f"{source}: nothing tells which image each row is of; needed is a table {source.name[:-4]}_ids.csv with 'object_id' beside it."
+            )
         return read_arrays(source, ids)
     try:
         arrays, attributes = _stored(source)
     except UserError:
         raise
     except Exception as error:  # zarr and its codecs raise many kinds on damaged stores
-        raise UserError(f"{source}: the Zarr group cannot be read ({type(error).__name__}: {(str(error) or 'damaged').splitlines()[0]}).") from None
+        raise UserError(
+            f"{source}: the Zarr group cannot be read ({type(error).__name__}: {(str(error) or 'damaged').splitlines()[0]})."
+        ) from None
     return _predictions(source, arrays, attributes)
 
 
@@ -121,7 +129,8 @@ def _stored(source):
     for name, array in group.arrays():
         if array.nchunks_initialized < array.nchunks:
             raise UserError(
-                f"{source}: {array.nchunks - array.nchunks_initialized} of {array.nchunks} chunks of array {name!r} are missing; their numbers would be 0.")
+                f"{source}: {array.nchunks - array.nchunks_initialized} of {array.nchunks} chunks of array {name!r} are missing; their numbers would be 0."
+            )
     return {name: np.asarray(array[...]) for name, array in group.arrays()}, dict(group.attrs)
 
 
@@ -141,21 +150,31 @@ def _predictions(source, arrays, attributes):
     key = next((name for name in IDS if name in arrays), None)
     held = [name for name in ("prob", "embedding") if name in arrays]
     if key is None or not held:
-        raise UserError(f"{source}: the group has the arrays {sorted(arrays)}, needed are {IDS[0]!r} and 'embedding' or 'prob'.")
+        raise UserError(
+            f"{source}: the group has the arrays {sorted(arrays)}, needed are {IDS[0]!r} and 'embedding' or 'prob'."
+        )
     if arrays[key].dtype.kind == "f":
-        raise UserError(f"{source}: the ids in array {key!r} are {arrays[key].dtype}, needed are texts or whole numbers.")
+        raise UserError(
+            f"{source}: the ids in array {key!r} are {arrays[key].dtype}, needed are texts or whole numbers."
+        )
     ids = np.array([_text(value) for value in arrays[key].ravel()], dtype=object)
     for name in held:
         values = arrays[name]
         if values.ndim != 2 or values.dtype.kind != "f" or len(values) != len(ids):
-            raise UserError(f"{source}: array {name!r} is {values.dtype} of shape {values.shape}, needed is a real one with {len(ids)} rows, one per id.")
+            raise UserError(
+                f"{source}: array {name!r} is {values.dtype} of shape {values.shape}, needed is a real one with {len(ids)} rows, one per id."
+            )
     findings = []
     ids, kept = keep_once(ids, [arrays[name] for name in held], source, findings)
     prob, classes = None, ()
     if "prob" in held:
-        classes = tuple(_text(name) for name in (arrays["classes"] if "classes" in arrays else attributes.get("classes", [])))
+        classes = tuple(
+            _text(name) for name in (arrays["classes"] if "classes" in arrays else attributes.get("classes", []))
+        )
         if len(classes) != arrays["prob"].shape[1] or len(set(classes)) != len(classes):
-            raise UserError(f"{source}: array 'prob' has {arrays['prob'].shape[1]} columns for {len(classes)} classes {list(classes)[:5]}; needed is one unique name per column.")
+            raise UserError(
+                f"{source}: array 'prob' has {arrays['prob'].shape[1]} columns for {len(classes)} classes {list(classes)[:5]}; needed is one unique name per column."
+            )
         prob = check_probabilities(arrays["prob"][kept], source, findings)
     embedding = check_finite(arrays["embedding"][kept], source, "embedding") if "embedding" in held else None
     return Predictions(ids, classes, prob, embedding, str(attributes.get("model_id", "")), findings)

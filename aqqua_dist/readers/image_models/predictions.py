@@ -74,7 +74,9 @@ def recognises(source):
     except UserError:
         return False
     wide = any(column.startswith(PREFIXES) for column in names)
-    return ("object_id" in names or "objid" in names) and (wide or {"class", "prob"} <= set(names) or bool({"prob", "embedding"} & set(names)))
+    return ("object_id" in names or "objid" in names) and (
+        wide or {"class", "prob"} <= set(names) or bool({"prob", "embedding"} & set(names))
+    )
 
 
 def read_predictions(source, *, object_id=None, classes=None):
@@ -110,18 +112,26 @@ def read_predictions(source, *, object_id=None, classes=None):
     if key not in table.column_names:
         near = difflib.get_close_matches(str(object_id or "object_id"), table.column_names, n=1)
         hint = f", did you mean {near[0]!r}" if near else ""
-        raise UserError(f"{source}: column {object_id or 'object_id'!r} is missing{hint}; the file has {table.column_names[:20]}.")
+        raise UserError(
+            f"{source}: column {object_id or 'object_id'!r} is missing{hint}; the file has {table.column_names[:20]}."
+        )
     if {"class", "prob"} <= set(table.column_names):
         ids, names, prob = _long(table, key, source)
     else:
         ids = table[key].cast(pa.string()).to_numpy(zero_copy_only=False)
-        names, prob = _wide(table, source) if any(c.startswith(PREFIXES) for c in table.column_names) else _listed(table, classes, source)
+        names, prob = (
+            _wide(table, source)
+            if any(c.startswith(PREFIXES) for c in table.column_names)
+            else _listed(table, classes, source)
+        )
     findings = []
     if prob is not None:
         prob = check_probabilities(prob, source, findings)
     embedding = _lists(table["embedding"], source, "embedding") if "embedding" in table.column_names else None
     if prob is None and embedding is None:
-        raise UserError(f"{source}: there is neither a probability nor an embedding; the file has {table.column_names[:20]}.")
+        raise UserError(
+            f"{source}: there is neither a probability nor an embedding; the file has {table.column_names[:20]}."
+        )
     ids, kept = keep_once(ids, [values for values in (prob, embedding) if values is not None], source, findings)
     prob, embedding = (None if values is None else values[kept] for values in (prob, embedding))
     return Predictions(ids, tuple(names), prob, embedding, _model(table, source), findings)
@@ -154,14 +164,20 @@ def read_arrays(array, ids, *, classes=None):
     if "object_id" not in table.column_names:
         raise UserError(f"{ids}: column 'object_id' is missing; the file has {table.column_names[:20]}.")
     if values.ndim != 2 or values.dtype.kind != "f" or len(values) != len(table):
-        raise UserError(f"{array}: the array is {values.dtype} of shape {values.shape}, needed is a real one with the {len(table)} rows of {ids}.")
+        raise UserError(
+            f"{array}: the array is {values.dtype} of shape {values.shape}, needed is a real one with the {len(table)} rows of {ids}."
+        )
     findings = []
-    names, kept = keep_once(table["object_id"].cast(pa.string()).to_numpy(zero_copy_only=False), [values], ids, findings)
+    names, kept = keep_once(
+        table["object_id"].cast(pa.string()).to_numpy(zero_copy_only=False), [values], ids, findings
+    )
     values = values[kept]
     if classes is None:
         return Predictions(names, embedding=check_finite(values, array, "embedding"), findings=findings)
     if len(classes) != values.shape[1] or len(set(classes)) != len(classes):
-        raise UserError(f"{array}: {values.shape[1]} columns for {len(classes)} classes {list(classes)[:5]}; needed is one unique name per column.")
+        raise UserError(
+            f"{array}: {values.shape[1]} columns for {len(classes)} classes {list(classes)[:5]}; needed is one unique name per column."
+        )
     return Predictions(names, tuple(classes), check_probabilities(values, array, findings), findings=findings)
 
 
@@ -188,18 +204,34 @@ def check_probabilities(prob, source, findings):
     bad = ~((prob >= 0) & (prob <= 1 + TOLERANCE))
     if bad.any():
         row, column = map(int, np.argwhere(bad)[0])
-        raise UserError(f"{source}: row {row + 2}, class {column + 1}: probability {prob[row, column]} is outside [0, 1]; {int(bad.sum())} such values.")
+        raise UserError(
+            f"{source}: row {row + 2}, class {column + 1}: probability {prob[row, column]} is outside [0, 1]; {int(bad.sum())} such values."
+        )
     total = prob.sum(axis=1, dtype="float64")
     if (total > 1 + TOLERANCE).any():
         row = int(np.argmax(total))
-        raise UserError(f"{source}: row {row + 2}: the probabilities add up to {total[row]:.6g}, allowed is at most 1; {int((total > 1 + TOLERANCE).sum())} such rows.")
+        raise UserError(
+            f"{source}: row {row + 2}: the probabilities add up to {total[row]:.6g}, allowed is at most 1; {int((total > 1 + TOLERANCE).sum())} such rows."
+        )
     whole = np.abs(total - 1) <= TOLERANCE
     if rounded or (np.abs(total[whole] - 1) > 1e-6).any():
-        findings.append(finding("repaired", "probability sum", f"{int(whole.sum())} rows of rounded probabilities were scaled to a sum of 1.", file=str(source)))
+        findings.append(
+            finding(
+                "repaired",
+                "probability sum",
+                f"{int(whole.sum())} rows of rounded probabilities were scaled to a sum of 1.",
+                file=str(source),
+            )
+        )
     if not whole.all():
-        findings.append(finding(
-            "suspicious", "probability sum", f"{int((~whole).sum())} rows add up to less than 1 (least {total.min():.3g}); the remainder stays unclassified.",
-            file=str(source)))
+        findings.append(
+            finding(
+                "suspicious",
+                "probability sum",
+                f"{int((~whole).sum())} rows add up to less than 1 (least {total.min():.3g}); the remainder stays unclassified.",
+                file=str(source),
+            )
+        )
     prob[whole] /= total[whole, None].astype("float32")
     return prob
 
@@ -233,11 +265,15 @@ def _wide(table, source):
         kind = table[column].type
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
             raise UserError(f"{source}: column {column!r} holds {kind}, probabilities are numbers.")
-    return [c.removeprefix(prefix) for c in columns], np.column_stack([table[c].to_numpy().astype("float64") for c in columns])
+    return [c.removeprefix(prefix) for c in columns], np.column_stack(
+        [table[c].to_numpy().astype("float64") for c in columns]
+    )
 
 
 def _long(table, key, source):
-    frame = pd.DataFrame({"id": table[key].cast(pa.string()).to_pandas(), "class": table["class"].cast(pa.string()).to_pandas()})
+    frame = pd.DataFrame(
+        {"id": table[key].cast(pa.string()).to_pandas(), "class": table["class"].cast(pa.string()).to_pandas()}
+    )
     try:
         frame["prob"] = table["prob"].cast(pa.float64()).to_pandas()
     except pa.ArrowInvalid as error:
@@ -245,7 +281,9 @@ def _long(table, key, source):
     twice = frame.duplicated(["id", "class"])
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
-        raise UserError(f"{source}: row {row + 2}: object {frame['id'][row]!r} and class {frame['class'][row]!r} stand twice, allowed is once.")
+        raise UserError(
+            f"{source}: row {row + 2}: object {frame['id'][row]!r} and class {frame['class'][row]!r} stand twice, allowed is once."
+        )
     order = frame["id"].drop_duplicates()
     wide = frame.pivot(index="id", columns="class", values="prob").reindex(order)
     return order.to_numpy(dtype=object), list(wide.columns), wide.fillna(0.0).to_numpy()
@@ -258,21 +296,38 @@ def _listed(table, classes, source):
     held = (table.schema.metadata or {}).get(b"classes") or (table.schema.field("prob").metadata or {}).get(b"classes")
     names = list(classes) if classes is not None else json.loads(held) if held else None
     if names is None:
-        raise UserError(f"{source}: column 'prob' holds {prob.shape[1]} classes without names; give them as classes, or as 'classes' in the file's metadata.")
+        raise UserError(
+            f"{source}: column 'prob' holds {prob.shape[1]} classes without names; give them as classes, or as 'classes' in the file's metadata."
+        )
     if len(names) != prob.shape[1] or len(set(names)) != len(names):
-        raise UserError(f"{source}: {len(names)} class names {names[:5]} for {prob.shape[1]} probabilities; needed is one unique name each.")
+        raise UserError(
+            f"{source}: {len(names)} class names {names[:5]} for {prob.shape[1]} probabilities; needed is one unique name each."
+        )
     return names, prob
 
 
 def _lists(column, source, name):
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise UserError(f"{source}: row {row + 2}: {name} is missing; {column.null_count} such rows, every image needs one.")
-    lengths = set(pa.compute.list_value_length(column).unique().to_pylist()) if pa.types.is_list(column.type) or pa.types.is_large_list(
-        column.type) or pa.types.is_fixed_size_list(column.type) else None
+        raise UserError(
+            f"{source}: row {row + 2}: {name} is missing; {column.null_count} such rows, every image needs one."
+        )
+    lengths = (
+        set(pa.compute.list_value_length(column).unique().to_pylist())
+        if pa.types.is_list(column.type)
+        or pa.types.is_large_list(column.type)
+        or pa.types.is_fixed_size_list(column.type)
+        else None
+    )
     if lengths is None or len(lengths) > 1:
-        raise UserError(f"{source}: column {name!r} holds {column.type} of lengths {sorted(lengths or ())[:5]}; needed are lists of one length.")
-    flat = np.concatenate([chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]) if column.num_chunks else np.empty(0)
+        raise UserError(
+            f"{source}: column {name!r} holds {column.type} of lengths {sorted(lengths or ())[:5]}; needed are lists of one length."
+        )
+    flat = (
+        np.concatenate([chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks])
+        if column.num_chunks
+        else np.empty(0)
+    )
     return check_finite(flat.reshape(len(column), -1), source, name)
 
 
@@ -301,7 +356,9 @@ def check_finite(values, source, name):
     bad = ~np.isfinite(values)
     if bad.any():
         row, column = map(int, np.argwhere(bad)[0])
-        raise UserError(f"{source}: row {row + 2}, {name} {column + 1}: {values[row, column]} is not a finite number; {int(bad.sum())} such values.")
+        raise UserError(
+            f"{source}: row {row + 2}, {name} {column + 1}: {values[row, column]} is not a finite number; {int(bad.sum())} such values."
+        )
     return values
 
 
@@ -334,16 +391,26 @@ def keep_once(ids, arrays, source, findings):
     ids = np.asarray(ids, dtype=object)
     missing = pd.isna(ids)
     if missing.any():
-        raise UserError(f"{source}: row {int(np.flatnonzero(missing)[0]) + 2}: the object id is missing; {int(missing.sum())} such rows.")
+        raise UserError(
+            f"{source}: row {int(np.flatnonzero(missing)[0]) + 2}: the object id is missing; {int(missing.sum())} such rows."
+        )
     first = pd.Series(np.arange(len(ids))).groupby(ids, sort=False).transform("min").to_numpy()
     again = np.flatnonzero(first != np.arange(len(ids)))
     differ = [row for row in again if not all(np.array_equal(values[row], values[first[row]]) for values in arrays)]
     if differ:
         raise UserError(
             f"{source}: row {differ[0] + 2}: object {ids[differ[0]]!r} also stands in row {first[differ[0]] + 2} with other values, "
-            f"allowed is once; {len(differ)} such rows.")
+            f"allowed is once; {len(differ)} such rows."
+        )
     if again.size:
-        findings.append(finding("repaired", "duplicate", f"{again.size} rows that repeat an object with the same values were left out.", file=str(source)))
+        findings.append(
+            finding(
+                "repaired",
+                "duplicate",
+                f"{again.size} rows that repeat an object with the same values were left out.",
+                file=str(source),
+            )
+        )
     kept = first == np.arange(len(ids))
     return ids[kept], kept
 

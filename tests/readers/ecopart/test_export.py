@@ -13,26 +13,40 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.readers.ecopart.export import read_ecopart, recognises
 from aqqua_dist.readers.sources import find_sources
 
-SUMMARY = ("profile\tCruise\tSite\tDataOwner\tRawfilename\tInstrument\tCTDrosettefilename\tyyyy-mm-dd hh:mm\tLatitude \tLongitude\taa\texp\tPixel size\t"
-           "Particle filename\tPlankton filename\tProject\n"
-           "c1\tcruise\t\t\tHDR1\tuvp5\t\t2019-11-21 01:00:00\t44.0905\t352.424\t0.0002\t1.02\t0.088\tx_PAR_c1.tsv\tx_ZOO_c1.tsv\tP1\n")
-PAR = ("Profile\tRawfilename\tyyyy-mm-dd hh:mm\tDepth [m]\tSampled volume [L]\tLPM (102-128 µm) [# l-1]\tLPM (0.128-1.02 mm) [# l-1]\t"
-       "LPM (>1.02 mm) [# l-1]\tLPM biovolume (102-128 µm) [mm3 l-1]\tLPM biovolume (0.128-1.02 mm) [mm3 l-1]\tLPM biovolume (>1.02 mm) [mm3 l-1]\t"
-       "temperature [degc]\tdepth [m]\textrames01\n")
-ZOO = ("Profile\tRawfilename\tyyyy-mm-dd hh:mm\tDepth [m]\tSampled volume [L]\tliving [# m-3]\tliving>Copepoda [# m-3]\tliving>Copepoda>Calanidae [# m-3]\t"
-       "living biovolume [mm3 l-1]\tliving>Copepoda biovolume [mm3 l-1]\tliving>Copepoda>Calanidae biovolume [mm3 l-1]\tliving avgesd [mm]\n")
+SUMMARY = (
+    "profile\tCruise\tSite\tDataOwner\tRawfilename\tInstrument\tCTDrosettefilename\tyyyy-mm-dd hh:mm\tLatitude \tLongitude\taa\texp\tPixel size\t"
+    "Particle filename\tPlankton filename\tProject\n"
+    "c1\tcruise\t\t\tHDR1\tuvp5\t\t2019-11-21 01:00:00\t44.0905\t352.424\t0.0002\t1.02\t0.088\tx_PAR_c1.tsv\tx_ZOO_c1.tsv\tP1\n"
+)
+PAR = (
+    "Profile\tRawfilename\tyyyy-mm-dd hh:mm\tDepth [m]\tSampled volume [L]\tLPM (102-128 µm) [# l-1]\tLPM (0.128-1.02 mm) [# l-1]\t"
+    "LPM (>1.02 mm) [# l-1]\tLPM biovolume (102-128 µm) [mm3 l-1]\tLPM biovolume (0.128-1.02 mm) [mm3 l-1]\tLPM biovolume (>1.02 mm) [mm3 l-1]\t"
+    "temperature [degc]\tdepth [m]\textrames01\n"
+)
+ZOO = (
+    "Profile\tRawfilename\tyyyy-mm-dd hh:mm\tDepth [m]\tSampled volume [L]\tliving [# m-3]\tliving>Copepoda [# m-3]\tliving>Copepoda>Calanidae [# m-3]\t"
+    "living biovolume [mm3 l-1]\tliving>Copepoda biovolume [mm3 l-1]\tliving>Copepoda>Calanidae biovolume [mm3 l-1]\tliving avgesd [mm]\n"
+)
 
 
 def bins(*rows):
     """Depth, litres, particles of three classes."""
-    return PAR + "".join(f"c1\tHDR1\t2019-11-21 01:00:00\t{d}\t{v}\t{a / v!r}\t{b / v!r}\t{c / v!r}\t{a * 1e-3 / v!r}\t{b * 1e-2 / v!r}\t{c * 2 / v!r}\t13.5\t{d}\t\n"
-                         for d, v, a, b, c in rows)
+    return PAR + "".join(
+        f"c1\tHDR1\t2019-11-21 01:00:00\t{d}\t{v}\t{a / v!r}\t{b / v!r}\t{c / v!r}\t{a * 1e-3 / v!r}\t{b * 1e-2 / v!r}\t{c * 2 / v!r}\t13.5\t{d}\t\n"
+        for d, v, a, b, c in rows
+    )
 
 
 def taxa(*rows):
     """Depth, litres, numbers of living, copepods and calanids, each with those below it."""
-    return ZOO + "".join(f"c1\tHDR1\t2019-11-21 01:00:00\t{d}\t{v}\t" + "\t".join("" if n is None else repr(n * 1000 / v) for n in numbers)
-                         + "\t" + "\t".join(repr((n or 0) * 0.5 / v) for n in numbers) + "\t1.0\n" for d, v, *numbers in rows)
+    return ZOO + "".join(
+        f"c1\tHDR1\t2019-11-21 01:00:00\t{d}\t{v}\t"
+        + "\t".join("" if n is None else repr(n * 1000 / v) for n in numbers)
+        + "\t"
+        + "\t".join(repr((n or 0) * 0.5 / v) for n in numbers)
+        + "\t1.0\n"
+        for d, v, *numbers in rows
+    )
 
 
 def read(folder, par=None, zoo=None, summary=SUMMARY):
@@ -50,13 +64,30 @@ def test_bins_without_objects_are_samples_and_parents_do_not_count_twice(tmp_pat
     samples = got.samples.set_index("sample_id")
     assert samples.index.tolist() == ["c1_0-5", "c1_5-10", "c1_10-15"]
     np.testing.assert_allclose(samples["volume"], [4.52e-3, 5.65e-3, 3.39e-3], rtol=1e-15)
-    assert samples.iloc[2][["lat", "lon", "cruise", "instrument", "profile", "effort_rule"]].tolist() == [44.0905, pytest.approx(-7.576), "cruise", "UVP5", "c1", "ecopart v1"]
+    assert samples.iloc[2][["lat", "lon", "cruise", "instrument", "profile", "effort_rule"]].tolist() == [
+        44.0905,
+        pytest.approx(-7.576),
+        "cruise",
+        "UVP5",
+        "c1",
+        "ecopart v1",
+    ]
     counts = got.counts.set_index(["sample_id", "taxon"])["n"]
-    assert counts.to_dict() == {("c1_0-5", "living"): 1, ("c1_0-5", "Copepoda"): 3, ("c1_0-5", "Calanidae"): 2, ("c1_5-10", "living"): 1}
+    assert counts.to_dict() == {
+        ("c1_0-5", "living"): 1,
+        ("c1_0-5", "Copepoda"): 3,
+        ("c1_0-5", "Calanidae"): 2,
+        ("c1_5-10", "living"): 1,
+    }
     assert got.counts["biovolume"].tolist() == pytest.approx((0.5 * got.counts["n"]).tolist())
     assert set(got.counts["method"]) == {"validated"}
     particles = got.extra["particles"].set_index(["sample_id", "esd_low"])
-    assert particles["n"].to_dict() == {("c1_0-5", 0.102): 10, ("c1_0-5", 0.128): 3, ("c1_5-10", 0.128): 1, ("c1_5-10", 1.02): 1}
+    assert particles["n"].to_dict() == {
+        ("c1_0-5", 0.102): 10,
+        ("c1_0-5", 0.128): 3,
+        ("c1_5-10", 0.128): 1,
+        ("c1_5-10", 1.02): 1,
+    }
     assert particles.loc[("c1_5-10", 1.02), ["esd_high", "biovolume"]].tolist() == [1e8, pytest.approx(2.0)]
     assert got.extra["conditions"].columns.tolist() == ["sample_id", "temperature [degc]", "depth [m]"]
     assert got.extra["searched"].to_numpy().tolist() == [["c1", True]]
@@ -73,17 +104,43 @@ def test_blank_taxa_are_zeros(tmp_path):
     assert got.counts[["taxon", "n"]].to_numpy().tolist() == [["Copepoda", 2]]
 
 
-@pytest.mark.parametrize(("par", "zoo", "summary", "message"), [
-    (bins(*BINS), None, None, "there is no metadata summary beside it"), (bins(*BINS).replace("c1\t", "c2\t"), None, SUMMARY, "row 2: profile 'c2' is not in the metadata"),
-    (bins(*BINS, BINS[0]), None, SUMMARY, None), (bins((2.5, 0.5, 1.5, 0, 0)), None, SUMMARY, "row 2, column .LPM \\(102-128 .*times the volume it gives 1.5 objects"),
-    (bins(*BINS).replace("\t4.52\t", "\t-4.52\t"), None, SUMMARY, "column 'Sampled volume \\[L\\]': -4.52 is not above 0 L"),
-    (bins(*BINS).replace("\t4.52\t", "\tfour\t"), None, SUMMARY, "row 2, column 'Sampled volume \\[L\\]': 'four' is not a number"),
-    (bins(*BINS), taxa((52.5, 4.52, 1, 1, 1)), SUMMARY, "bin 'c1_50-55' has objects and is not in the particle table"),
-    (bins(*BINS), taxa((2.5, 4.52, 1, 2, 1)), SUMMARY, "'living' holds less than the taxa below it"),
-    (bins(*BINS), taxa((2.5, 4.52, 1, 1, 1))[:-30] + "\n", SUMMARY, "row 2: the row has"),
-    (bins(*BINS).replace("(0.128-1.02 mm)", "(128-1020 mm)"), None, SUMMARY, "does not begin where"),
-    (bins(*BINS), None, SUMMARY.replace("44.0905", "94.0905"), "column 'lat': 94.0905 is outside"),
-    (bins(*BINS), None, SUMMARY.replace("2019-11-21 01:00:00", "soon"), "'soon' is not a time")])
+@pytest.mark.parametrize(
+    ("par", "zoo", "summary", "message"),
+    [
+        (bins(*BINS), None, None, "there is no metadata summary beside it"),
+        (bins(*BINS).replace("c1\t", "c2\t"), None, SUMMARY, "row 2: profile 'c2' is not in the metadata"),
+        (bins(*BINS, BINS[0]), None, SUMMARY, None),
+        (
+            bins((2.5, 0.5, 1.5, 0, 0)),
+            None,
+            SUMMARY,
+            "row 2, column .LPM \\(102-128 .*times the volume it gives 1.5 objects",
+        ),
+        (
+            bins(*BINS).replace("\t4.52\t", "\t-4.52\t"),
+            None,
+            SUMMARY,
+            "column 'Sampled volume \\[L\\]': -4.52 is not above 0 L",
+        ),
+        (
+            bins(*BINS).replace("\t4.52\t", "\tfour\t"),
+            None,
+            SUMMARY,
+            "row 2, column 'Sampled volume \\[L\\]': 'four' is not a number",
+        ),
+        (
+            bins(*BINS),
+            taxa((52.5, 4.52, 1, 1, 1)),
+            SUMMARY,
+            "bin 'c1_50-55' has objects and is not in the particle table",
+        ),
+        (bins(*BINS), taxa((2.5, 4.52, 1, 2, 1)), SUMMARY, "'living' holds less than the taxa below it"),
+        (bins(*BINS), taxa((2.5, 4.52, 1, 1, 1))[:-30] + "\n", SUMMARY, "row 2: the row has"),
+        (bins(*BINS).replace("(0.128-1.02 mm)", "(128-1020 mm)"), None, SUMMARY, "does not begin where"),
+        (bins(*BINS), None, SUMMARY.replace("44.0905", "94.0905"), "column 'lat': 94.0905 is outside"),
+        (bins(*BINS), None, SUMMARY.replace("2019-11-21 01:00:00", "soon"), "'soon' is not a time"),
+    ],
+)
 def test_what_cannot_be_right_is_refused(tmp_path, par, zoo, summary, message):
     if message is None:  # a depth that stands twice: taken over time, and said so
         assert "taken over time?" in read(tmp_path, par, zoo, summary).findings["message"].iloc[0]
@@ -94,17 +151,26 @@ def test_what_cannot_be_right_is_refused(tmp_path, par, zoo, summary, message):
 
 def test_every_layout_of_the_exporter_gives_the_same_casts(data_root):
     folder = data_root / "formats" / "ecopart"
-    tables = {name: read_ecopart(find_sources([folder / name])) for name in ("tsvagg_det_multi", "tsvagg_reduit_multi", "odv_reduit_multi", "tsv_reduit_multi")}
+    tables = {
+        name: read_ecopart(find_sources([folder / name]))
+        for name in ("tsvagg_det_multi", "tsvagg_reduit_multi", "odv_reduit_multi", "tsv_reduit_multi")
+    }
     volume = {name: table.samples.set_index("sample_id")["volume"] for name, table in tables.items()}
     fine = volume["tsvagg_det_multi"].filter(regex="^brusample01_")
     assert len(fine) == 300
     for name, table in volume.items():
         np.testing.assert_allclose(table.reindex(fine.index), fine, rtol=1e-12, err_msg=name)
-    coarse = [tables[name].counts.set_index(["sample_id", "taxon"])["n"].filter(like="brusample01 (taxa)", axis=0) for name in ("tsvagg_reduit_multi", "tsv_reduit_multi")]
+    coarse = [
+        tables[name].counts.set_index(["sample_id", "taxon"])["n"].filter(like="brusample01 (taxa)", axis=0)
+        for name in ("tsvagg_reduit_multi", "tsv_reduit_multi")
+    ]
     pd.testing.assert_series_equal(coarse[0].sort_index(), coarse[1].sort_index())
     odv = tables["odv_reduit_multi"]
     assert odv.samples.set_index("sample_id").loc["brusample01_0-5", ["lat", "lon"]].tolist() == [44.0905, 7.576]
-    n = [table.counts[table.counts["sample_id"].str.startswith("brusample01 (taxa)")]["n"].sum() for table in (tables["tsvagg_reduit_multi"], odv)]
+    n = [
+        table.counts[table.counts["sample_id"].str.startswith("brusample01 (taxa)")]["n"].sum()
+        for table in (tables["tsvagg_reduit_multi"], odv)
+    ]
     assert n[0] == n[1] > 0
     per_bin = tables["tsvagg_reduit_multi"].samples.set_index("sample_id").loc["brusample01 (taxa)_0-25", "volume"]
     assert per_bin == pytest.approx(fine.iloc[:5].sum())
@@ -128,7 +194,10 @@ def test_three_real_stations(data_root):
     particles = got.extra["particles"]
     assert (particles["n"] == particles["n"].round()).all()  # integers to 1e-6 or the reader would have refused
     assert set(got.findings["check"]) == {"duplicate", "homonym", "missing"}
-    assert "uvp5_sn010_2014_m108: aa 0.010498, exp 1.2084; M108_aa_exp_test1: aa 0.025, exp 1" in got.findings["message"].iloc[0]
+    assert (
+        "uvp5_sn010_2014_m108: aa 0.010498, exp 1.2084; M108_aa_exp_test1: aa 0.025, exp 1"
+        in got.findings["message"].iloc[0]
+    )
     assert not got.extra["searched"]["searched"].any()
 
 
@@ -156,11 +225,23 @@ def odv_of(text, kind):
     lines = [line.split("\t") for line in text.splitlines()]
     names = []
     for name in lines[0][5:]:
-        line, what, unit = re.match(r"^(.*?)( biovolume| avgesd)?( \[.*)$", name).groups() if kind == "ZOO" else (name, "", "")
+        line, what, unit = (
+            re.match(r"^(.*?)( biovolume| avgesd)?( \[.*)$", name).groups() if kind == "ZOO" else (name, "", "")
+        )
         *_, parent, child = ["", *line.split(">")]
         names.append(child + (f"({parent})" if parent else "") + (what or "") + " " * (kind == "ZOO") + unit)
-    head = ["Cruise:METAVAR:TEXT:40", "Station:METAVAR:TEXT:20", "Rawfilename:METAVAR:TEXT:20", "Instrument:METAVAR:TEXT:10", "yyyy-mm-dd hh:mm:METAVAR:TEXT:40",
-            "Latitude [degrees_north]:METAVAR:DOUBLE", "Longitude [degrees_east]:METAVAR:DOUBLE", "Depth [m]:PRIMARYVAR:DOUBLE", "Sampled volume [L]", *names]
+    head = [
+        "Cruise:METAVAR:TEXT:40",
+        "Station:METAVAR:TEXT:20",
+        "Rawfilename:METAVAR:TEXT:20",
+        "Instrument:METAVAR:TEXT:10",
+        "yyyy-mm-dd hh:mm:METAVAR:TEXT:40",
+        "Latitude [degrees_north]:METAVAR:DOUBLE",
+        "Longitude [degrees_east]:METAVAR:DOUBLE",
+        "Depth [m]:PRIMARYVAR:DOUBLE",
+        "Sampled volume [L]",
+        *names,
+    ]
     rows, before = [], None
     for line in lines[1:]:
         start = ["cruise", line[0], line[1], "uvp5", line[2], "44.0", "7.5"] if line[0] != before else [""] * 7
@@ -176,12 +257,16 @@ def test_detailed_spreadsheets_do_not_count_parents_twice(data_root, tmp_path):
         path = next(folder.glob(f"*{kind}_Aggregated.tsv"))
         table = pd.read_csv(path, sep="\t", encoding="latin-1", dtype=str, keep_default_na=False)
         table = table[table["Profile"] == "brusample01"].drop(columns="Project")
-        (tmp_path / f"export_detailed_x_{kind}_odv.txt").write_text(odv_of(table.to_csv(sep="\t", index=False), kind), encoding="latin-1")
+        (tmp_path / f"export_detailed_x_{kind}_odv.txt").write_text(
+            odv_of(table.to_csv(sep="\t", index=False), kind), encoding="latin-1"
+        )
     got = read_ecopart(find_sources([tmp_path]))
     theirs = read_ecopart(find_sources([folder]))
     keys = ["sample_id", "taxon"]
     expected = theirs.counts[theirs.counts["sample_id"].str.startswith("brusample01_")].set_index(keys).sort_index()
-    pd.testing.assert_frame_equal(got.counts.set_index(keys).sort_index()[["n", "biovolume"]], expected[["n", "biovolume"]])
+    pd.testing.assert_frame_equal(
+        got.counts.set_index(keys).sort_index()[["n", "biovolume"]], expected[["n", "biovolume"]]
+    )
     assert set(got.extra["taxa"]["hierarchy"]) == set(theirs.extra["taxa"]["hierarchy"])
     assert got.samples["lat"].eq(44.0).all()
     assert len(got.samples) == 300
@@ -191,18 +276,31 @@ def test_counts_of_a_cast_over_time_lie_on_its_hours(data_root):
     got = read_ecopart(find_sources([data_root / "formats/ecopart/tsvagg_det_multi"]))
     counts = got.counts[got.counts["sample_id"].str.startswith("uvpappsampleT1_t")]
     per_hour = counts.groupby("sample_id")["n"].sum()
-    zoo = pd.read_csv(next((data_root / "formats/ecopart/tsvagg_det_multi").glob("*ZOO*")), sep="\t", encoding="latin-1").query("Profile == 'uvpappsampleT1'")
-    roots = ((zoo["living [# m-3]"].fillna(0) + zoo["not-living [# m-3]"].fillna(0)) * zoo["Sampled volume [L]"] / 1000).to_numpy()
-    np.testing.assert_allclose(per_hour.reindex([f"uvpappsampleT1_t{k}" for k in range(1, 7)], fill_value=0), roots, rtol=1e-9)
+    zoo = pd.read_csv(
+        next((data_root / "formats/ecopart/tsvagg_det_multi").glob("*ZOO*")), sep="\t", encoding="latin-1"
+    ).query("Profile == 'uvpappsampleT1'")
+    roots = (
+        (zoo["living [# m-3]"].fillna(0) + zoo["not-living [# m-3]"].fillna(0)) * zoo["Sampled volume [L]"] / 1000
+    ).to_numpy()
+    np.testing.assert_allclose(
+        per_hour.reindex([f"uvpappsampleT1_t{k}" for k in range(1, 7)], fill_value=0), roots, rtol=1e-9
+    )
     assert len(got.samples[got.samples["profile"] == "uvpappsampleT1"]) == 6
 
 
 def test_hours_without_objects_count_where_the_table_of_taxa_leaves_them_out(tmp_path):
     """Rows of taxa do not tell their hour; with hours left out they belong to the whole cast and to all its water."""
-    hours = "".join(f"c1\tHDR1\t2019-11-21 0{k}:30:00\t{100 + k}.3\t2.0\t" + "\t".join("0" * 6) + "\t13.5\t\t\n" for k in range(3))
+    hours = "".join(
+        f"c1\tHDR1\t2019-11-21 0{k}:30:00\t{100 + k}.3\t2.0\t" + "\t".join("0" * 6) + "\t13.5\t\t\n" for k in range(3)
+    )
     got = read(tmp_path, PAR + hours, taxa(("", 2.0, 4, 4, 1), ("", 2.0, 2, 2, 0)))
-    assert got.samples.set_index("sample_id")["volume"].to_dict() == pytest.approx({"c1_t1": 2e-3, "c1_t2": 2e-3, "c1_t3": 2e-3, "c1 (taxa)_all": 6e-3})
-    assert got.counts[["sample_id", "taxon", "n"]].to_numpy().tolist() == [["c1 (taxa)_all", "Copepoda", 5], ["c1 (taxa)_all", "Calanidae", 1]]
+    assert got.samples.set_index("sample_id")["volume"].to_dict() == pytest.approx(
+        {"c1_t1": 2e-3, "c1_t2": 2e-3, "c1_t3": 2e-3, "c1 (taxa)_all": 6e-3}
+    )
+    assert got.counts[["sample_id", "taxon", "n"]].to_numpy().tolist() == [
+        ["c1 (taxa)_all", "Copepoda", 5],
+        ["c1 (taxa)_all", "Calanidae", 1],
+    ]
     assert got.counts["biovolume"].tolist() == pytest.approx([2.5, 0.5])
     assert got.extra["searched"].set_index("profile")["searched"].to_dict() == {"c1 (taxa)": True, "c1": False}
 
@@ -212,7 +310,9 @@ def test_floats_have_other_images_of_plankton_than_of_particles(data_root):
     got = read_ecopart(find_sources([data_root / "formats/ecopart/tsvagg_det_multi"]))
     counts = got.counts[got.counts["sample_id"] == "lambdasample01_0-5"]
     assert counts["weight"].unique() == pytest.approx([0.2])
-    zoo = pd.read_csv(next((data_root / "formats/ecopart/tsvagg_det_multi").glob("*ZOO*")), sep="\t", encoding="latin-1").query("Profile == 'lambdasample01'")
+    zoo = pd.read_csv(
+        next((data_root / "formats/ecopart/tsvagg_det_multi").glob("*ZOO*")), sep="\t", encoding="latin-1"
+    ).query("Profile == 'lambdasample01'")
     volume = got.samples.set_index("sample_id").loc["lambdasample01_0-5", "volume"]
     roots = zoo[["living [# m-3]", "not-living [# m-3]"]].iloc[0].sum()
     assert (counts["n"] * counts["weight"]).sum() / volume == pytest.approx(roots)
@@ -233,8 +333,16 @@ def test_rows_of_taxa_without_volume_are_left_out_and_named(tmp_path):
 
 
 def test_reduced_bins_below_6000_m(tmp_path):
-    deep = taxa((6500, 9.0, 2, 2, 2)).replace("living>Copepoda>Calanidae", "x>Calanidae").replace("living>Copepoda", "y>Copepoda")
-    for name, text in (("export_reduced_x_Export_metadata_summary.tsv", SUMMARY), ("x_PAR_c1.tsv", bins((6002.5, 4.5, 1, 0, 0), (6992.5, 4.5, 1, 0, 0))), ("export_reduced_x_ZOO_c1.tsv", deep)):
+    deep = (
+        taxa((6500, 9.0, 2, 2, 2))
+        .replace("living>Copepoda>Calanidae", "x>Calanidae")
+        .replace("living>Copepoda", "y>Copepoda")
+    )
+    for name, text in (
+        ("export_reduced_x_Export_metadata_summary.tsv", SUMMARY),
+        ("x_PAR_c1.tsv", bins((6002.5, 4.5, 1, 0, 0), (6992.5, 4.5, 1, 0, 0))),
+        ("export_reduced_x_ZOO_c1.tsv", deep),
+    ):
         (tmp_path / name).write_bytes(text.encode("latin-1"))
     got = read_ecopart(find_sources([tmp_path]))
     assert got.samples.set_index("sample_id").loc["c1 (taxa)_6000-7000", "volume"] == pytest.approx(9e-3)
@@ -255,8 +363,16 @@ def test_casts_without_a_table_are_named(tmp_path):
     assert got.extra["casts"]["profile"].tolist() == ["c1", "c2"]
 
 
-@pytest.mark.parametrize("change", [lambda text: text.replace("\t13.5\t", '\t"13.5"\t'), lambda text: text.replace("\t13.5\t", "\t 13.5\t"), lambda text: text.replace("\n", "\r\n"),
-                                    lambda text: text + "\n\n", lambda text: text.replace("\nc1", '\n"c1"')])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\t13.5\t", '\t"13.5"\t'),
+        lambda text: text.replace("\t13.5\t", "\t 13.5\t"),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text + "\n\n",
+        lambda text: text.replace("\nc1", '\n"c1"'),
+    ],
+)
 def test_spelling_of_cells_changes_nothing(tmp_path, change):
     for name in ("plain", "changed"):
         (tmp_path / name).mkdir()
@@ -268,7 +384,20 @@ def test_spelling_of_cells_changes_nothing(tmp_path, change):
 
 def test_from_station_archives_to_zones_in_one_command(data_root, tmp_path):
     archives = sorted((data_root / "ecopart_stations").glob("*.zip"))
-    done = CliRunner().invoke(main, ["ingest", *map(str, archives), "-o", str(tmp_path / "out"), "--zone", "0-200", "--zone", "200-1000", "--quiet"])
+    done = CliRunner().invoke(
+        main,
+        [
+            "ingest",
+            *map(str, archives),
+            "-o",
+            str(tmp_path / "out"),
+            "--zone",
+            "0-200",
+            "--zone",
+            "200-1000",
+            "--quiet",
+        ],
+    )
     assert done.exit_code == 0, done.output
     spectra = pd.read_csv(tmp_path / "out" / "zone_spectra.csv")
     assert set(spectra["zone"]) == {"0-200", "200-1000"}
@@ -278,4 +407,6 @@ def test_from_station_archives_to_zones_in_one_command(data_root, tmp_path):
     mine = bins[(bins["profile"] == one["profile"].iloc[0]) & (bins["depth_bottom"] <= 200)]
     assert one["volume"].iloc[0] == pytest.approx(mine["volume"].sum())
     assert (tmp_path / "out" / "zone_samples.csv").exists()
-    assert len(pd.read_csv(tmp_path / "out" / "zone_concentrations.csv")) == 0  # the archives hold no taxa, which is not zero
+    assert (
+        len(pd.read_csv(tmp_path / "out" / "zone_concentrations.csv")) == 0
+    )  # the archives hold no taxa, which is not zero

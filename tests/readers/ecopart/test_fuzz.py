@@ -11,24 +11,40 @@ from aqqua_dist.readers.ecopart.export import read_ecopart, recognises
 from aqqua_dist.readers.sources import find_sources
 
 CASES = {
-    "detailed": ("tsv_det_multi", "export_detailed_20210201_11_31_ZOO_uvpappsampleT1.tsv"), "summary": ("tsv_det_multi", "export_detailed_20210201_11_31_Export_metadata_summary.tsv"),
-    "particles": ("tsv_reduit_multi", "export_reduced_20210201_09_41_PAR_uvpappsampleT1.tsv"), "reduced": ("tsv_reduit_multi", "export_reduced_20210201_09_41_ZOO_brusample01.tsv"),
+    "detailed": ("tsv_det_multi", "export_detailed_20210201_11_31_ZOO_uvpappsampleT1.tsv"),
+    "summary": ("tsv_det_multi", "export_detailed_20210201_11_31_Export_metadata_summary.tsv"),
+    "particles": ("tsv_reduit_multi", "export_reduced_20210201_09_41_PAR_uvpappsampleT1.tsv"),
+    "reduced": ("tsv_reduit_multi", "export_reduced_20210201_09_41_ZOO_brusample01.tsv"),
     "raw": ("raw_multi", "20191121010000_uvpappsample01_PAR_raw_20210201_14_15.tsv"),
     "hours": ("raw_multi", "20191121040000_uvpappsampleT1_PAR_raw_20210201_14_15.tsv"),
     "objects": ("raw_multi", "20191121010000_uvpappsample01_ZOO_raw_20210201_14_15.tsv"),
     "conditions": ("raw_multi", "20191121020000_uvpappsample02_CTD_raw_20210201_14_15.tsv"),
     "spreadsheet": ("odv_reduit_multi", "export_reduced_20210201_11_24_ZOO_odv.txt"),
 }
-BESIDE = {"tsv_det_multi": ("export_detailed_20210201_11_31_Export_metadata_summary.tsv", "export_detailed_20210201_11_31_PAR_uvpappsampleT1.tsv"),
-          "tsv_reduit_multi": ("export_reduced_20210201_09_41_Export_metadata_summary.tsv", "export_reduced_20210201_09_41_PAR_brusample01.tsv"),
-          "raw_multi": ("export_raw_20210201_14_15_Export_metadata_summary.tsv", "20191121010000_uvpappsample01_PAR_raw_20210201_14_15.tsv"), "odv_reduit_multi": ()}
+BESIDE = {
+    "tsv_det_multi": (
+        "export_detailed_20210201_11_31_Export_metadata_summary.tsv",
+        "export_detailed_20210201_11_31_PAR_uvpappsampleT1.tsv",
+    ),
+    "tsv_reduit_multi": (
+        "export_reduced_20210201_09_41_Export_metadata_summary.tsv",
+        "export_reduced_20210201_09_41_PAR_brusample01.tsv",
+    ),
+    "raw_multi": (
+        "export_raw_20210201_14_15_Export_metadata_summary.tsv",
+        "20191121010000_uvpappsample01_PAR_raw_20210201_14_15.tsv",
+    ),
+    "odv_reduit_multi": (),
+}
 NUMBERS = {"detailed": 3, "particles": 3, "reduced": 3, "raw": 0, "spreadsheet": 11}
 """First column of numbers."""
 
 
 def outcome(folder):
     try:
-        return read_ecopart([source for source in find_sources([folder]) if recognises(source)] or find_sources([folder]))
+        return read_ecopart(
+            [source for source in find_sources([folder]) if recognises(source)] or find_sources([folder])
+        )
     except UserError as error:
         assert str(folder) in str(error)  # every fault says in which file
         return None
@@ -94,7 +110,9 @@ def test_a_word_among_numbers_is_named_with_its_row_and_column(data_root, tmp_pa
     cells[row][place] = "word"
     write(path, above, cells, mark)
     name = cells[0][place].partition(":")[0]
-    with pytest.raises(UserError, match=re.escape(f"{path}, row {len(above) + row + 1}, column {name!r}: 'word' is not a number")):
+    with pytest.raises(
+        UserError, match=re.escape(f"{path}, row {len(above) + row + 1}, column {name!r}: 'word' is not a number")
+    ):
         read_ecopart([source for source in find_sources([path.parent]) if recognises(source)])
 
 
@@ -104,10 +122,16 @@ def test_a_word_among_numbers_is_named_with_its_row_and_column(data_root, tmp_pa
 def test_a_changed_concentration_is_no_whole_number(data_root, tmp_path_factory, case, data):
     """A part of an object too many or too few is refused where it stands."""
     path, above, cells, mark = prepared(data_root, tmp_path_factory.mktemp("fuzz"), case)
-    held = [(row, place) for row in range(1, min(len(cells), 18)) for place, name in enumerate(cells[0])
-            if ("[# m-3]" in name or "[# l-1]" in name) and cells[row][place] not in ("", "0", "0.0")]
+    held = [
+        (row, place)
+        for row in range(1, min(len(cells), 18))
+        for place, name in enumerate(cells[0])
+        if ("[# m-3]" in name or "[# l-1]" in name) and cells[row][place] not in ("", "0", "0.0")
+    ]
     row, place = data.draw(st.sampled_from(held))
-    n = float(cells[row][place]) * float(cells[row][[name.partition(":")[0] for name in cells[0]].index("Sampled volume [L]")])
+    n = float(cells[row][place]) * float(
+        cells[row][[name.partition(":")[0] for name in cells[0]].index("Sampled volume [L]")]
+    )
     n = n / 1000 if "[# m-3]" in cells[0][place] else n
     cells[row][place] = repr(float(cells[row][place]) * (1 + data.draw(st.sampled_from([-0.4, 0.1, 0.4])) / n))
     write(path, above, cells, mark)

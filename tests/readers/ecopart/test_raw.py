@@ -12,10 +12,12 @@ from aqqua_dist.readers.ecopart.raw import LIMITS, binned_sizes, calibration_sha
 from aqqua_dist.readers.ecopart.tables import read_table
 from aqqua_dist.readers.sources import Source, find_sources
 
-SUMMARY = ("psampleid\tprofileid\tfilename\tlatitude\tlongitude\torganizedbydeepth\tsampledate\tacq_aa\tacq_exp\tacq_volimage\tacq_depthoffset\tacq_pixel\tptitle\t"
-           "instrumtype\tcruise\tdefault_depthoffset\tParticle filename\tCTD filename\tPlankton filename\n"
-           '1\t"c1"\t"20200101000000"\t40.5\t-30.25\tTrue\t2020-01-01 00:00:00\t0.002\t1.1\t0.5\t{offset}\t0.088\t"P"\t"uvp6"\t"cruise"\t\t20200101000000_c1_PAR_raw_x.tsv\t'
-           "20200101000000_c1_CTD_raw_x.tsv\t20200101000000_c1_ZOO_raw_x.tsv\n")
+SUMMARY = (
+    "psampleid\tprofileid\tfilename\tlatitude\tlongitude\torganizedbydeepth\tsampledate\tacq_aa\tacq_exp\tacq_volimage\tacq_depthoffset\tacq_pixel\tptitle\t"
+    "instrumtype\tcruise\tdefault_depthoffset\tParticle filename\tCTD filename\tPlankton filename\n"
+    '1\t"c1"\t"20200101000000"\t40.5\t-30.25\tTrue\t2020-01-01 00:00:00\t0.002\t1.1\t0.5\t{offset}\t0.088\t"P"\t"uvp6"\t"cruise"\t\t20200101000000_c1_PAR_raw_x.tsv\t'
+    "20200101000000_c1_CTD_raw_x.tsv\t20200101000000_c1_ZOO_raw_x.tsv\n"
+)
 PAR = "depth\timgcount\tarea\tnbr\tgreylimit1\tgreylimit2\tgreylimit3\n"
 ROWS = "0\t3\t60\t4\t1\t2\t3\n0\t3\t100\t1\t1\t2\t3\n4\t1\t60\t2\t1\t2\t3\n5\t2\t60\t1\t1\t2\t3\n"
 ZOO = "orig_id\tobjid\tname\ttaxo_hierarchy\tclassif_qual\tdepth_including_offset\tpsampleid\tarea\n"
@@ -23,8 +25,13 @@ CTD = "pressure [db]\ttime [yyyymmddhhmmssmmm]\ttemperature [degc]\tqc flag\n"
 
 
 def read(folder, *, offset="", par=PAR + ROWS, zoo=None, ctd=None, black=None, summary=SUMMARY):
-    for name, text in {"export_raw_x_Export_metadata_summary.tsv": summary.format(offset=offset), "20200101000000_c1_PAR_raw_x.tsv": par, "20200101000000_c1_ZOO_raw_x.tsv": zoo,
-                       "20200101000000_c1_CTD_raw_x.tsv": ctd, "20200101000000_c1_PAR_raw_x_black.tsv": black}.items():
+    for name, text in {
+        "export_raw_x_Export_metadata_summary.tsv": summary.format(offset=offset),
+        "20200101000000_c1_PAR_raw_x.tsv": par,
+        "20200101000000_c1_ZOO_raw_x.tsv": zoo,
+        "20200101000000_c1_CTD_raw_x.tsv": ctd,
+        "20200101000000_c1_PAR_raw_x_black.tsv": black,
+    }.items():
         if text is not None:
             (folder / name).write_text(text, encoding="latin-1")
     return read_ecopart([source for source in find_sources([folder]) if recognises(source)])
@@ -38,7 +45,9 @@ def detailed_file(data_root, kind):
 
 @pytest.fixture(scope="module")
 def raw(data_root):
-    return read_ecopart([source for source in find_sources([data_root / "formats/ecopart/raw_multi"]) if recognises(source)])
+    return read_ecopart(
+        [source for source in find_sources([data_root / "formats/ecopart/raw_multi"]) if recognises(source)]
+    )
 
 
 @pytest.mark.parametrize("profile", ["uvpappsample01", "uvpappsampleT1"])
@@ -61,7 +70,9 @@ def test_bins_are_those_of_the_exporter(data_root, raw, profile):
         place = [LIMITS.index(low) for low in table["esd_low"].loc[ours["sample_id"]]]
         row = pd.Index(ours["sample_id"]).get_indexer(table.loc[ours["sample_id"]].index)
         found[row, place] = table.loc[ours["sample_id"], column]
-        np.testing.assert_allclose(found / litres.to_numpy()[:, None], expected, rtol=1e-14, atol=1e-12 if column == "n" else 0)
+        np.testing.assert_allclose(
+            found / litres.to_numpy()[:, None], expected, rtol=1e-14, atol=1e-12 if column == "n" else 0
+        )
         assert (found > 0).sum() > 20
 
 
@@ -69,7 +80,9 @@ def test_objects_give_every_cell_of_taxa(data_root, raw):
     theirs = detailed_file(data_root, "ZOO")
     theirs = theirs[theirs["Profile"] == "uvpappsample01"].set_index("Depth [m]")
     samples = raw.samples.set_index("sample_id")
-    objects = raw.objects[(raw.objects["status"] == "validated") & raw.objects["sample_id"].str.startswith("uvpappsample01_")]
+    objects = raw.objects[
+        (raw.objects["status"] == "validated") & raw.objects["sample_id"].str.startswith("uvpappsample01_")
+    ]
     lines = raw.extra["taxa"].set_index("taxon")["hierarchy"]
     centre = samples.loc[objects["sample_id"], "depth_top"].to_numpy() + 2.5
     cells = 0
@@ -78,18 +91,27 @@ def test_objects_give_every_cell_of_taxa(data_root, raw):
         below = lines.loc[objects["label"]].astype(str).to_numpy()
         inside = np.array([name == line or name.startswith(line + ">") for name in below])
         n = pd.Series(1.0, index=centre[inside]).groupby(level=0).sum().reindex(theirs.index, fill_value=0)
-        np.testing.assert_allclose(n, theirs[hierarchy].fillna(0) * theirs["Sampled volume [L]"] / 1000, atol=1e-9, err_msg=hierarchy)
+        np.testing.assert_allclose(
+            n, theirs[hierarchy].fillna(0) * theirs["Sampled volume [L]"] / 1000, atol=1e-9, err_msg=hierarchy
+        )
         cells += len(n)
     assert cells > 2000
     volume = (np.pi / 6 * (objects["esd"] / 1000) ** 3).groupby(centre).sum()
-    roots = theirs[["living biovolume [mm3 l-1]", "not-living biovolume [mm3 l-1]"]].fillna(0).sum(axis=1) * theirs["Sampled volume [L]"]
+    roots = (
+        theirs[["living biovolume [mm3 l-1]", "not-living biovolume [mm3 l-1]"]].fillna(0).sum(axis=1)
+        * theirs["Sampled volume [L]"]
+    )
     np.testing.assert_allclose(volume.reindex(roots.index, fill_value=0), roots, rtol=1e-12)
 
 
 def test_objects_of_a_cast_over_time_belong_to_the_whole_cast(tmp_path):
     """Raw objects have no time; their sample is all water of the cast, so that hours without objects count."""
     summary = SUMMARY.replace("\tTrue\t", "\tFalse\t")
-    par = PAR.rstrip("\n") + "\tdatetime\n" + "100.0\t3\t60\t4\t1\t2\t3\t20200101000500\n101.0\t2\t60\t1\t1\t2\t3\t20200101010500\n"
+    par = (
+        PAR.rstrip("\n")
+        + "\tdatetime\n"
+        + "100.0\t3\t60\t4\t1\t2\t3\t20200101000500\n101.0\t2\t60\t1\t1\t2\t3\t20200101010500\n"
+    )
     got = read(tmp_path, par=par, zoo=ZOO + "a\t1\tCopepoda\tliving>Copepoda\tV\t100.2\t1\t300\n", summary=summary)
     samples = got.samples.set_index("sample_id")
     assert samples["volume"].to_dict() == pytest.approx({"c1_t1": 1.5e-3, "c1_t2": 1e-3, "c1 (taxa)_all": 2.5e-3})
@@ -117,12 +139,17 @@ def test_images_without_flash_are_noise(tmp_path):
 
 
 def test_objects_below_the_last_image_are_left_out_and_named(tmp_path):
-    got = read(tmp_path, zoo=ZOO + "a\t1\tCopepoda\tliving>Copepoda\tV\t3.0\t1\t300\nb\t2\tCopepoda\tliving>Copepoda\tP\t55.0\t1\t300\n")
+    got = read(
+        tmp_path,
+        zoo=ZOO + "a\t1\tCopepoda\tliving>Copepoda\tV\t3.0\t1\t300\nb\t2\tCopepoda\tliving>Copepoda\tP\t55.0\t1\t300\n",
+    )
     assert got.objects[["object_id", "sample_id", "status"]].to_numpy().tolist() == [["1", "c1_0-5", "validated"]]
     assert got.objects["esd"].iloc[0] == pytest.approx(88 * 2 * np.sqrt(300 / np.pi))
     refused = got.findings[got.findings["severity"] == "refused"].iloc[0]
     assert (refused["row"], refused["value"]) == (3, "55.0")
-    assert got.extra["taxa"][["taxon", "hierarchy", "parent"]].to_numpy().tolist() == [["Copepoda", "living>Copepoda", "living"]]
+    assert got.extra["taxa"][["taxon", "hierarchy", "parent"]].to_numpy().tolist() == [
+        ["Copepoda", "living>Copepoda", "living"]
+    ]
 
 
 def test_conditions_are_averaged_as_the_exporter_does(data_root, tmp_path):
@@ -141,19 +168,34 @@ def test_conditions_are_averaged_as_the_exporter_does(data_root, tmp_path):
     assert len(table) == 2
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"par": PAR + "0\t3\t60\t4\t1\t2\t3\n0\t4\t100\t1\t1\t2\t3\n"}, "row 2, column 'imgcount': 3 is not as in the other rows"),
-    ({"par": PAR + "\t3\t60\t4\t1\t2\t3\n"}, "row 2, column 'depth': the cell is empty"), ({"par": PAR + "0\t3\t60\t-4\t1\t2\t3\n"}, "do not go together"),
-    ({"par": PAR + "0\tthree\t60\t4\t1\t2\t3\n"}, "row 2, column 'imgcount': 'three' is not a number"), ({"zoo": ZOO + "a\t1\tx\tx\tQ\t3\t1\t9\n"}, "'Q' is none of"),
-    ({"summary": SUMMARY.replace("\t0.5\t", "\t\t")}, "image_volume of profile 'c1' is nan"), ({"summary": SUMMARY.replace('"c1"', '"c2"').replace("_c1_", "_c2_")}, "no cast"),
-    ({"summary": SUMMARY.replace("\tTrue\t", "\tFalse\t")}, "column 'datetime' is missing"), ({"summary": SUMMARY.replace("\t0.002\t", "\t2000\t")}, "raw UVP6 files")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"par": PAR + "0\t3\t60\t4\t1\t2\t3\n0\t4\t100\t1\t1\t2\t3\n"},
+            "row 2, column 'imgcount': 3 is not as in the other rows",
+        ),
+        ({"par": PAR + "\t3\t60\t4\t1\t2\t3\n"}, "row 2, column 'depth': the cell is empty"),
+        ({"par": PAR + "0\t3\t60\t-4\t1\t2\t3\n"}, "do not go together"),
+        ({"par": PAR + "0\tthree\t60\t4\t1\t2\t3\n"}, "row 2, column 'imgcount': 'three' is not a number"),
+        ({"zoo": ZOO + "a\t1\tx\tx\tQ\t3\t1\t9\n"}, "'Q' is none of"),
+        ({"summary": SUMMARY.replace("\t0.5\t", "\t\t")}, "image_volume of profile 'c1' is nan"),
+        ({"summary": SUMMARY.replace('"c1"', '"c2"').replace("_c1_", "_c2_")}, "no cast"),
+        ({"summary": SUMMARY.replace("\tTrue\t", "\tFalse\t")}, "column 'datetime' is missing"),
+        ({"summary": SUMMARY.replace("\t0.002\t", "\t2000\t")}, "raw UVP6 files"),
+    ],
+)
 def test_what_cannot_be_right_is_refused(tmp_path, change, message):
     with pytest.raises(UserError, match=message):
         read(tmp_path, **change)
 
 
 @settings(max_examples=60, deadline=None)
-@given(areas=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 10**6), st.integers(1, 50)), min_size=1, max_size=30), aa=st.floats(1e-4, 0.05), power=st.floats(0.8, 1.4))
+@given(
+    areas=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 10**6), st.integers(1, 50)), min_size=1, max_size=30),
+    aa=st.floats(1e-4, 0.05),
+    power=st.floats(0.8, 1.4),
+)
 def test_classes_by_a_loop(areas, aa, power):
     got = binned_sizes(pd.DataFrame(areas, columns=["bin", "area", "n"]), aa, power).set_index(["bin", "esd_low"])
     expected = {}

@@ -11,16 +11,22 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.readers.ecopart.export import read_ecopart, recognises
 from aqqua_dist.readers.sources import find_sources
 
-PROJECTS = ("ecopart_project_id\tecopart_project_title\tproject_cruise_wmo\tproject_instrument_model_name\tproject_override_depth_offset\t"
-            "project_enable_descent_filter\n1\tA project\tcruise\tUVP6LP\t\t{descent}\n2\tAnother\told\tUVP5HD\t1.0\t\n")
-SAMPLES = ("ecopart_project_id\tecopart_sample_id\tsample_name\tsample_type\tsampling_utc_date_time\tsample_latitude\tsample_longitude\tinstrument_settings_aa\t"
-           "instrument_settings_exp\tinstrument_settings_image_volume_l\tinstrument_settings_pixel_size_mm\tinstrument_settings_depth_offset_m\tfilename\t"
-           "filter_first_image\tfilter_last_image\n"
-           "1\t11\ts1\tDepth\t2024-06-01T10:00:00.000Z\t40.5\t-30.25\t0.002\t1.1\t0.5\t0.073\t\t20240601-100000\t\t\n"
-           "2\t22\ts2\tDepth\t2010-06-01T10:00:00.000Z\t41.5\t-31.25\t0.003\t1.2\t1.0\t0.174\t\t20100601100000\t2\t999999\n")
-UVP6 = ("HW_CONF,002,1;\n\nACQ_CONF,ACQ,2;\n"
-        "20240601-100000,1.0,18.5,1:60,2,30,3;100,1,30,3;\n20240601-100001,4.9,18.5,1:60,1,30,3;\n20240601-100002,4.95,18.5,0:60,9,30,3;\n"
-        "20240601-100003,3.0,18.5,1:60,1,30,3;\n20240601-100004,7.0,18.5,1:EMPTY_IMAGE;\n20240601-100005,7.5,18.5,1:OVER_EXPOSED;\n")
+PROJECTS = (
+    "ecopart_project_id\tecopart_project_title\tproject_cruise_wmo\tproject_instrument_model_name\tproject_override_depth_offset\t"
+    "project_enable_descent_filter\n1\tA project\tcruise\tUVP6LP\t\t{descent}\n2\tAnother\told\tUVP5HD\t1.0\t\n"
+)
+SAMPLES = (
+    "ecopart_project_id\tecopart_sample_id\tsample_name\tsample_type\tsampling_utc_date_time\tsample_latitude\tsample_longitude\tinstrument_settings_aa\t"
+    "instrument_settings_exp\tinstrument_settings_image_volume_l\tinstrument_settings_pixel_size_mm\tinstrument_settings_depth_offset_m\tfilename\t"
+    "filter_first_image\tfilter_last_image\n"
+    "1\t11\ts1\tDepth\t2024-06-01T10:00:00.000Z\t40.5\t-30.25\t0.002\t1.1\t0.5\t0.073\t\t20240601-100000\t\t\n"
+    "2\t22\ts2\tDepth\t2010-06-01T10:00:00.000Z\t41.5\t-31.25\t0.003\t1.2\t1.0\t0.174\t\t20100601100000\t2\t999999\n"
+)
+UVP6 = (
+    "HW_CONF,002,1;\n\nACQ_CONF,ACQ,2;\n"
+    "20240601-100000,1.0,18.5,1:60,2,30,3;100,1,30,3;\n20240601-100001,4.9,18.5,1:60,1,30,3;\n20240601-100002,4.95,18.5,0:60,9,30,3;\n"
+    "20240601-100003,3.0,18.5,1:60,1,30,3;\n20240601-100004,7.0,18.5,1:EMPTY_IMAGE;\n20240601-100005,7.5,18.5,1:OVER_EXPOSED;\n"
+)
 UVP5_DAT = "Image;Time;Sensor\n1;\t20100601100000_000;\t00005*0;\n2;\t20100601100001_000;\t00020*0;\n3;\t20100601100002_000;\t00060*0;\n4;\t20100601100003_000;\t00050*0;\n"
 UVP5_BRU = "Image;No;Area;Grey\n1;0;50;20;1;1\n2;0;50;20;1;1\n2;1;80;20;1;1\n3;0;0;20;1;1\n4;0;50;20;1;1\n"
 
@@ -55,12 +61,23 @@ def esd(area, aa, exponent):
 def test_both_instruments_by_hand(tmp_path):
     got = read(write(tmp_path))
     samples = got.samples.set_index("sample_id")
-    assert samples["volume"].to_dict() == pytest.approx({"s1_0-5": 1.5e-3, "s1_5-10": 0.5e-3, "s2_0-5": 1e-3, "s2_5-10": 1e-3})
-    assert samples.loc["s1_0-5", ["instrument", "cruise", "lat", "lon", "n_images"]].tolist() == ["UVP6", "cruise", 40.5, -30.25, 3]
+    assert samples["volume"].to_dict() == pytest.approx(
+        {"s1_0-5": 1.5e-3, "s1_5-10": 0.5e-3, "s2_0-5": 1e-3, "s2_5-10": 1e-3}
+    )
+    assert samples.loc["s1_0-5", ["instrument", "cruise", "lat", "lon", "n_images"]].tolist() == [
+        "UVP6",
+        "cruise",
+        40.5,
+        -30.25,
+        3,
+    ]
     assert samples.loc["s2_0-5", ["instrument", "cruise"]].tolist() == ["UVP5", "old"]
     assert samples.loc["s1_0-5", "time"] == pd.Timestamp("2024-06-01 10:00", tz="UTC")
     particles = got.extra["particles"].groupby("sample_id")[["n", "biovolume"]].sum()
-    assert particles["n"].to_dict() == {"s1_0-5": 5, "s2_0-5": 2}  # no flash, first image, empty area and upward images left out
+    assert particles["n"].to_dict() == {
+        "s1_0-5": 5,
+        "s2_0-5": 2,
+    }  # no flash, first image, empty area and upward images left out
     expected = sum(n * np.pi / 6 * esd(area, 0.002, 1.1) ** 3 for area, n in ((60, 4), (100, 1)))
     assert particles.loc["s1_0-5", "biovolume"] == pytest.approx(expected)
     assert not got.extra["searched"]["searched"].any()
@@ -87,11 +104,21 @@ def test_an_unpacked_export_is_the_same(tmp_path):
     pd.testing.assert_frame_equal(whole.extra["particles"], unpacked.extra["particles"])
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"uvp6": UVP6.replace("1.0,18.5,1:60,2", "1.0,18.5,1:60,two")}, "particules.csv, row 4: .* is no image of a UVP6"),
-    ({"uvp6": UVP6.replace("20240601-100001,4.9", "20240601-100001,deep")}, "row 5"), ({"bru": UVP5_BRU.replace("2;1;80", "2;1;eighty")}, "bru, row 4"),
-    ({"samples": SAMPLES.replace("\t0.002\t", "\t\t")}, "aa of cast 's1' is nan"), ({"samples": SAMPLES.replace("40.5\t", "140.5\t")}, "outside the globe"),
-    ({"samples": SAMPLES.replace("2024-06-01T", "June ")}, "no time"), ({"samples": SAMPLES.replace("0.073", "small")}, "'small' is not a number")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"uvp6": UVP6.replace("1.0,18.5,1:60,2", "1.0,18.5,1:60,two")},
+            "particules.csv, row 4: .* is no image of a UVP6",
+        ),
+        ({"uvp6": UVP6.replace("20240601-100001,4.9", "20240601-100001,deep")}, "row 5"),
+        ({"bru": UVP5_BRU.replace("2;1;80", "2;1;eighty")}, "bru, row 4"),
+        ({"samples": SAMPLES.replace("\t0.002\t", "\t\t")}, "aa of cast 's1' is nan"),
+        ({"samples": SAMPLES.replace("40.5\t", "140.5\t")}, "outside the globe"),
+        ({"samples": SAMPLES.replace("2024-06-01T", "June ")}, "no time"),
+        ({"samples": SAMPLES.replace("0.073", "small")}, "'small' is not a number"),
+    ],
+)
 def test_damaged_exports_are_named(tmp_path, change, message):
     with pytest.raises(UserError, match=message):
         read(write(tmp_path, **change))

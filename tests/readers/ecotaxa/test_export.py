@@ -15,15 +15,54 @@ from aqqua_dist.organisms import sizes
 from aqqua_dist.readers.ecotaxa.export import read_ecotaxa, recognises, stream_ecotaxa
 from aqqua_dist.readers.sources import Source, find_sources
 
-HEADER = ["object_id", "object_lat", "object_lon", "object_date", "object_time", "object_depth_min", "object_depth_max",
-          "object_annotation_status", "object_annotation_category", "object_area", "sample_id", "sample_tot_vol", "acq_id", "acq_instrument",
-          "acq_sub_part", "process_particle_pixel_size_mm"]
-ROW = dict(zip(HEADER, ["o1", "43.5", "7.25", "20190601", "061500", "0", "200", "validated", "Copepoda", "400", "s1", "120.5", "d1_s1", "zooscan",
-                        "4", "0.0106"], strict=True))
+HEADER = [
+    "object_id",
+    "object_lat",
+    "object_lon",
+    "object_date",
+    "object_time",
+    "object_depth_min",
+    "object_depth_max",
+    "object_annotation_status",
+    "object_annotation_category",
+    "object_area",
+    "sample_id",
+    "sample_tot_vol",
+    "acq_id",
+    "acq_instrument",
+    "acq_sub_part",
+    "process_particle_pixel_size_mm",
+]
+ROW = dict(
+    zip(
+        HEADER,
+        [
+            "o1",
+            "43.5",
+            "7.25",
+            "20190601",
+            "061500",
+            "0",
+            "200",
+            "validated",
+            "Copepoda",
+            "400",
+            "s1",
+            "120.5",
+            "d1_s1",
+            "zooscan",
+            "4",
+            "0.0106",
+        ],
+        strict=True,
+    )
+)
 
 
 def table(*rows, header=HEADER, end="\n"):
-    return "".join("\t".join(cells) + end for cells in (header, *([{**ROW, **row}[name] for name in header] for row in rows)))
+    return "".join(
+        "\t".join(cells) + end for cells in (header, *([{**ROW, **row}[name] for name in header] for row in rows))
+    )
 
 
 def read(tmp_path, text, name="ecotaxa_x.tsv", encoding="utf-8"):
@@ -39,16 +78,21 @@ def ref(data_root, *parts):
 def test_the_same_project_in_four_layouts_gives_the_same_tables(data_root):
     """General, with internal ids and decimal commas, backup with a type row, DOI with one row per image."""
     name = "ecotaxa_m106_mn01_n1_sml.tsv"
-    paths = [ref(data_root, "ref_exports", "tsv_all_entities_no_img_no_ids", name), ref(data_root, "ref_exports", "tsv_with_ids", name),
-             ref(data_root, "ref_exports", "bak_no_image", "m106_mn01_n1_sml", name),
-             ref(data_root, "ref_exports", "doi", "ecotaxa_export_1_20210530_1122.tsv")]
+    paths = [
+        ref(data_root, "ref_exports", "tsv_all_entities_no_img_no_ids", name),
+        ref(data_root, "ref_exports", "tsv_with_ids", name),
+        ref(data_root, "ref_exports", "bak_no_image", "m106_mn01_n1_sml", name),
+        ref(data_root, "ref_exports", "doi", "ecotaxa_export_1_20210530_1122.tsv"),
+    ]
     tables = [read_ecotaxa([Source(path)]) for path in paths]
     first = tables[0].objects.drop(columns="score")
     assert first["area"].tolist() == [516, 1401, 733, 1583, 1511]
     assert first["label"].tolist() == ["t001", "Oncaeidae", "Cyclopoida", "other<Biota", "Oncaeidae"]
     assert first["esd"].iloc[0] == pytest.approx(2 * np.sqrt(516 / np.pi) * 10.6)
     for other in tables[1:]:
-        same = other.objects[other.objects["sample_id"] == "m106_mn01_n1_sml"].drop(columns="score").reset_index(drop=True)
+        same = (
+            other.objects[other.objects["sample_id"] == "m106_mn01_n1_sml"].drop(columns="score").reset_index(drop=True)
+        )
         pd.testing.assert_frame_equal(same, first)
         assert other.samples.iloc[0][["lat", "depth_top", "depth_bottom"]].tolist() == [18.0, 600.0, 1000.0]
         assert other.samples["lon"].iloc[0] == pytest.approx(-24 - 25 / 60, abs=1e-12)
@@ -56,12 +100,21 @@ def test_the_same_project_in_four_layouts_gives_the_same_tables(data_root):
     doi = tables[3]
     assert len(doi.objects) == 11  # 12 rows, one object with two images
     assert doi.extra["tally"]["n"].sum() == 11
-    assert doi.findings["message"].tolist() == ["1 rows were further images of an object and were left out; each object counts once."]
+    assert doi.findings["message"].tolist() == [
+        "1 rows were further images of an object and were left out; each object counts once."
+    ]
 
 
 def test_server_reference_files_are_reproduced_where_they_are_right(data_root, tmp_path):
     """Concentration n sub_part / tot_vol; biovolume of a sphere, which the server labels mm3 though its pixel is in µm (1e9)."""
-    rows = list(csv.reader(io.StringIO(ref(data_root, "ref_exports", "doi", "ecotaxa_export_1_20210530_1122.tsv").read_text("utf-8-sig")), delimiter="\t"))
+    rows = list(
+        csv.reader(
+            io.StringIO(
+                ref(data_root, "ref_exports", "doi", "ecotaxa_export_1_20210530_1122.tsv").read_text("utf-8-sig")
+            ),
+            delimiter="\t",
+        )
+    )
     places = {name: rows[0].index(name) for name in ("sample_tot_vol", "acq_sub_part", "acq_instrument", "acq_id")}
     for row in rows[1:]:
         for name, value in {"sample_tot_vol": "100", "acq_sub_part": "2", "acq_instrument": "zooscan"}.items():
@@ -71,11 +124,16 @@ def test_server_reference_files_are_reproduced_where_they_are_right(data_root, t
     assert volume.tolist() == [50.0] * 3  # m3 examined: 100 m3, half of it scanned
     objects = got.objects.assign(biovolume=sizes.sphere(got.objects["esd"]))
     found = objects.groupby(["sample_id", "label"]).agg(n=("object_id", "size"), biovolume=("biovolume", "sum"))
-    parts = {name: pd.read_csv(ref(data_root, "ref_exports", f"{name}s_by_sample", "ref.tsv"), sep="\t") for name in ("concentration", "biovolume")}
+    parts = {
+        name: pd.read_csv(ref(data_root, "ref_exports", f"{name}s_by_sample", "ref.tsv"), sep="\t")
+        for name in ("concentration", "biovolume")
+    }
     checked = 0
     for name, table_ in parts.items():
         scale = 1 if name == "concentration" else 1e9
-        server = table_[table_[name] > 0].groupby(["sampleid", "taxonid"])[name].sum()  # P and V are parts of the same objects here
+        server = (
+            table_[table_[name] > 0].groupby(["sampleid", "taxonid"])[name].sum()
+        )  # P and V are parts of the same objects here
         for (sample, taxon), value in server.items():
             if sample == "m106_mn01_n4_sml":
                 continue  # not in this export
@@ -88,13 +146,21 @@ def test_server_reference_files_are_reproduced_where_they_are_right(data_root, t
 
 
 def test_statuses_are_kept_apart(data_root):
-    got = read_ecotaxa([Source(ref(data_root, "import_various_states", "import_vs_sample1", "ecotaxa_various_sample_1.tsv"))])
+    got = read_ecotaxa(
+        [Source(ref(data_root, "import_various_states", "import_vs_sample1", "ecotaxa_various_sample_1.tsv"))]
+    )
     assert got.objects["status"].tolist() == ["predicted", "validated", "validated", "predicted", "dubious"]
     oncaeidae = got.extra["tally"].query("label == 'Oncaeidae'")
-    assert dict(zip(oncaeidae["status"], oncaeidae["n"], strict=True)) == {"dubious": 1, "validated": 1}  # the server's sum adds them
+    assert dict(zip(oncaeidae["status"], oncaeidae["n"], strict=True)) == {
+        "dubious": 1,
+        "validated": 1,
+    }  # the server's sum adds them
 
 
-@pytest.mark.parametrize(("word", "status"), [("V", "validated"), ("P", "predicted"), ("D", "dubious"), ("", "unclassified"), ("Predicted", "predicted")])
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [("V", "validated"), ("P", "predicted"), ("D", "dubious"), ("", "unclassified"), ("Predicted", "predicted")],
+)
 def test_words_of_the_status(tmp_path, word, status):
     assert read(tmp_path, table({"object_annotation_status": word})).objects["status"].tolist() == [status]
 
@@ -149,7 +215,9 @@ def test_an_export_split_into_files_is_one_sample_and_a_homonym_is_another(tmp_p
 
 def test_internal_ids_tell_homonyms_of_one_file_apart(tmp_path):
     header = [*HEADER, "sample_id_internal"]
-    got = read(tmp_path, table({"sample_id_internal": "7"}, {"sample_id_internal": "9", "object_lat": "50"}, header=header))
+    got = read(
+        tmp_path, table({"sample_id_internal": "7"}, {"sample_id_internal": "9", "object_lat": "50"}, header=header)
+    )
     assert got.samples[["sample_id", "lat"]].to_numpy().tolist() == [["s1", 43.5], ["s1 (9)", 50.0]]
 
 
@@ -160,9 +228,21 @@ def test_metadata_that_contradict_themselves_give_no_volume(tmp_path):
     assert "has 2 values of acq_sub_part, first '4' and '8'; none was taken" in got.findings["message"].iloc[0]
 
 
-@pytest.mark.parametrize(("clock", "time"), [
-    ("061500", "06:15:00"), ("61500", "06:15:00"), ("0615", "06:15:00"), ("615", "06:15:00"), ("06:15:00", "06:15:00"), ("6:15", "06:15:00"),
-    ("06:15:00.250", "06:15:00"), ("061500.315", "06:15:00"), ("06150099", "06:15:00"), ("", "00:00:00")])
+@pytest.mark.parametrize(
+    ("clock", "time"),
+    [
+        ("061500", "06:15:00"),
+        ("61500", "06:15:00"),
+        ("0615", "06:15:00"),
+        ("615", "06:15:00"),
+        ("06:15:00", "06:15:00"),
+        ("6:15", "06:15:00"),
+        ("06:15:00.250", "06:15:00"),
+        ("061500.315", "06:15:00"),
+        ("06150099", "06:15:00"),
+        ("", "00:00:00"),
+    ],
+)
 def test_times(tmp_path, clock, time):
     for date in ("20190601", "2019-06-01", "20190601.0"):
         got = read(tmp_path, table({"object_time": clock, "object_date": date}))
@@ -177,11 +257,20 @@ def test_positions_in_degrees_and_minutes_of_a_real_file(data_root):
     assert volumes.with_volumes(got).samples["volume"].isna().all()  # without EcoPart nobody knows the number of images
 
 
-@pytest.mark.parametrize(("cells", "values"), [
-    ({"object_lon": "352.75"}, {"lon": -7.25}), ({"object_lon": "-180"}, {"lon": -180.0}), ({"object_lon": "180"}, {"lon": -180.0}),
-    ({"object_lat": "-43,5"}, {"lat": -43.5}), ({"object_lat": "9999"}, {"lat": np.nan}), ({"object_lat": "5°30 36 S"}, {"lat": -5.51}),
-    ({"object_depth_min": "300", "object_depth_max": "100"}, {"depth_top": 100.0, "depth_bottom": 300.0}),
-    ({"object_depth_min": "-0.4"}, {"depth_top": 0.0}), ({"object_depth_max": "99999"}, {"depth_bottom": 0.0})])
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        ({"object_lon": "352.75"}, {"lon": -7.25}),
+        ({"object_lon": "-180"}, {"lon": -180.0}),
+        ({"object_lon": "180"}, {"lon": -180.0}),
+        ({"object_lat": "-43,5"}, {"lat": -43.5}),
+        ({"object_lat": "9999"}, {"lat": np.nan}),
+        ({"object_lat": "5°30 36 S"}, {"lat": -5.51}),
+        ({"object_depth_min": "300", "object_depth_max": "100"}, {"depth_top": 100.0, "depth_bottom": 300.0}),
+        ({"object_depth_min": "-0.4"}, {"depth_top": 0.0}),
+        ({"object_depth_max": "99999"}, {"depth_bottom": 0.0}),
+    ],
+)
 def test_repairs_are_recorded(tmp_path, cells, values):
     got = read(tmp_path, table(cells))
     for name, value in values.items():
@@ -189,12 +278,22 @@ def test_repairs_are_recorded(tmp_path, cells, values):
     assert len(got.findings) == (cells != {"object_lon": "-180"})
 
 
-@pytest.mark.parametrize(("cells", "message"), [
-    ({"object_lat": "north"}, "row 2, column 'object_lat': 'north' is not a number"), ({"object_lat": "91"}, r"column 'object_lat': 91 is outside \[-90, 90\]"),
-    ({"object_area": "12px"}, "column 'object_area': '12px' is not a number"), ({"object_area": "-3"}, "'-3' is below 0"),
-    ({"object_date": "20191301"}, "'20191301' is not a date"), ({"object_time": "256000"}, "'256000' is not a time"),
-    ({"object_annotation_status": "predit"}, "status 'predit' is unknown"), ({"object_id": "nan"}, "'nan' is no id"),
-    ({"object_depth_min": "-40"}, "-40 m is above the surface"), ({"object_lat": "5°70 0"}, "is not a number"), ({"object_area": "1_000"}, "is not a number")])
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"object_lat": "north"}, "row 2, column 'object_lat': 'north' is not a number"),
+        ({"object_lat": "91"}, r"column 'object_lat': 91 is outside \[-90, 90\]"),
+        ({"object_area": "12px"}, "column 'object_area': '12px' is not a number"),
+        ({"object_area": "-3"}, "'-3' is below 0"),
+        ({"object_date": "20191301"}, "'20191301' is not a date"),
+        ({"object_time": "256000"}, "'256000' is not a time"),
+        ({"object_annotation_status": "predit"}, "status 'predit' is unknown"),
+        ({"object_id": "nan"}, "'nan' is no id"),
+        ({"object_depth_min": "-40"}, "-40 m is above the surface"),
+        ({"object_lat": "5°70 0"}, "is not a number"),
+        ({"object_area": "1_000"}, "is not a number"),
+    ],
+)
 def test_what_cannot_be_read_is_refused_with_its_place(tmp_path, cells, message):
     with pytest.raises(UserError, match=message):
         read(tmp_path, table(cells))
@@ -218,8 +317,17 @@ def test_quotation_marks_and_blank_lines(tmp_path):
 
 
 def test_batches_do_not_change_the_tables(tmp_path, monkeypatch):
-    rows = [{"object_id": f"o{k}", "sample_id": f"s{k // 7}", "acq_id": f"d{k % 2}", "object_area": str(k), "object_depth_max": str(100 + k),
-             "object_annotation_category": "ab"[k % 2]} for k in range(50)]
+    rows = [
+        {
+            "object_id": f"o{k}",
+            "sample_id": f"s{k // 7}",
+            "acq_id": f"d{k % 2}",
+            "object_area": str(k),
+            "object_depth_max": str(100 + k),
+            "object_annotation_category": "ab"[k % 2],
+        }
+        for k in range(50)
+    ]
     whole = read(tmp_path, table(*rows))
     monkeypatch.setattr("aqqua_dist.readers.ecotaxa.rows.BATCH_ROWS", 6)
     pieces = read(tmp_path, table(*rows))
@@ -239,7 +347,15 @@ def test_a_sample_across_the_dateline_lies_between_its_objects(tmp_path):
 
 def test_the_tally_holds_the_volume_of_spheres_without_repeated_images(tmp_path):
     header = [*HEADER, "img_rank"]
-    got = read(tmp_path, table({"img_rank": "0"}, {"img_rank": "1", "object_area": "9"}, {"img_rank": "0", "object_id": "o2"}, header=header))
+    got = read(
+        tmp_path,
+        table(
+            {"img_rank": "0"},
+            {"img_rank": "1", "object_area": "9"},
+            {"img_rank": "0", "object_id": "o2"},
+            header=header,
+        ),
+    )
     row = got.extra["tally"].iloc[0]
     diameter = 2 * np.sqrt(400 / np.pi) * 10.6e-3
     assert (row["n"], row["biovolume"]) == (2, pytest.approx(2 * np.pi / 6 * diameter**3))

@@ -12,8 +12,12 @@ from aqqua_dist.readers.ecotaxa.export import read_ecotaxa
 from aqqua_dist.readers.ecotaxa.rows import batches, look
 from aqqua_dist.readers.sources import Source
 
-FILES = ("uvp6_uvpapp_b_da_19.tsv", "import_example_uvp5_with_classification.tsv", "ecotaxa_back_QA/ref_exports/tsv_with_ids/ecotaxa_m106_mn01_n1_sml.tsv",
-         "ecotaxa_back_QA/import_test_weird/m106_mn01_n4_sml/ecotaxa_m106_mn01_n4_sml.tsv")
+FILES = (
+    "uvp6_uvpapp_b_da_19.tsv",
+    "import_example_uvp5_with_classification.tsv",
+    "ecotaxa_back_QA/ref_exports/tsv_with_ids/ecotaxa_m106_mn01_n1_sml.tsv",
+    "ecotaxa_back_QA/import_test_weird/m106_mn01_n4_sml/ecotaxa_m106_mn01_n4_sml.tsv",
+)
 
 
 def outcome(path):
@@ -74,13 +78,23 @@ def test_each_line_and_each_column_lost(data_root, tmp_path, name):
 
 
 @settings(max_examples=60, deadline=None)
-@given(rows=st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), max_size=6), min_size=3, max_size=3), min_size=1, max_size=8),
-       minimal=st.booleans())
+@given(
+    rows=st.lists(
+        st.lists(
+            st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), max_size=6), min_size=3, max_size=3
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    minimal=st.booleans(),
+)
 def test_both_ways_through_a_file_give_the_same_cells(tmp_path_factory, rows, minimal):
     """The quick way (where lines are even) against the csv module, on any text."""
     path = tmp_path_factory.mktemp("fuzz") / "x.tsv"
     with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_MINIMAL if minimal else csv.QUOTE_ALL)
+        writer = csv.writer(
+            stream, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_MINIMAL if minimal else csv.QUOTE_ALL
+        )
         writer.writerow(["object_id", "b", "c"])
         writer.writerows([["x", *row[1:]] for row in rows])
     layout = look(Source(path))
@@ -89,8 +103,12 @@ def test_both_ways_through_a_file_give_the_same_cells(tmp_path_factory, rows, mi
 
 
 def test_empty_and_binary_files_are_named(tmp_path):
-    for content, message in ((b"", "no header"), (b"object_id\tobject_id\nx\ty\n", "stands 2 times"), (b"object_id\tsample_id\n\x00\x01\t\n", "zero bytes"),
-                             (b"sample_id\tb\n1\t2\n", "no column 'object_id'")):
+    for content, message in (
+        (b"", "no header"),
+        (b"object_id\tobject_id\nx\ty\n", "stands 2 times"),
+        (b"object_id\tsample_id\n\x00\x01\t\n", "zero bytes"),
+        (b"sample_id\tb\n1\t2\n", "no column 'object_id'"),
+    ):
         path = tmp_path / "ecotaxa_f.tsv"
         path.write_bytes(content)
         with pytest.raises(UserError, match=message):

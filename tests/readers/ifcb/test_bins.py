@@ -13,7 +13,9 @@ HEADER = "softwareVersion: 2.0\nsampleTime: 2013-05-26T09:52:07Z\nSyringeSampleV
 
 
 def row(trigger, width, run, inhibit):
-    return ",".join(["0"] * 15 + [str(width), "40"] + ["0"] * 5 + [str(run), str(inhibit)]).replace("0", str(trigger), 1)
+    return ",".join(["0"] * 15 + [str(width), "40"] + ["0"] * 5 + [str(run), str(inhibit)]).replace(
+        "0", str(trigger), 1
+    )
 
 
 TABLE = "\n".join([row(1, 0, 0.1, 0.0), row(2, 96, 600, 5), row(2, 50, 600, 5), row(3, 80, 1230.5, 11.5)]) + "\n"
@@ -28,11 +30,23 @@ def files(folder, header=HEADER, table=TABLE, name=NEW):
 def test_a_bin_by_hand(tmp_path):
     found = bins.read_ifcb(files(tmp_path))
     sample, acquisition = found.samples.iloc[0], found.extra["acquisitions"].iloc[0]
-    assert (sample["sample_id"], sample["instrument"], str(sample["time"])) == (NEW, "IFCB013", "2013-05-26 09:52:07+00:00")
+    assert (sample["sample_id"], sample["instrument"], str(sample["time"])) == (
+        NEW,
+        "IFCB013",
+        "2013-05-26 09:52:07+00:00",
+    )
     assert sample["n_images"] == 3
     assert (acquisition["run_time"], acquisition["inhibit_time"]) == (1231.0, 11.6)
-    assert (acquisition["run_time_adc"], acquisition["inhibit_time_adc"], acquisition["n_triggers"]) == (1230.5, 11.5, 3)
-    assert found.objects["object_id"].tolist() == [f"{NEW}_00002", f"{NEW}_00003", f"{NEW}_00004"]  # line 1 has no image
+    assert (acquisition["run_time_adc"], acquisition["inhibit_time_adc"], acquisition["n_triggers"]) == (
+        1230.5,
+        11.5,
+        3,
+    )
+    assert found.objects["object_id"].tolist() == [
+        f"{NEW}_00002",
+        f"{NEW}_00003",
+        f"{NEW}_00004",
+    ]  # line 1 has no image
     assert found.findings["check"].tolist() == ["position"]
 
 
@@ -69,13 +83,20 @@ def test_real_bins(data_root):
     assert found.objects["sample_id"].value_counts()[NEW] == table.loc[NEW, "n_images"]
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
-    (lambda f: files(f)[:1], r"has only its .hdr, needed are .hdr and .adc"), (lambda f: files(f) + files(f)[:1], "is also in"),
-    (lambda f: files(f, table="1,2,3\n"), "has 3 columns, at least 17 are needed"),
-    (lambda f: files(f, table=TABLE.replace(",96,", ",wide,")), r"row 2, column 16 \(width\): 'wide' is not a number"),
-    (lambda f: files(f, HEADER.replace("1231.0", "long")), "field 'runTime' is 'long', allowed is a number"),
-    (lambda f: files(f, name="D20131326T095207_IFCB013"), "holds no time in its name"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: files(f)[:1], r"has only its .hdr, needed are .hdr and .adc"),
+        (lambda f: files(f) + files(f)[:1], "is also in"),
+        (lambda f: files(f, table="1,2,3\n"), "has 3 columns, at least 17 are needed"),
+        (
+            lambda f: files(f, table=TABLE.replace(",96,", ",wide,")),
+            r"row 2, column 16 \(width\): 'wide' is not a number",
+        ),
+        (lambda f: files(f, HEADER.replace("1231.0", "long")), "field 'runTime' is 'long', allowed is a number"),
+        (lambda f: files(f, name="D20131326T095207_IFCB013"), "holds no time in its name"),
+    ],
+)
 def test_what_is_wrong_is_named(tmp_path, spoil, message):
     with pytest.raises(UserError, match=message):
         bins.read_ifcb(spoil(tmp_path))
@@ -90,7 +111,7 @@ def test_spoiled_bins_give_a_bin_or_one_sentence(tmp_path_factory, data):
         raw = bytearray(text.encode())
         for _ in range(data.draw(st.integers(0, 3))):
             raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-        pieces.append(bytes(raw[:data.draw(st.integers(0, len(raw)))]))
+        pieces.append(bytes(raw[: data.draw(st.integers(0, len(raw)))]))
     try:
         found = bins.read_ifcb(files(folder, *pieces))
     except UserError as error:

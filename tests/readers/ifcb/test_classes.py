@@ -43,18 +43,39 @@ def neuston_h5(path, *, scores=SCORES, classes=CLASSES, rois=ROIS, base=0, image
 
 def neuston_mat(path, *, base=1, packed=True):
     """`_save_run_results_mat`: numbers of classes from 1."""
-    savemat(path, {
-        "output_classes": SCORES.argmax(axis=1).astype("u4") + base, "version": "v3", "model_id": "incept_v3", "timestamp": TIME,
-        "output_scores": SCORES.astype("f4"), "class_labels": np.asarray(CLASSES, dtype=object), "bin_id": BIN,
-        "roi_numbers": ROIS}, do_compression=packed)
+    savemat(
+        path,
+        {
+            "output_classes": SCORES.argmax(axis=1).astype("u4") + base,
+            "version": "v3",
+            "model_id": "incept_v3",
+            "timestamp": TIME,
+            "output_scores": SCORES.astype("f4"),
+            "class_labels": np.asarray(CLASSES, dtype=object),
+            "bin_id": BIN,
+            "roi_numbers": ROIS,
+        },
+        do_compression=packed,
+    )
     return Source(path)
 
 
 def neuston_json(path, *, base=0):
     """`_save_run_results_json`: numbers of classes from 0."""
-    path.write_text(json.dumps({
-        "version": "v3", "model_id": "incept_v3", "timestamp": TIME, "class_labels": CLASSES, "output_scores": SCORES.tolist(),
-        "output_classes": (SCORES.argmax(axis=1) + base).tolist(), "bin_id": BIN, "roi_numbers": ROIS}))
+    path.write_text(
+        json.dumps(
+            {
+                "version": "v3",
+                "model_id": "incept_v3",
+                "timestamp": TIME,
+                "class_labels": CLASSES,
+                "output_scores": SCORES.tolist(),
+                "output_classes": (SCORES.argmax(axis=1) + base).tolist(),
+                "bin_id": BIN,
+                "roi_numbers": ROIS,
+            }
+        )
+    )
     return Source(path)
 
 
@@ -75,11 +96,22 @@ def irfcb_h5(path, *, scores=SCORES, cells=None, thresholds=(0.5, 0.5, 0.4, np.n
 
 def analysis_mat(path, *, winners=WINNERS, decided=DECIDED, row=False, **more):
     """`bin_classify.m` of ifcb-analysis (class2useTB as a column), or save_class_mat.py of iRfcb (as a row)."""
-    names, won, left = (np.array(words, dtype=object).reshape(-1, 1) for words in ([*CLASSES, "unclassified"], winners, decided))
-    savemat(path, {
-        "class2useTB": names.T if row else names, "TBscores": SCORES, "roinum": np.array(ROIS, dtype="uint16").reshape(-1, 1),
-        "TBclass": won, "TBclass_above_threshold": left, "classifierName": np.array(["UserExample_Trees"], dtype=object)}
-            | more, do_compression=True)
+    names, won, left = (
+        np.array(words, dtype=object).reshape(-1, 1) for words in ([*CLASSES, "unclassified"], winners, decided)
+    )
+    savemat(
+        path,
+        {
+            "class2useTB": names.T if row else names,
+            "TBscores": SCORES,
+            "roinum": np.array(ROIS, dtype="uint16").reshape(-1, 1),
+            "TBclass": won,
+            "TBclass_above_threshold": left,
+            "classifierName": np.array(["UserExample_Trees"], dtype=object),
+        }
+        | more,
+        do_compression=True,
+    )
     return Source(path)
 
 
@@ -94,15 +126,28 @@ def scores_csv(path, *, digits=None, scores=SCORES):
 def labels_csv(path, **columns):
     """`write.csv` of iRfcb and ClassiPyR."""
     names = {"file_name": [f"{name}.png" for name in IDS], "class_name": DECIDED, "class_name_auto": WINNERS}
-    pd.DataFrame(names | {"score": SCORES.max(axis=1)} | columns).to_csv(path, index=False, na_rep="NA", quoting=csv.QUOTE_NONNUMERIC)
+    pd.DataFrame(names | {"score": SCORES.max(axis=1)} | columns).to_csv(
+        path, index=False, na_rep="NA", quoting=csv.QUOTE_NONNUMERIC
+    )
     return Source(path)
 
 
-MODELS = {"irfcb": "SMHI NIVA ResNet50 V5", "v1": "UserExample_Trees", "h5": "incept_v3", "mat": "incept_v3", "json": "incept_v3"}
+MODELS = {
+    "irfcb": "SMHI NIVA ResNet50 V5",
+    "v1": "UserExample_Trees",
+    "h5": "incept_v3",
+    "mat": "incept_v3",
+    "json": "incept_v3",
+}
 WRITERS = {
-    "h5": (neuston_h5, f"{BIN}_class.h5"), "mat": (neuston_mat, f"{BIN}_class.mat"), "json": (neuston_json, f"{BIN}_class.json"),
-    "irfcb": (irfcb_h5, f"{BIN}_class.h5"), "v1": (analysis_mat, f"{BIN}_class_v1.mat"), "scores": (scores_csv, f"{BIN}_class_scores.csv"),
-    "dashboard": (partial(scores_csv, digits=4), f"{BIN}_class.csv"), "labels": (labels_csv, f"{BIN}.csv"),
+    "h5": (neuston_h5, f"{BIN}_class.h5"),
+    "mat": (neuston_mat, f"{BIN}_class.mat"),
+    "json": (neuston_json, f"{BIN}_class.json"),
+    "irfcb": (irfcb_h5, f"{BIN}_class.h5"),
+    "v1": (analysis_mat, f"{BIN}_class_v1.mat"),
+    "scores": (scores_csv, f"{BIN}_class_scores.csv"),
+    "dashboard": (partial(scores_csv, digits=4), f"{BIN}_class.csv"),
+    "labels": (labels_csv, f"{BIN}.csv"),
 }
 
 
@@ -116,32 +161,48 @@ def test_every_layout_says_the_same(tmp_path, layout):
     assert found.objects[["sample_id", "status"]].drop_duplicates().to_numpy().tolist() == [[BIN, "predicted"]]
     assert found.model_id == MODELS.get(layout, "")
     expected = SCORES if layout != "labels" else np.where(SCORES == SCORES.max(axis=1, keepdims=True), SCORES, 0)
-    assert found.prob[:, [found.classes.index(c) for c in CLASSES]] == pytest.approx(expected, abs=1e-3 if layout == "h5" else 1e-6)
+    assert found.prob[:, [found.classes.index(c) for c in CLASSES]] == pytest.approx(
+        expected, abs=1e-3 if layout == "h5" else 1e-6
+    )
     assert found.objects["score"].to_numpy() == pytest.approx(SCORES.max(axis=1), abs=1e-3)
     assert found.decided.tolist() == (DECIDED if layout in ("irfcb", "v1", "labels") else [None] * 4)
     checks = [(f["severity"], f["check"]) for f in found.findings]
-    assert checks == {"h5": [("repaired", "probability sum")], "labels": [("suspicious", "probability sum")]}.get(layout, [])
+    assert checks == {"h5": [("repaired", "probability sum")], "labels": [("suspicious", "probability sum")]}.get(
+        layout, []
+    )
     assert found.bins[["sample_id", "n_objects"]].to_numpy().tolist() == [[BIN, 4]]
     assert found.bins["timestamp"].tolist() == [TIME if found.model_id == "incept_v3" else None]
 
 
 def test_half_precision_is_scaled_and_keeps_its_winner(tmp_path):
     scores = np.random.default_rng(4).dirichlet(np.full(60, 0.1), 300)
-    source = neuston_h5(tmp_path / f"{BIN}_class.h5", scores=scores, classes=[f"class {i}" for i in range(60)], rois=np.arange(1, 301))
+    source = neuston_h5(
+        tmp_path / f"{BIN}_class.h5", scores=scores, classes=[f"class {i}" for i in range(60)], rois=np.arange(1, 301)
+    )
     found = read_ifcb_classes([source])
     assert np.abs(scores.astype("float16").sum(axis=1, dtype=float) - 1).max() > 1e-5
     assert found.prob.sum(axis=1, dtype=float) == pytest.approx(1, abs=1e-6)
-    assert [int(label.split()[1]) for label in found.objects["label"]] == scores.argmax(axis=1).tolist()  # ties as the file has them
+    assert [int(label.split()[1]) for label in found.objects["label"]] == scores.argmax(
+        axis=1
+    ).tolist()  # ties as the file has them
 
 
-@pytest.mark.parametrize(("write", "name", "base", "expected"), [
-    (neuston_h5, "_class.h5", 1, "start at 1, not at 0"), (neuston_json, "_class.json", 1, "start at 1, not at 0"),
-    (neuston_mat, "_class.mat", 0, "start at 0, not at 1")])
+@pytest.mark.parametrize(
+    ("write", "name", "base", "expected"),
+    [
+        (neuston_h5, "_class.h5", 1, "start at 1, not at 0"),
+        (neuston_json, "_class.json", 1, "start at 1, not at 0"),
+        (neuston_mat, "_class.mat", 0, "start at 0, not at 1"),
+    ],
+)
 def test_classes_counted_from_the_other_end(tmp_path, write, name, base, expected):
     found = read_ifcb_classes([write(tmp_path / (BIN + name), base=base)])
     assert found.objects["label"].tolist() == WINNERS
     assert [f["check"] for f in found.findings if expected in f["message"]] == ["class numbers"]
-    with pytest.raises(UserError, match=r"image 2: 'output_classes' is .*, the highest score has . \('Ciliophora'\); 4 of 4 images differ"):
+    with pytest.raises(
+        UserError,
+        match=r"image 2: 'output_classes' is .*, the highest score has . \('Ciliophora'\); 4 of 4 images differ",
+    ):
         read_ifcb_classes([write(tmp_path / (BIN + name), base=3)])
 
 
@@ -158,15 +219,26 @@ def test_threshold_keeps_the_winner_beside_the_label(tmp_path):
 @pytest.mark.parametrize("write", [irfcb_h5, analysis_mat, labels_csv], ids=lambda w: w.__name__)
 def test_cells_that_were_not_counted_are_missing_and_none_found_is_zero(tmp_path, write):
     cells, name = [-1, 8, 0, -1], {irfcb_h5: "_class.h5", analysis_mat: "_class_v1.mat", labels_csv: ".csv"}[write]
-    more = {"cells": cells} if write is irfcb_h5 else {"cell_count": np.array(cells).reshape(-1, 1) if write is analysis_mat else cells}
+    more = (
+        {"cells": cells}
+        if write is irfcb_h5
+        else {"cell_count": np.array(cells).reshape(-1, 1) if write is analysis_mat else cells}
+    )
     found = read_ifcb_classes([write(tmp_path / (BIN + name), **more)])
     assert found.objects["n_individuals"].tolist() == [pd.NA, 8, 0, pd.NA]
-    assert "1 images were counted and no cell was found" in next(f["message"] for f in found.findings if f["check"] == "cell count")
+    assert "1 images were counted and no cell was found" in next(
+        f["message"] for f in found.findings if f["check"] == "cell count"
+    )
 
 
 def test_empty_cells_of_a_table_of_labels(tmp_path):
     names = {"class_name": ["unclassified", None, *DECIDED[2:]], "class_name_auto": [WINNERS[0], None, *WINNERS[2:]]}
-    source = labels_csv(tmp_path / f"{BIN}.csv", score=[0.3, None, 0.4, 0.9], cell_count=pd.array([None, 1, 2, -1], dtype="Int64"), **names)
+    source = labels_csv(
+        tmp_path / f"{BIN}.csv",
+        score=[0.3, None, 0.4, 0.9],
+        cell_count=pd.array([None, 1, 2, -1], dtype="Int64"),
+        **names,
+    )
     found = read_ifcb_classes([source])
     assert found.objects["status"].tolist() == ["predicted", "unclassified", "predicted", "predicted"]
     assert found.objects["label"].tolist() == ["Ciliophora", pd.NA, *WINNERS[2:]]
@@ -176,8 +248,12 @@ def test_empty_cells_of_a_table_of_labels(tmp_path):
 
 
 def test_a_bin_in_several_files_is_used_once(tmp_path):
-    sources = [labels_csv(tmp_path / f"{BIN}.csv", cell_count=[4, -1, -1, 2]), scores_csv(tmp_path / f"{BIN}_class_scores.csv"),
-               analysis_mat(tmp_path / f"{BIN}_class_v1.mat"), neuston_h5(tmp_path / f"{BIN}_class.h5")]
+    sources = [
+        labels_csv(tmp_path / f"{BIN}.csv", cell_count=[4, -1, -1, 2]),
+        scores_csv(tmp_path / f"{BIN}_class_scores.csv"),
+        analysis_mat(tmp_path / f"{BIN}_class_v1.mat"),
+        neuston_h5(tmp_path / f"{BIN}_class.h5"),
+    ]
     alone = read_ifcb_classes(sources[2:3])
     for order in (sources, sources[::-1]):
         found = read_ifcb_classes(order)
@@ -196,15 +272,23 @@ def test_a_bin_in_several_files_is_used_once(tmp_path):
 def test_several_bins_with_classes_in_another_order(tmp_path):
     turn = [2, 0, 3, 1]
     one = neuston_h5(tmp_path / f"{BIN}_class.h5")
-    two = neuston_h5(tmp_path / f"{OTHER}_class.h5", bin_id=OTHER, scores=SCORES[:, turn], classes=[CLASSES[i] for i in turn])
-    empty = neuston_h5(tmp_path / "D20220522T003052_IFCB134_class.h5", bin_id="D20220522T003052_IFCB134", scores=SCORES[:0], rois=[])
+    two = neuston_h5(
+        tmp_path / f"{OTHER}_class.h5", bin_id=OTHER, scores=SCORES[:, turn], classes=[CLASSES[i] for i in turn]
+    )
+    empty = neuston_h5(
+        tmp_path / "D20220522T003052_IFCB134_class.h5", bin_id="D20220522T003052_IFCB134", scores=SCORES[:0], rois=[]
+    )
     found = read_ifcb_classes([two, one, empty])
     assert found.bins.set_index("sample_id")["n_objects"].to_dict() == {BIN: 4, "D20220522T003052_IFCB134": 0, OTHER: 4}
     assert (found.prob[:4] == found.prob[4:]).all()
-    with pytest.raises(UserError, match="model 'b' is not the 'incept_v3' of .*; read the files of each of the 2 models"):
+    with pytest.raises(
+        UserError, match="model 'b' is not the 'incept_v3' of .*; read the files of each of the 2 models"
+    ):
         read_ifcb_classes([one, neuston_h5(tmp_path / f"{OTHER}_class.h5", bin_id=OTHER, model="b")])
     with pytest.raises(UserError, match="its 3 classes are not the 4 of .*, 'Ciliophora' is in one"):
-        read_ifcb_classes([one, neuston_h5(tmp_path / f"{OTHER}_class.h5", bin_id=OTHER, scores=SCORES[:, 1:], classes=CLASSES[1:])])
+        read_ifcb_classes(
+            [one, neuston_h5(tmp_path / f"{OTHER}_class.h5", bin_id=OTHER, scores=SCORES[:, 1:], classes=CLASSES[1:])]
+        )
 
 
 def test_images_without_a_bin_are_named_by_their_files(tmp_path):
@@ -222,42 +306,69 @@ def test_four_digits_of_many_classes(tmp_path):
     header = ",".join(["pid", *(f"c{i}" for i in range(300))])
     source.write_text(f"{header}\n{IDS[0]}," + ",".join(["0.0034"] * 298 + ["0.0000"] * 2) + "\n")
     found = read_ifcb_classes([Source(source)])
-    assert (found.prob.sum(), "1 rows of scores with four" in found.findings[0]["message"]) == (pytest.approx(1, abs=1e-6), True)
+    assert (found.prob.sum(), "1 rows of scores with four" in found.findings[0]["message"]) == (
+        pytest.approx(1, abs=1e-6),
+        True,
+    )
     source.write_text(f"{header}\n{IDS[0]}," + ",".join(["0.0037"] * 300) + "\n")
     with pytest.raises(UserError, match=r"image 2: the scores add up to 1.11, allowed is at most 1"):
         read_ifcb_classes([Source(source)])
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
-    (lambda p: irfcb_h5(p, winners=WINNERS[::-1]), "4 of 4 images are told to be another class .* 'Pseudo-nitzschia', not 'Ciliophora'"),
-    (lambda p: irfcb_h5(p, scores=SCORES.T[:, :3]), r"shape \(4, 3\), needed are 4 images by 4 classes"),
-    (lambda p: irfcb_h5(p, scores=np.log(SCORES)), r"image 2, class 'Ciliophora': score -0.356675 is outside \[0, 1\]; 16 such"),
-    (lambda p: irfcb_h5(p, scores=np.where(SCORES == 0.9, np.nan, SCORES)), "image 3, class 'Chaetoceros_chain': score nan is outside"),
-    (lambda p: irfcb_h5(p, cells=[-2, 0, 0, 0]), "image 2: 'cell_count' -2 is no number of cells"),
-    (lambda p: irfcb_h5(p, cells=[1]), "'cell_count' has 1 values, needed are as many as images, 4"),
-    (lambda p: irfcb_h5(p, thresholds=[1]), "'thresholds' has 1 values, needed are as many as classes, 4"),
-    (lambda p: neuston_h5(p, rois=[1, 1, 2, 3]), f"image '{BIN}_00001' stands more than once"),
-    (lambda p: neuston_h5(p, rois=[0, 1, 2, 3]), "image number 0 is not"),
-    (lambda p: neuston_h5(p, bin_id=OTHER), f"the file says bin '{OTHER}', its name another one"),
-    (lambda p: neuston_h5(p, classes=[*CLASSES[:3], CLASSES[0]]), "class 'Ciliophora' stands 2 times"),
-], ids=range(11))
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda p: irfcb_h5(p, winners=WINNERS[::-1]),
+            "4 of 4 images are told to be another class .* 'Pseudo-nitzschia', not 'Ciliophora'",
+        ),
+        (lambda p: irfcb_h5(p, scores=SCORES.T[:, :3]), r"shape \(4, 3\), needed are 4 images by 4 classes"),
+        (
+            lambda p: irfcb_h5(p, scores=np.log(SCORES)),
+            r"image 2, class 'Ciliophora': score -0.356675 is outside \[0, 1\]; 16 such",
+        ),
+        (
+            lambda p: irfcb_h5(p, scores=np.where(SCORES == 0.9, np.nan, SCORES)),
+            "image 3, class 'Chaetoceros_chain': score nan is outside",
+        ),
+        (lambda p: irfcb_h5(p, cells=[-2, 0, 0, 0]), "image 2: 'cell_count' -2 is no number of cells"),
+        (lambda p: irfcb_h5(p, cells=[1]), "'cell_count' has 1 values, needed are as many as images, 4"),
+        (lambda p: irfcb_h5(p, thresholds=[1]), "'thresholds' has 1 values, needed are as many as classes, 4"),
+        (lambda p: neuston_h5(p, rois=[1, 1, 2, 3]), f"image '{BIN}_00001' stands more than once"),
+        (lambda p: neuston_h5(p, rois=[0, 1, 2, 3]), "image number 0 is not"),
+        (lambda p: neuston_h5(p, bin_id=OTHER), f"the file says bin '{OTHER}', its name another one"),
+        (lambda p: neuston_h5(p, classes=[*CLASSES[:3], CLASSES[0]]), "class 'Ciliophora' stands 2 times"),
+    ],
+    ids=range(11),
+)
 def test_what_is_wrong_is_named(tmp_path, spoil, message):
     with pytest.raises(UserError, match=message) as error:
         read_ifcb_classes([spoil(tmp_path / f"{BIN}_class.h5")])
     assert f"{BIN}_class.h5" in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "text", "message"), [
-    (f"{BIN}.csv", "file_name,class_name\n", None), (f"{BIN}.csv", "file,class\n", "needed is 'pid' and one column per class"),
-    (f"{BIN}.csv", f"file_name,class_name,score\n{BIN}_00001.png,a,high\n", "row 2, column 'score': 'high' is not a number"),
-    (f"{BIN}.csv", f"file_name,class_name\n{OTHER}_00001.png,a\n", f"is not an image of bin {BIN}"),
-    (f"{BIN}_class.csv", f"pid,a\n{BIN}_00001,1,2\n", "row 2 has 3 cells, the header has 2"),
-    (f"{BIN}_class.csv", "pid,a,a\n", "column 'a' stands 2 times"), (f"{BIN}_class.json", "[1]", "the content is a list"),
-    (f"{BIN}_class.json", '{"class_labels": [["a"]]}', "'output_scores' is missing"),
-    (f"{BIN}_class.json", '{"class_labels": [{}], "output_scores": [[1], [1, 2]]}', "not readable"),
-    (f"{BIN}_class.mat", "text", "are no MATLAB file of version 5 to 7"), (f"{BIN}_class.mat", "MATLAB 7.3 MAT-file", "of version 7.3"),
-    (f"{BIN}_class.h5", "", "cannot be read"), (f"{BIN}_class.txt", "", "a file of the kind 'txt'"),
-])
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (f"{BIN}.csv", "file_name,class_name\n", None),
+        (f"{BIN}.csv", "file,class\n", "needed is 'pid' and one column per class"),
+        (
+            f"{BIN}.csv",
+            f"file_name,class_name,score\n{BIN}_00001.png,a,high\n",
+            "row 2, column 'score': 'high' is not a number",
+        ),
+        (f"{BIN}.csv", f"file_name,class_name\n{OTHER}_00001.png,a\n", f"is not an image of bin {BIN}"),
+        (f"{BIN}_class.csv", f"pid,a\n{BIN}_00001,1,2\n", "row 2 has 3 cells, the header has 2"),
+        (f"{BIN}_class.csv", "pid,a,a\n", "column 'a' stands 2 times"),
+        (f"{BIN}_class.json", "[1]", "the content is a list"),
+        (f"{BIN}_class.json", '{"class_labels": [["a"]]}', "'output_scores' is missing"),
+        (f"{BIN}_class.json", '{"class_labels": [{}], "output_scores": [[1], [1, 2]]}', "not readable"),
+        (f"{BIN}_class.mat", "text", "are no MATLAB file of version 5 to 7"),
+        (f"{BIN}_class.mat", "MATLAB 7.3 MAT-file", "of version 7.3"),
+        (f"{BIN}_class.h5", "", "cannot be read"),
+        (f"{BIN}_class.txt", "", "a file of the kind 'txt'"),
+    ],
+)
 def test_wrong_text_is_named(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     if message is None:
@@ -268,7 +379,9 @@ def test_wrong_text_is_named(tmp_path, name, text, message):
 
 
 def test_a_manual_annotation_is_no_classification(tmp_path):
-    savemat(tmp_path / f"{BIN}.mat", {"classlist": np.zeros((3, 3)), "class2use_manual": np.array(CLASSES, dtype=object)})
+    savemat(
+        tmp_path / f"{BIN}.mat", {"classlist": np.zeros((3, 3)), "class2use_manual": np.array(CLASSES, dtype=object)}
+    )
     assert not recognises(Source(tmp_path / f"{BIN}.mat"))
     for name in (f"{BIN}_fea_v2.csv", f"{BIN}.csv", "notes.json", "cube.h5"):
         (tmp_path / name).write_text("roi_number,Area\n1,2\n")
@@ -278,7 +391,10 @@ def test_a_manual_annotation_is_no_classification(tmp_path):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("written")
-    return {layout: write(folder / f"{layout}.{name.rpartition('.')[2]}").path.read_bytes() for layout, (write, name) in WRITERS.items()}
+    return {
+        layout: write(folder / f"{layout}.{name.rpartition('.')[2]}").path.read_bytes()
+        for layout, (write, name) in WRITERS.items()
+    }
 
 
 @settings(deadline=None, max_examples=150)
@@ -295,6 +411,8 @@ def test_damaged_files_give_their_images_or_one_sentence(tmp_path_factory, writt
     except UserError as error:
         assert (len(str(error).splitlines()), WRITERS[layout][1] in str(error)) == (1, True)
         return
-    assert found.prob is None or (np.isfinite(found.prob).all() and (found.prob >= 0).all() and (found.prob.sum(axis=1) <= 1 + 1e-3).all())
+    assert found.prob is None or (
+        np.isfinite(found.prob).all() and (found.prob >= 0).all() and (found.prob.sum(axis=1) <= 1 + 1e-3).all()
+    )
     assert len(set(found.object_id)) == len(found.objects)
     assert found.objects["score"].dropna().between(0, 1 + 1e-3).all()

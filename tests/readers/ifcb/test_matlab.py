@@ -51,7 +51,11 @@ def test_letters_in_rows_and_empty_cells():
     found = read_variables(raw, {"names", "none", "cells"})
     assert found["names"].tolist() == ["diatom", "egg", "x"]
     assert found["none"].size == 0
-    assert (found["cells"][0].size, found["cells"][1].tolist(), found["cells"][2].ravel().tolist()) == (0, ["a"], [0, 1, 2])
+    assert (found["cells"][0].size, found["cells"][1].tolist(), found["cells"][2].ravel().tolist()) == (
+        0,
+        ["a"],
+        [0, 1, 2],
+    )
 
 
 def test_the_other_order_of_bytes_and_numbers_in_fewer_bytes():
@@ -60,19 +64,31 @@ def test_the_other_order_of_bytes_and_numbers_in_fewer_bytes():
         flags = struct.pack(f"{order}IIII", 6, 8, 6, 0)
         shape, name = struct.pack(f"{order}IIii", 5, 8, 1, 3), struct.pack(f"{order}I", 1 << 16 | 1) + b"x\0\0\0"
         body = flags + shape + name + struct.pack(f"{order}I", 3 << 16 | 2) + bytes([7, 8, 9, 0])
-        raw = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(f"{order}H", 0x0100) + mark + struct.pack(f"{order}II", 14, len(body)) + body
+        raw = (
+            b"MATLAB 5.0 MAT-file".ljust(124)
+            + struct.pack(f"{order}H", 0x0100)
+            + mark
+            + struct.pack(f"{order}II", 14, len(body))
+            + body
+        )
         found = read_variables(raw, {"x"})["x"]
         assert (found.dtype, found.tolist()) == (np.float64, [[7, 8, 9]])
         assert loadmat(io.BytesIO(raw))["x"].tolist() == [[7, 8, 9]]
 
 
-@pytest.mark.parametrize(("raw", "message"), [
-    (b"", "the 0 bytes are no MATLAB file"), (b"MATLAB 7.3 MAT-file".ljust(200), "version 7.3"), (b"\x89HDF\r\n", "version 7.3"),
-    (written({"x": {"a": 1}}), "variable 'x' of class 2"),
-    (written({"x": np.array([1j])}), "variable 'x' of class 6, shape .1, 1. and 2 parts"),
-    (written({"x": 1.0})[:-3], "the file has"), (written({"x": 1.0}) + b"\0" * 5, "within the head of an element"),
-    (written({"x": 1.0})[:150] + b"\xff" + written({"x": 1.0})[151:], "is damaged"),
-])
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "the 0 bytes are no MATLAB file"),
+        (b"MATLAB 7.3 MAT-file".ljust(200), "version 7.3"),
+        (b"\x89HDF\r\n", "version 7.3"),
+        (written({"x": {"a": 1}}), "variable 'x' of class 2"),
+        (written({"x": np.array([1j])}), "variable 'x' of class 6, shape .1, 1. and 2 parts"),
+        (written({"x": 1.0})[:-3], "the file has"),
+        (written({"x": 1.0}) + b"\0" * 5, "within the head of an element"),
+        (written({"x": 1.0})[:150] + b"\xff" + written({"x": 1.0})[151:], "is damaged"),
+    ],
+)
 def test_what_cannot_be_read_is_named(raw, message):
     with pytest.raises(UserError, match=message):
         read_variables(raw, {"x"})
@@ -86,7 +102,9 @@ def test_damage_gives_one_sentence(data, packed):
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     try:
-        found = read_variables(bytes(raw[: data.draw(st.one_of(st.just(len(raw)), st.integers(0, len(raw))))]), set(wanted))
+        found = read_variables(
+            bytes(raw[: data.draw(st.one_of(st.just(len(raw)), st.integers(0, len(raw))))]), set(wanted)
+        )
     except UserError as error:
         assert len(str(error).splitlines()) == 1
         return

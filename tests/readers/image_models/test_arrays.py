@@ -55,15 +55,25 @@ def test_numpy_arrays_find_their_ids(tmp_path):
 
 def test_a_store_beside_an_export_is_ingested(data_root, tmp_path):
     store(tmp_path / "in" / "scores.zarr", prob=PROB)
-    out = ingest([tmp_path / "in", data_root / "formats/ecotaxa/uvp6_uvpapp_b_da_19.tsv"], tmp_path / "out", progress=False)
+    out = ingest(
+        [tmp_path / "in", data_root / "formats/ecotaxa/uvp6_uvpapp_b_da_19.tsv"], tmp_path / "out", progress=False
+    )
     assert files.read_parquet(tmp_path / "out" / "predictions.parquet")["label"].tolist() == ["x", "y", "x", "y"]
     assert out.n_objects == 15
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"embedding": EMBEDDING[:3]}, "needed is a real one with 4 rows"), ({"embedding": EMBEDDING.astype(int)}, "array 'embedding' is int"), ({}, "needed are 'object_id' and"),
-    ({"prob": PROB, "classes": ("x",)}, "2 columns for 1 classes"), ({"prob": PROB * 2}, "outside \\[0, 1\\]|add up to"), ({"embedding": EMBEDDING * np.float16(np.nan)}, "not a finite number"),
-    ({"embedding": EMBEDDING, "ids": ("a", "a", "c", "d")}, "object 'a' also stands in row 2")])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"embedding": EMBEDDING[:3]}, "needed is a real one with 4 rows"),
+        ({"embedding": EMBEDDING.astype(int)}, "array 'embedding' is int"),
+        ({}, "needed are 'object_id' and"),
+        ({"prob": PROB, "classes": ("x",)}, "2 columns for 1 classes"),
+        ({"prob": PROB * 2}, "outside \\[0, 1\\]|add up to"),
+        ({"embedding": EMBEDDING * np.float16(np.nan)}, "not a finite number"),
+        ({"embedding": EMBEDDING, "ids": ("a", "a", "c", "d")}, "object 'a' also stands in row 2"),
+    ],
+)
 def test_what_does_not_fit_is_refused(tmp_path, given, message):
     with pytest.raises(UserError, match=message), np.errstate(all="ignore"):
         read_array_outputs(store(tmp_path / "a.zarr", **given), [])
@@ -95,7 +105,11 @@ def test_damaged_stores_give_one_sentence(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("fuzz") / "a.zarr.zip"
     content = bytearray(store(path, embedding=EMBEDDING).path.read_bytes())
     start = data.draw(st.integers(0, len(content) - 1))
-    content = content[:start] if data.draw(st.booleans()) else content[:start] + bytes([data.draw(st.integers(0, 255))]) + content[start + 1 :]
+    content = (
+        content[:start]
+        if data.draw(st.booleans())
+        else content[:start] + bytes([data.draw(st.integers(0, 255))]) + content[start + 1 :]
+    )
     path.write_bytes(content)
     try:
         assert read_array_outputs(Source(path), []).embedding.shape[1] == 3

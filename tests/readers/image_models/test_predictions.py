@@ -34,13 +34,22 @@ def parquet(path, values, *, kind=None, names=CLASSES, keep_schema=True, **colum
     return Source(path)
 
 
-@pytest.mark.parametrize("given_", [
-    {}, {"kind": pa.list_(pa.float16(), 3)}, {"kind": pa.list_(pa.float64())}, {"kind": pa.list_(pa.float32(), 3), "keep_schema": False},
-], ids=str)
+@pytest.mark.parametrize(
+    "given_",
+    [
+        {},
+        {"kind": pa.list_(pa.float16(), 3)},
+        {"kind": pa.list_(pa.float64())},
+        {"kind": pa.list_(pa.float32(), 3), "keep_schema": False},
+    ],
+    ids=str,
+)
 def test_lists_in_parquet(tmp_path, given_):
     values = PROB.astype("float16") if given_.get("kind") == pa.list_(pa.float16(), 3) else PROB
     source = parquet(tmp_path / "a.parquet", values, model_id=["m1"] * 3, **given_)
-    found = read_predictions(source, classes=None if given_.get("keep_schema", True) else CLASSES)  # the names go with the schema
+    found = read_predictions(
+        source, classes=None if given_.get("keep_schema", True) else CLASSES
+    )  # the names go with the schema
     assert found.object_id.tolist() == IDS
     assert found.classes == tuple(CLASSES)
     assert found.prob.dtype == np.float32
@@ -51,7 +60,9 @@ def test_lists_in_parquet(tmp_path, given_):
 @pytest.mark.parametrize("kind", [pa.float16(), pa.float32()])
 def test_embeddings_keep_their_precision(tmp_path, kind):
     values = np.random.default_rng(0).normal(size=(3, 384)).astype(kind.to_pandas_dtype())
-    table = pa.table({"object_id": IDS, "embedding": pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), type=kind), 384)})
+    table = pa.table(
+        {"object_id": IDS, "embedding": pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), type=kind), 384)}
+    )
     pq.write_table(table, tmp_path / "a.parquet")
     found = read_predictions(Source(tmp_path / "a.parquet"))
     assert found.prob is None
@@ -116,24 +127,37 @@ def test_rows_never_add_up_to_more_than_one(rows):
     assert np.abs(found - given_).max() <= 2e-3
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
-    (lambda p: parquet(p, PROB, names=None), "holds 3 classes without names"), (lambda p: parquet(p, PROB, names=CLASSES[:2]), "2 class names"),
-    (lambda p: parquet(p, PROB, names=["a", "a", "b"]), "needed is one unique name each"),
-    (lambda p: parquet(p, PROB * 2), r"row 2, class 1|add up to|outside \[0, 1\]"), (lambda p: parquet(p, np.where(PROB == 1, np.nan, PROB)), "row 3, prob 2: nan is not a finite number"),
-    (lambda p: parquet(p, -PROB), r"probability -0.5 is outside \[0, 1\]"), (lambda p: parquet(p, PROB, model_id=["m1", "m2", "m1"]), "holds 2 models"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p: parquet(p, PROB, names=None), "holds 3 classes without names"),
+        (lambda p: parquet(p, PROB, names=CLASSES[:2]), "2 class names"),
+        (lambda p: parquet(p, PROB, names=["a", "a", "b"]), "needed is one unique name each"),
+        (lambda p: parquet(p, PROB * 2), r"row 2, class 1|add up to|outside \[0, 1\]"),
+        (lambda p: parquet(p, np.where(PROB == 1, np.nan, PROB)), "row 3, prob 2: nan is not a finite number"),
+        (lambda p: parquet(p, -PROB), r"probability -0.5 is outside \[0, 1\]"),
+        (lambda p: parquet(p, PROB, model_id=["m1", "m2", "m1"]), "holds 2 models"),
+    ],
+)
 def test_what_is_wrong_is_named(tmp_path, spoil, message):
     with pytest.raises(UserError, match=message) as error:
         read_predictions(spoil(tmp_path / "a.parquet"))
     assert "a.parquet" in str(error.value)
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("object_id,prob_a,prob_b\nx,0.5,0.5\nx,0.1,0.9\n", "object 'x' also stands in row 2 with other values"), ("id,prob_a\nx,1\n", "column 'object_id' is missing"),
-    ("object_id,prob_a\nx,much\n", "column 'prob_a' holds string, probabilities are numbers"), ("object_id,area\nx,3\n", "neither a probability nor an embedding"),
-    ("object_id,class,prob\nx,a,0.5\nx,a,0.5\n", "object 'x' and class 'a' stand twice"), ("object_id,class,prob\nx,a,high\n", "allowed are numbers"),
-    ("object_id,prob_a\nx,0.5,3\n", "cannot be read"), ("object_id,prob_a,prob_b\n,0.5,0.5\n", "object id is missing|neither"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("object_id,prob_a,prob_b\nx,0.5,0.5\nx,0.1,0.9\n", "object 'x' also stands in row 2 with other values"),
+        ("id,prob_a\nx,1\n", "column 'object_id' is missing"),
+        ("object_id,prob_a\nx,much\n", "column 'prob_a' holds string, probabilities are numbers"),
+        ("object_id,area\nx,3\n", "neither a probability nor an embedding"),
+        ("object_id,class,prob\nx,a,0.5\nx,a,0.5\n", "object 'x' and class 'a' stand twice"),
+        ("object_id,class,prob\nx,a,high\n", "allowed are numbers"),
+        ("object_id,prob_a\nx,0.5,3\n", "cannot be read"),
+        ("object_id,prob_a,prob_b\n,0.5,0.5\n", "object id is missing|neither"),
+    ],
+)
 def test_wrong_text_is_named(tmp_path, text, message):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(UserError, match=message):
@@ -151,7 +175,9 @@ def test_real_predictions(data_root):
     """1 250 rows of ten classes, in which 100 images stand under two labels, 82 of them with two predictions: no usable id."""
     source = Source(data_root / "predictions" / "uvp6_features_cv_probabilities.csv.gz")
     assert recognises(source)
-    with pytest.raises(UserError, match="object '1153100' also stands in row 404 with other values, allowed is once; 82 such rows"):
+    with pytest.raises(
+        UserError, match="object '1153100' also stands in row 404 with other values, allowed is once; 82 such rows"
+    ):
         read_predictions(source)
     found = read_predictions(source, object_id="row")
     assert isinstance(found, Predictions)
