@@ -15,11 +15,12 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export MPLBACKEND := Agg
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test fuzz bench clean
 
 help:
 	@echo "make demo    install into .venv, run models/demo.yaml, compare with the known truth"
-	@echo "make test    install into .venv, run the tests"
+	@echo "make test    install into .venv, run the tests, print the share of lines that they reach"
+	@echo "make fuzz    search for inputs that break the property tests, MINUTES=10 long, at random"
 	@echo "make bench   run benchmarks/*.py, tables in runs/benchmarks/"
 	@echo "make clean   remove .venv, runs/ and caches"
 
@@ -30,7 +31,16 @@ demo: $(VENV)/stamp-run
 	@ls runs/demo/figures/*.png
 
 test: $(VENV)/stamp-test
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest $(PYTEST) --cov --cov-report= --durations=15
+	@echo "Lines of aqqua_dist that the tests reach: $$($(BIN)/coverage report --format=total) % (a figure, no gate)"
+
+MINUTES ?= 10
+fuzz: $(VENV)/stamp-test
+	@end=$$(( $$(date +%s) + 60 * $(MINUTES) )); round=0; \
+	while [ $$(date +%s) -lt $$end ]; do \
+	  round=$$(( round + 1 )); echo "fuzz: round $$round"; \
+	  HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest $(PYTEST) -q -m "hypothesis and not slow" || exit 1; \
+	done; echo "fuzz: $$round rounds in $(MINUTES) minutes found nothing"
 
 bench: $(VENV)/stamp-test
 	$(BIN)/python benchmarks/run_all.py

@@ -12,16 +12,32 @@ _IFCB_TOLERANCE = (0.98, 1.02)
 
 
 class Flags:
-    """Words per row."""
+    """Words per row of a table.
+
+    Parameters
+    ----------
+    rows : int
+        Number of rows.
+    """
 
     def __init__(self, rows):
         self._words = [[] for _ in range(rows)]
 
     def add(self, where, word):
+        """Give some rows a word.
+
+        Parameters
+        ----------
+        where : array_like of bool
+            Which rows, shape (n_rows,).
+        word : str
+            The word.
+        """
         for row in np.flatnonzero(np.asarray(where)):
             self._words[row].append(word)
 
     def texts(self):
+        """Words of each row, joined by semicolons (string array, shape (n_rows,))."""
         return pd.array([";".join(words) for words in self._words], dtype="string")
 
 

@@ -8,7 +8,7 @@ from aqqua_dist.cli import main
 from aqqua_dist.core.errors import RecipeError, UserError
 from aqqua_dist.core.files import read_parquet, read_provenance
 from aqqua_dist.environment.catalogue import load_layer
-from aqqua_dist.stages import pipeline
+from aqqua_dist.stages import match, pipeline
 
 RECIPE = """\
 study: nets
@@ -114,12 +114,12 @@ def test_the_whole_chain_runs_to_the_stock(study):
 def test_a_changed_export_is_read_again(study, tmp_path):
     context, _ = study
     files = sorted((context.folder / "exports").iterdir())
-    before = pipeline.matching.key(context)
+    before = match.key(context)
     text = files[0].read_text()
     files[0].write_text(text.replace("validated", "predicted", 1))
-    assert pipeline.matching.key(context) != before
+    assert match.key(context) != before
     files[0].write_text(text)
-    assert pipeline.matching.key(context) == before
+    assert match.key(context) == before
 
 
 def test_faults_of_the_recipe_are_named(tmp_path):
