@@ -13,7 +13,8 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import finding
 from aqqua_dist.core.units import pixel_size
 from aqqua_dist.organisms.sizes import esd, esd_uvp, sphere
-from aqqua_dist.readers.ecopart.tables import BIN, OPEN, Table, numbers
+from aqqua_dist.readers.ecopart.headers import OPEN
+from aqqua_dist.readers.ecopart.tables import BIN, Table, numbers
 
 LIMITS = (
     0.001,

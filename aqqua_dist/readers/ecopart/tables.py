@@ -3,7 +3,6 @@
 import io
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -12,76 +11,34 @@ from pyarrow import csv
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import finding
+from aqqua_dist.readers.ecopart.headers import (
+    BESIDE,
+    FIXED,
+    ODV,
+    RAW_SUMMARY,
+    SUMMARY,
+    looks_like_particles,
+    particle_columns,
+    standard_names,
+    taxon_names,
+)
 from aqqua_dist.readers.sources import encoding_of
 
 BIN = 5.0
 """Thickness of a depth bin (m) in particle tables."""
-OPEN = 1e8
-"""Upper limit (mm) of the last size class, as in the exporter."""
 WHOLE = 1e-6
 """Largest distance of a recovered count from a whole number."""
-FIXED = {
-    "Profile": "profile",
-    "Rawfilename": "raw",
-    "yyyy-mm-dd hh:mm": "time",
-    "Depth [m]": "depth",
-    "Sampled volume [L]": "volume",
-    "Project": "project",
-}
 TEXTS = ("Profile", "Rawfilename", "yyyy-mm-dd hh:mm", "Project")
-SUMMARY = {
-    "profile": "profile",
-    "Cruise": "cruise",
-    "Rawfilename": "raw",
-    "Instrument": "instrument",
-    "yyyy-mm-dd hh:mm": "time",
-    "Latitude": "lat",
-    "Longitude": "lon",
-    "aa": "aa",
-    "exp": "exp",
-    "Pixel size": "pixel",
-    "Particle filename": "particle_file",
-    "Plankton filename": "taxa_file",
-    "Project": "project",
-}
-RAW_SUMMARY = {
-    "profileid": "profile",
-    "cruise": "cruise",
-    "filename": "raw",
-    "instrumtype": "instrument",
-    "sampledate": "time",
-    "latitude": "lat",
-    "longitude": "lon",
-    "acq_aa": "aa",
-    "acq_exp": "exp",
-    "acq_pixel": "pixel",
-    "Particle filename": "particle_file",
-    "Plankton filename": "taxa_file",
-    "CTD filename": "ctd_file",
-    "ptitle": "project",
-    "acq_volimage": "image_volume",
-    "organizedbydeepth": "by_depth",
-}
-ODV = {
-    "Station": "profile",
-    "Cruise": "cruise",
-    "Rawfilename": "raw",
-    "Instrument": "instrument",
-    "yyyy-mm-dd hh:mm": "time",
-    "Latitude [degrees_north]": "lat",
-    "Longitude [degrees_east]": "lon",
-}
 NEEDED = {
     "summary": ("profile", "Rawfilename", "Latitude", "Longitude", "Particle filename"),
     "particles": ("Profile", "Rawfilename"),
     "taxa": ("Profile", "Rawfilename"),
-    "raw taxa": ("orig_id", "objid", "name", "taxo_hierarchy", "classif_qual", "area"),
+    "raw taxa": ("orig_id", "objid", "name", "taxo_hierarchy", "classif_qual"),
 }
 """Columns without which a table says nothing."""
 NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume")
-_CLASS = re.compile(r"^LPM( biovolume)? \((?:([\d.]+)-([\d.]+) (µm|um|mm)|>([\d.]+) (µm|um|mm))\) \[(# l-1|mm3 l-1)\]$")
-TAXON = re.compile(r"^(.*?)( biovolume| avgesd)?(?: (w/o children|w/ children))? +\[(# m-3|mm3 l-1|mm)\]$")
-"""Taxon, biovolume or mean diameter, with or without its children, unit."""
+_COMMA = r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?"
+"""A number with a decimal comma."""
 
 
 @dataclass
@@ -117,10 +74,10 @@ class Table:
     @property
     def conditions(self):
         """Columns of the CTD (list of str)."""
+        particles = particle_columns(tuple(self.columns))
+        other = {*FIXED, *particles.strange, *(name for line in particles.classes for name in line[2:])}
         return [
-            name
-            for name in self.columns
-            if name in self.rows and name not in FIXED and not name.startswith(("LPM ", "extrames"))
+            name for name in self.columns if name in self.rows and name not in other and not name.startswith("extrames")
         ]
 
     def whole(self, values, names, exact):
@@ -187,15 +144,20 @@ def kind_of(source):
     if source.name.endswith(("_Particule.zip", "_work.zip")):
         return "new archive"
     with source.open() as stream:
-        start = stream.read(65_536).decode("latin-1")
-    lines = [line for line in start.removeprefix("ï»¿").splitlines() if not line.startswith("//")]
+        content = stream.read(65_536)
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        start = content[: len(content) // 2 * 2].decode("utf-16", errors="replace")
+    else:
+        start = content.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    lines = [line for line in start.splitlines() if not line.startswith("//")]
     if not lines:
         return ""
-    held = set(_names(lines[0], ";" if start.startswith("//") else "\t"))
+    names = _names(lines[0], ";" if start.startswith("//") else "\t")
+    held = set(names)
     if {"profile", "Rawfilename", "Particle filename"} <= held or {"psampleid", "acq_volimage", "profileid"} <= held:
         return "summary"
     if {"Rawfilename", "Depth [m]", "Sampled volume [L]"} <= held:
-        return "particles" if any(name.startswith("LPM (") for name in held) else "taxa"
+        return "particles" if looks_like_particles(names) else "taxa"
     if {"depth", "imgcount", "area", "nbr"} <= held:
         return "raw black" if source.name.endswith("_black.tsv") else "raw particles"
     if {"orig_id", "taxo_hierarchy", "depth_including_offset"} <= held:
@@ -206,8 +168,9 @@ def kind_of(source):
 
 
 def _names(line, mark):
-    """Names of a header; the types of ODV are left out."""
-    return [name.partition(":METAVAR")[0].partition(":PRIMARYVAR")[0].strip() for name in line.split(mark)]
+    """Names of a header in the exporter's spelling; the types of ODV are left out."""
+    names = [name.partition(":METAVAR")[0].partition(":PRIMARYVAR")[0].strip() for name in line.split(mark)]
+    return standard_names([name.strip('"').strip() if mark == "\t" else name for name in names])
 
 
 def read_cells(source, typed=()):
@@ -348,15 +311,16 @@ def read_table(source):
     if kind == "new archive":
         return Table(source, kind, pd.DataFrame(), [])
     cells, odv = read_cells(source, TEXTS if kind in ("particles", "taxa") else ())
+    cells, found = _decimal_points(cells, source)
     needed = ODV if odv else RAW_SUMMARY if kind == "summary" and "psampleid" in cells else NEEDED.get(kind, ())
     if missing := [name for name in needed if name not in cells]:
         raise UserError(
             f"{source}: column {missing[0]!r} is missing, the table has {', '.join(map(repr, list(cells)[:12]))}."
         )
     if kind == "summary":
-        return Table(source, kind, _summary(cells, source), list(cells))
+        return Table(source, kind, _summary(cells, source), list(cells), findings=found)
     if kind not in ("particles", "taxa"):
-        return Table(source, kind, cells, list(cells))
+        return Table(source, kind, cells, list(cells), findings=found)
     metadata, names = None, list(cells)
     if odv:
         metadata, cells = _odv(cells, source)
@@ -364,7 +328,6 @@ def read_table(source):
     rows = pd.concat([cells[[name for name in TEXTS if name in cells]], values], axis=1).rename(columns=FIXED)
     rows["row"] = cells.index
     rows["time"] = _times(rows["time"], source) if "time" in rows else pd.NaT
-    found = []
     none = (rows["volume"] == 0) | rows["volume"].isna()
     if kind == "taxa" and none.any():
         found.append(
@@ -384,9 +347,10 @@ def read_table(source):
     if bad.any():
         row = rows[bad].iloc[0]
         raise UserError(f"{source}, row {row['row']}, column 'Sampled volume [L]': {row['volume']:g} is not above 0 L.")
-    measured = [
-        name for name in names if _CLASS.match(name) or kind == "taxa" and TAXON.match(name) and name not in FIXED
-    ]
+    if kind == "particles":
+        measured = [name for line in particle_columns(tuple(names)).classes for name in line[2:] if name]
+    else:
+        measured = list(taxon_names(tuple(names))[0])
     for row, column in np.argwhere(rows[measured].to_numpy() < 0)[:1]:
         raise UserError(
             f"{source}, row {rows['row'].iloc[row]}, column {measured[column]!r}: {rows[measured[column]].iloc[row]:g} is below 0."
@@ -396,6 +360,45 @@ def read_table(source):
             f"{source}, row {rows['row'][rows['profile'].isna()].iloc[0]}, column 'Profile': the cell is empty."
         )
     return Table(source, kind, rows, names, metadata, findings=found)
+
+
+def _decimal_points(cells, source):
+    """Cells with decimal points instead of decimal commas, and what was found.
+
+    A table is read so only where no number has a point and one of them cannot
+    be read as thousands.
+    """
+    texts = cells.select_dtypes(exclude="number")
+    if texts.empty or not any(texts[name].astype("string").str.fullmatch(_COMMA).any() for name in texts):
+        return cells, []
+    plain = r"[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?"
+    columns = [
+        name for name in texts if name not in TEXTS and texts[name].dropna().astype("string").str.fullmatch(plain).all()
+    ]
+    commas = texts[columns].apply(lambda column: column.astype("string").str.fullmatch(_COMMA)).fillna(False)
+    points = texts.apply(lambda column: column.astype("string").str.fullmatch(r"[-+]?\d+\.\d+")).fillna(False)
+    decimal = texts[columns].apply(
+        lambda column: column.astype("string").str.fullmatch(r"[-+]?(?:0,\d+|\d+,(?!\d{3}$)\d+)(?:[eE][-+]?\d+)?")
+    )
+    if not decimal.fillna(False).to_numpy(dtype=bool).any() or points.to_numpy(dtype=bool).any():
+        return cells, []
+    cells = cells.copy()
+    for name in columns:
+        cells[name] = cells[name].astype(object).where(cells[name].isna(), cells[name].str.replace(",", "."))
+    row, column = np.argwhere(commas.to_numpy(dtype=bool))[0]
+    number = int(commas.to_numpy(dtype=bool).sum())
+    first = texts[columns].iloc[row, column]
+    return cells, [
+        finding(
+            "repaired",
+            "decimal comma",
+            f"{number} numbers with a decimal comma, first {first!r}, were read with a point.",
+            file=str(source),
+            row=int(texts.index[row]),
+            column=columns[column],
+            value=first,
+        )
+    ]
 
 
 def _all_numbers(cells, source):
@@ -463,7 +466,7 @@ def _odv(cells, source):
         Rawfilename=cells["Rawfilename"].ffill(),
         **{"yyyy-mm-dd hh:mm": cells["yyyy-mm-dd hh:mm"].ffill()},
     )
-    left = [name for name in ODV if name not in ("Station", *TEXTS)] + ["Site", "DataOwner", "SN", "CTDrosettefilename"]
+    left = [name for name in (*ODV, *BESIDE) if name not in ("Station", *TEXTS)]
     return casts.reset_index(drop=True), filled.drop(columns=left, errors="ignore").rename(
         columns={"Station": "Profile"}
     )
@@ -486,24 +489,13 @@ def particle_classes(table):
     Raises
     ------
     UserError
-        Classes that overlap or leave a gap, as from a wrong unit.
+        Classes that overlap or leave a gap, as from a wrong unit, or a class
+        that stands twice.
     """
-    classes = _classes(tuple(table.columns))
-    for one, two in zip(classes, classes[1:], strict=False):
-        if abs(one[1] - two[0]) > 1e-9:
+    columns = particle_columns(tuple(table.columns))
+    if columns.twice:
+        raise UserError(f"{table.source}: columns {columns.twice[0]!r} and {columns.twice[1]!r} are one size class.")
+    for one, two in zip(columns.classes, columns.classes[1:], strict=False):
+        if abs(one[1] - two[0]) > 1e-9 and not columns.strange:
             raise UserError(f"{table.source}: size class {two[2]!r} does not begin where {one[2]!r} ends.")
-    return classes
-
-
-@lru_cache(maxsize=64)
-def _classes(columns):
-    counts, volumes = {}, {}
-    for name in columns:
-        match = _CLASS.match(name)
-        if match is None:
-            continue
-        volume, low, high, unit, beyond, unit_beyond = match.group(1, 2, 3, 4, 5, 6)
-        scale = 1.0 if (unit or unit_beyond) == "mm" else 1e-3
-        limits = (float(low) * scale, float(high) * scale) if beyond is None else (float(beyond) * scale, OPEN)
-        (volumes if volume else counts)[tuple(round(limit, 9) for limit in limits)] = name
-    return [(low, high, counts[low, high], volumes.get((low, high))) for low, high in sorted(counts)]
+    return list(columns.classes)

@@ -9,7 +9,8 @@ import pandas as pd
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import finding
-from aqqua_dist.readers.ecopart.tables import FIXED, TAXON, WHOLE
+from aqqua_dist.readers.ecopart.headers import taxon_names
+from aqqua_dist.readers.ecopart.tables import WHOLE
 
 COARSE = np.array(
     [
@@ -116,18 +117,17 @@ def taxon_columns(table):
 @lru_cache(maxsize=64)
 def _taxa(columns):
     """Hierarchies with their columns, and the first taxon that is exported with its children, or an empty text."""
-    counts, volumes, children = {}, {}, ""
-    for name in columns:
-        match = TAXON.match(name)
-        if match is None or match.group(2) == " avgesd" or name in FIXED:
+    counts, volumes, children, spreadsheet = {}, {}, "", False
+    for name, (taxon, what, rolled) in taxon_names(columns)[0].items():
+        if what == "avgesd":
             continue
-        line = re.sub(r"^(.*)\((.*)\)$", r"\2>\1", match.group(1).strip())
-        children = children or line * (match.group(3) == "w/ children")
-        (volumes if match.group(2) else counts)[line] = name
+        line = re.sub(r"^(.*)\((.*)\)$", r"\2>\1", taxon)
+        spreadsheet = spreadsheet or "(" in taxon
+        children = children or line * rolled
+        (volumes if what else counts)[line] = name
     above = {}
     for line in counts:
         above.setdefault(line.rpartition(">")[2], []).append(line)
-    spreadsheet = any("(" in name for name in counts.values())
     return {
         (_upwards(line, above) if spreadsheet else line): (counts[line], volumes.get(line)) for line in counts
     }, children
