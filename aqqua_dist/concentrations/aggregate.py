@@ -14,7 +14,7 @@ from aqqua_dist.concentrations.zones import COVERAGE, pooled_counts, zone_sample
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
-from aqqua_dist.core.tables import SAMPLES, typed
+from aqqua_dist.core.tables import SAMPLES, TAXA, of_role, typed
 from aqqua_dist.counts import classifier_counts, classifier_tallies, counting_error, counts_table, partitions, tallies
 from aqqua_dist.counts.confusion import Validated, read_validation
 from aqqua_dist.counts.duplicates import refuse_repeated
@@ -164,7 +164,7 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     options, products, out = options or partitions.Options(), products or Products(), Path(out)
     refuse_same_folder(Path(source), out)
     paths, folder = object_files(Path(source))
-    table = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
+    table = of_role(read_samples(Path(samples) if samples is not None else folder / "samples.parquet"), TAXA)
     out.mkdir(parents=True, exist_ok=True)
     joined = out / ".objects.parquet"
     if options.scoring.method not in ("labels", "validated") and join_predictions(folder, joined):

@@ -8,6 +8,7 @@ from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.concentrations.zones import COVERAGE, pooled_counts, zone_samples
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import PARTICLES, TAXA, of_role
 from aqqua_dist.counts import label_counts
 from aqqua_dist.organisms import rollup
 from aqqua_dist.spectra import spectrum
@@ -17,8 +18,8 @@ UNITS = {
     "number_concentration": "m-3",
     "biovolume_concentration": "mm3 m-3",
     "number_integral": "m-2",
-    "esd_low": "mm",
-    "esd_high": "mm",
+    "esd_low": "um",
+    "esd_high": "um",
     "number_density": "m-3 mm-1",
     "biovolume_density": "mm3 m-3 mm-1",
     "depth_top": "m",
@@ -108,8 +109,9 @@ def pool(tables, pooling):
     UserError
         No profile covers a zone, or a taxon is unknown to the labels.
     """
-    samples, members, dropped = zone_samples(tables.samples, pooling.zones, coverage=pooling.coverage)
-    if samples.empty:
+    samples, members, dropped = zone_samples(of_role(tables.samples, TAXA), pooling.zones, coverage=pooling.coverage)
+    fine, of_fine, short = zone_samples(of_role(tables.samples, PARTICLES), pooling.zones, coverage=pooling.coverage)
+    if samples.empty and fine.empty:
         with_volume = int((tables.samples["volume"] > 0).sum())
         raise UserError(
             f"none of {len(tables.samples)} samples ({with_volume} of them with a volume) covers {pooling.coverage:.0%} of a zone among "
@@ -122,11 +124,13 @@ def pool(tables, pooling):
     particles = tables.extra.get(
         "particles", pd.DataFrame(columns=["sample_id", "esd_low", "esd_high", "n", "biovolume"])
     )
-    particles = pooled_counts(particles[particles["sample_id"].isin(members["sample_id"])], members)
-    seen = samples[samples["sample_id"].isin(particles["sample_id"])]
-    place = samples.set_index("sample_id")[PLACE]
+    particles = pooled_counts(particles[particles["sample_id"].isin(of_fine["sample_id"])], of_fine)
+    seen = fine[fine["sample_id"].isin(particles["sample_id"])]
+    whole = pd.concat([fine, samples]).drop_duplicates("sample_id", ignore_index=True)
+    dropped = pd.concat([short, dropped]).drop_duplicates(["profile", "zone"], ignore_index=True)
+    place = whole.set_index("sample_id")[PLACE]
     return Zonal(
-        samples,
+        whole,
         found.join(place, on="sample_id")[[*PLACE, *found.columns]],
         spectrum.spectra(seen, particles).join(place, on="sample_id")[[*PLACE, "sample_id", *SPECTRUM]],
         dropped,

@@ -22,8 +22,13 @@ SAMPLES = {
     "flags": "string",
     "source": "string",
     "profile": "string",
+    "role": "string",
 }
-"""Columns of ``samples``: positions in degrees, depths in m (positive down), volume in m3; profile names the cast whose depth bin a sample is."""
+"""Columns of ``samples``: positions in degrees, depths in m (positive down), volume in m3; profile names the cast whose depth bin a sample is.
+
+``role`` is `PARTICLES` or `TAXA` where a cast counts them in different bins of
+the same water, missing where its samples serve for both."""
+PARTICLES, TAXA = "particles", "taxa"
 OBJECTS = {
     "object_id": "string",
     "sample_id": "string",
@@ -94,6 +99,47 @@ def typed(table, columns):
         else:
             frame[name] = values.astype(kind)
     return pd.DataFrame(frame, index=table.index).reset_index(drop=True)
+
+
+def of_role(samples, role):
+    """Samples in which something is counted.
+
+    Parameters
+    ----------
+    samples : pandas.DataFrame
+        Columns of `SAMPLES`.
+    role : {'particles', 'taxa'}
+        What is counted.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Without the samples that serve for the other only; all of them where
+        there is no column ``role``.
+    """
+    if "role" not in samples or samples["role"].isna().all():
+        return samples
+    return samples[samples["role"].fillna(role) == role]
+
+
+def each_water_once(samples):
+    """Samples whose volumes add up to the water that was looked at.
+
+    Parameters
+    ----------
+    samples : pandas.DataFrame
+        Columns of `SAMPLES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of casts whose particles and taxa stand in different bins, those of
+        the particles.
+    """
+    if "role" not in samples or samples["role"].isna().all():
+        return samples
+    fine = samples.loc[samples["role"] == PARTICLES, "profile"]
+    return samples[~((samples["role"] == TAXA) & samples["profile"].isin(fine))]
 
 
 def finding(severity, check, message, **where):

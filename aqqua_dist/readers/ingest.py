@@ -25,6 +25,8 @@ UNITS = {
     "minor": "px",
     "pixel": "um",
     "esd": "um",
+    "esd_low": "um",
+    "esd_high": "um",
     "depth": "m",
     "depth_top": "m",
     "depth_bottom": "m",

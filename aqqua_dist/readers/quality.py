@@ -12,7 +12,7 @@ import pandas as pd
 import shapely
 
 from aqqua_dist.core.paths import package_data
-from aqqua_dist.core.tables import FINDINGS, finding, typed
+from aqqua_dist.core.tables import FINDINGS, each_water_once, finding, typed
 from aqqua_dist.organisms.labels import parse_label, read_words
 
 SENTINELS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0)
@@ -114,11 +114,11 @@ def report(findings, samples):
     str
         A heading, what was read, and one table per severity.
     """
-    volume = samples["volume"]
+    volume = each_water_once(samples)["volume"]
     lines = [
         "# Quality of the input",
         "",
-        f"{len(samples)} samples, {int(volume.notna().sum())} with a sampled volume ({volume.sum():.4g} m3 in all), "
+        f"{len(samples)} samples, {int(samples['volume'].notna().sum())} with a sampled volume ({volume.sum():.4g} m3 in all), "
         f"{samples['cruise'].nunique()} cruises.",
         "",
     ]

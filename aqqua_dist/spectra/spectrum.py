@@ -1,6 +1,11 @@
 """Particle and biovolume size spectra from counts per size class and sampled volume."""
 
+import numpy as np
+import pandas as pd
+
 from aqqua_dist.core.errors import UserError
+
+UM_PER_MM = 1000.0
 
 
 def spectra(samples, particles):
@@ -11,41 +16,51 @@ def spectra(samples, particles):
     samples : pandas.DataFrame
         ``sample_id, volume`` (m3).
     particles : pandas.DataFrame
-        ``sample_id, esd_low, esd_high`` (mm), ``n`` and ``biovolume`` (mm3).
+        ``sample_id, esd_low, esd_high`` (µm; the upper limit of an open last
+        class is missing), ``n`` and ``biovolume`` (mm3), either missing where
+        it is unknown.
 
     Returns
     -------
     pandas.DataFrame
         One row per sample and size class that occurs anywhere in
         `particles`, zeros included: ``n, volume`` (m3),
-        ``number_concentration`` (m-3), ``number_density`` (m-3 mm-1),
-        ``biovolume_concentration`` (mm3 m-3) and ``biovolume_density``
-        (mm3 m-3 mm-1). The densities of an open last class are NaN.
+        ``number_concentration`` (m-3), ``number_density`` (m-3 per mm of
+        diameter), ``biovolume_concentration`` (mm3 m-3) and
+        ``biovolume_density`` (mm3 m-3 per mm of diameter). The densities of
+        an open last class are NaN, and so is what was made of an unknown
+        number.
 
     Raises
     ------
     UserError
         Size classes that overlap.
     """
-    classes = (
-        particles[["esd_low", "esd_high"]].drop_duplicates().sort_values(["esd_low", "esd_high"]).reset_index(drop=True)
-    )
-    over = classes["esd_low"] < classes["esd_high"].shift() - 1e-9
+    limits = ["esd_low", "esd_high"]
+    classes = particles[limits].drop_duplicates().sort_values(limits).reset_index(drop=True)
+    over = classes["esd_low"] < classes["esd_high"].fillna(np.inf).shift() - 1e-6
     if over.any():
         row, other = classes[over].iloc[0], classes.shift()[over].iloc[0]
         raise UserError(
-            f"size classes {other['esd_low']:g}-{other['esd_high']:g} mm and {row['esd_low']:g}-{row['esd_high']:g} mm overlap; exports with "
-            "different classes cannot stand in one table of spectra."
+            f"size classes {_named(other)} and {_named(row)} overlap; exports with different classes cannot stand in one table of spectra."
         )
-    sums = particles.groupby(["sample_id", "esd_low", "esd_high"])[["n", "biovolume"]].sum()
-    whole = (
-        samples[["sample_id", "volume"]].merge(classes, how="cross").join(sums, on=["sample_id", "esd_low", "esd_high"])
-    )
-    whole[["n", "biovolume"]] = whole[["n", "biovolume"]].fillna(0.0)
-    width = whole["esd_high"] - whole["esd_low"]
-    width = width.where(width < 1e3)  # the last class is open
+    classes["place"] = range(len(classes))
+    placed = particles.merge(classes, on=limits, how="left")
+    grouped = placed.groupby(["sample_id", "place"])[["n", "biovolume"]]
+    sums = grouped.sum().where(
+        grouped.count().eq(grouped.size(), axis=0)
+    )  # a sum of which a part is unknown is unknown
+    whole = samples[["sample_id", "volume"]].merge(classes, how="cross")
+    key = pd.MultiIndex.from_frame(whole[["sample_id", "place"]])
+    for name in ("n", "biovolume"):
+        whole[name] = np.where(key.isin(sums.index), sums[name].reindex(key).to_numpy(dtype=float), 0.0)
+    width = (whole["esd_high"] - whole["esd_low"]) / UM_PER_MM
     whole["number_concentration"] = whole["n"] / whole["volume"]
     whole["number_density"] = whole["number_concentration"] / width
     whole["biovolume_concentration"] = whole["biovolume"] / whole["volume"]
     whole["biovolume_density"] = whole["biovolume_concentration"] / width
-    return whole.drop(columns="biovolume")
+    return whole.drop(columns=["biovolume", "place"])
+
+
+def _named(row):
+    return f">{row['esd_low']:g} µm" if np.isnan(row["esd_high"]) else f"{row['esd_low']:g}-{row['esd_high']:g} µm"

@@ -15,24 +15,21 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.grid import wrap_longitude
 from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
 from aqqua_dist.effort import rules
+from aqqua_dist.readers.ecopart.bins import add_particles, add_raw, add_taxa, in_micrometres, refuse_repeats, roles
+from aqqua_dist.readers.ecopart.plausible import (
+    impossible_calibrations,
+    pixels_in_micrometres,
+    settle_plankton_sizes,
+)
 from aqqua_dist.readers.ecopart.raw import calibration_share, read_raw
 from aqqua_dist.readers.ecopart.raw_new import read_new
-from aqqua_dist.readers.ecopart.tables import BIN, kind_of, particle_classes, read_table
-from aqqua_dist.readers.ecopart.taxa import (
-    COARSE,
-    FLOAT,
-    coarse_centre,
-    coarse_place,
-    counts_of,
-    is_detailed,
-    labels_of,
-    taxon_columns,
-)
+from aqqua_dist.readers.ecopart.tables import kind_of, particle_classes, read_table
+from aqqua_dist.readers.ecopart.taxa import labels_of, taxon_columns
 
 INSTRUMENTS = {"uvp5": "UVP5", "uvp6": "UVP6"}
 TWIN_DEGREES = 0.01
 """Casts of one time that lie closer than this are one cast."""
-KEYS, NAME = ["profile", "raw", "bin"], ["project", "profile", "raw"]
+NAME = ["project", "profile", "raw"]
 CASTS = (
     "profile",
     "project",
@@ -86,7 +83,8 @@ def read_ecopart(sources):
         ``samples``: bins of casts with their volume; bins without objects
         come from the particle table. ``counts``: validated objects of each
         taxon itself, without those of its children. ``extra``: ``particles``
-        (n and biovolume in mm3 per size class in mm), ``conditions`` (CTD, in
+        (n and biovolume in mm3 per size class in µm, either missing where it
+        is not told), ``conditions`` (CTD, in
         the units of their names), ``casts``, ``taxa``, ``searched`` (whether
         the export tells the taxa of a profile).
 
@@ -108,7 +106,7 @@ def read_ecopart(sources):
     labels = labels_of([line for part in parts for table in part["taxa"] for line in taxon_columns(table)])
     tables = [_assembled(part, names, labels, found) for part in parts]
     whole = {name: pd.concat([table[name] for table in tables], ignore_index=True) for name in tables[0]}
-    _refuse_repeats(whole["samples"])
+    refuse_repeats(whole["samples"])
     _twins(whole["casts"], found)
     return Ingested(
         typed(whole.pop("samples"), SAMPLES),
@@ -228,12 +226,14 @@ def _assembled(part, names, labels, found):
         else casts
     )
     pieces = {name: [] for name in ("samples", "counts", "particles", "conditions", "searched", "taxa", "objects")}
-    bins = [_add_particles(table, _with_casts(table, casts), pieces) for table in part["particles"]]
+    bins = [add_particles(table, _with_casts(table, casts), pieces) for table in part["particles"]]
     volumes = pd.concat(bins, ignore_index=True) if bins else None
-    for table in part["taxa"]:
-        _add_taxa(table, _with_casts(table, casts), volumes, pieces, labels)
+    taxa = [(table, _with_casts(table, casts)) for table in part["taxa"]]
+    settle_plankton_sizes(taxa, found)
+    for table, rows in taxa:
+        add_taxa(table, rows, volumes, pieces, labels)
     if part["raw"] is not None:
-        _add_raw(part["raw"], casts, pieces)
+        add_raw(part["raw"], _with_casts(part["raw"], casts), pieces)
     for table in part["particles"] + part["taxa"]:
         found += table.findings
     seen = {profile for table in pieces["searched"] for profile in table["profile"]}
@@ -248,7 +248,11 @@ def _assembled(part, names, labels, found):
         for name, tables in pieces.items()
     }
     whole["samples"] = _samples(whole["samples"], casts)
+    whole["particles"] = in_micrometres(whole["particles"])
     whole["casts"] = casts[[name for name in CASTS if name in casts]]
+    if len(casts):
+        impossible_calibrations(casts, found)
+        whole["casts"] = whole["casts"].assign(pixel=pixels_in_micrometres(casts, found))
     whole["taxa"] = whole["taxa"].drop_duplicates() if len(whole["taxa"]) else whole["taxa"]
     return whole
 
@@ -273,7 +277,8 @@ def _with_casts(table, casts):
         if table.kind == "raw"
         else rows[[name for name in ("profile", "raw", "time", "project", "depth", "volume", "row") if name in rows]]
     )
-    joined = few.merge(mine.drop_duplicates(on)[[*on, "key", "instrument"]], on=on, how="left")
+    held = [name for name in ("key", "instrument", "aa", "exp", "pixel") if name in mine and name not in few]
+    joined = few.merge(mine.drop_duplicates(on)[[*on, *held]], on=on, how="left")
     lost = joined["key"].isna().to_numpy()
     if lost.any():
         row = int(np.flatnonzero(lost)[0])
@@ -284,253 +289,12 @@ def _with_casts(table, casts):
     return joined.set_index(rows.index)
 
 
-def _timed(rows, centre, table):
-    """Rows of casts that were taken over time: their depths are no centres of bins, or repeat."""
-    off = (
-        rows["depth"].isna()
-        | (np.abs(centre(rows["depth"].fillna(0)) - rows["depth"].fillna(0)) > 1e-6)
-        | rows.duplicated(["key", "depth"], keep=False)
-    )
-    timed = rows["key"].isin(rows.loc[off, "key"])
-    if timed.any():
-        names = rows.loc[timed, "key"].unique()
-        table.findings.append(
-            finding(
-                "suspicious",
-                "depth",
-                f"{len(names)} profiles, first {names[0]!r}, have rows at depths that are no centres of bins: taken over time? Each row "
-                "is a sample of its own.",
-                file=str(table.source),
-                row=int(rows.loc[timed, "row"].iloc[0]),
-                column="Depth [m]",
-            )
-        )
-    return timed.to_numpy()
-
-
-def _fine(depth):
-    return np.floor(depth / BIN) * BIN + BIN / 2
-
-
-def _named(rows, profile, timed, top, bottom):
-    """Name and depth range of each row, which is a bin or a moment."""
-    number = rows.groupby("key").cumcount() + 1
-    point = rows["depth"].to_numpy()
-    low, high = np.where(timed, point, top), np.where(timed, point, bottom)
-    names = [
-        f"{key}_t{k}" if t else f"{key}_{a:g}-{b:g}"
-        for key, k, t, a, b in zip(profile, number, timed, low, high, strict=True)
-    ]
-    return rows.assign(sample_id=names, profile_key=profile, low=low, high=high, timed=timed)
-
-
-def _bins_of(rows, source):
-    return pd.DataFrame(
-        {
-            "sample_id": rows["sample_id"],
-            "key": rows["key"],
-            "profile": rows["profile_key"],
-            "depth_top": rows["low"],
-            "depth_bottom": rows["high"],
-            "litres": rows["volume"],
-            "moment": rows["time"].where(rows["timed"]) if "time" in rows else None,
-            "source": str(source),
-        }
-    )
-
-
-def _whole_cast(cast, source):
-    """One sample of a whole cast, for objects of which nobody knows the moment."""
-    name = f"{cast['key'].iloc[0]} (taxa)"
-    return pd.DataFrame(
-        {
-            "sample_id": [f"{name}_all"],
-            "key": cast["key"].iloc[:1].to_numpy(),
-            "profile": name,
-            "depth_top": cast["low"].min(),
-            "depth_bottom": cast["high"].max(),
-            "litres": cast["volume"].sum(),
-            "moment": None,
-            "source": str(source),
-        }
-    )
-
-
-def _add_particles(table, rows, pieces):
-    timed = _timed(rows, _fine, table)
-    top = rows["depth"] - BIN / 2
-    rows = _named(rows, rows["key"], timed, top, top + BIN)
-    _refuse_twice(table, rows)
-    pieces["samples"].append(_bins_of(rows, table.source))
-    litres = rows["volume"].to_numpy()[:, None]
-    classes = particle_classes(table)
-    names = [count for _, _, count, _ in classes]
-    n = table.whole(
-        np.nan_to_num(table.rows[names].to_numpy(dtype=float)) * litres, names, (rows["instrument"] != FLOAT).to_numpy()
-    )
-    size = table.rows.reindex(columns=[volume or "" for *_, volume in classes]).to_numpy(dtype=float) * litres
-    row, place = np.nonzero(n > 0)
-    edges = np.array([(low, high) for low, high, _, _ in classes]).reshape(-1, 2)
-    pieces["particles"].append(
-        pd.DataFrame(
-            {
-                "sample_id": rows["sample_id"].to_numpy()[row],
-                "esd_low": edges[place, 0],
-                "esd_high": edges[place, 1],
-                "n": n[row, place],
-                "biovolume": size[row, place],
-            }
-        )
-    )
-    measured = table.rows[table.conditions].dropna(axis=1, how="all")
-    if measured.shape[1]:
-        pieces["conditions"].append(pd.concat([rows["sample_id"], measured], axis=1))
-    return rows[["sample_id", "key", "profile_key", "depth", "volume", "low", "high", "timed"]]
-
-
-def _refuse_twice(table, rows):
-    twice = rows["sample_id"].duplicated()
-    if twice.any():
-        row = rows[twice].iloc[0]
-        raise UserError(f"{table.source}, row {row['row']}: bin {row['sample_id']!r} stands twice, allowed is once.")
-
-
-def _refuse_repeats(samples):
-    twice = samples["sample_id"].duplicated()
-    if twice.any():
-        name = samples.loc[twice, "sample_id"].iloc[0]
-        both = samples.loc[samples["sample_id"] == name, "source"].to_list()
-        raise UserError(
-            f"bin {name!r} stands in {both[0]} and in {both[1]}; a cast is allowed in one export, {int(twice.sum())} bins stand in several."
-        )
-
-
-def _add_taxa(table, rows, bins, pieces, labels):
-    """Counts of one table of taxa, laid on the bins of the particle table."""
-    detailed = is_detailed(table)
-    timed = _timed(rows, _fine if detailed else coarse_centre, table)
-    place = coarse_place(rows["depth"].fillna(0))
-    low, high = (rows["depth"] - BIN / 2, rows["depth"] + BIN / 2) if detailed else (COARSE[place], COARSE[place + 1])
-    apart = timed | (not detailed)
-    rows = _named(rows, np.where(apart, rows["key"] + " (taxa)", rows["key"]), timed, low, high).assign(weight=np.nan)
-    _refuse_twice(table, rows)
-    if bins is None:
-        pieces["samples"].append(_bins_of(rows, table.source))
-        table.findings.append(
-            finding(
-                "suspicious",
-                "volume",
-                "there is no particle table beside the table of taxa, so that bins without objects are unknown and concentrations "
-                "too high.",
-                file=str(table.source),
-            )
-        )
-    else:
-        at_depth = (
-            _on_bins(table, rows[~timed], bins) if detailed else _on_coarse_bins(table, rows[~timed], bins, pieces)
-        )
-        rows = pd.concat(
-            [at_depth, *(_on_moments(table, mine, bins, pieces) for _, mine in rows[timed].groupby("key", sort=False))]
-        ).loc[rows.index]
-    counts, names = counts_of(table, rows, labels)
-    pieces["counts"].append(counts)
-    pieces["taxa"].append(names)
-    pieces["searched"].append(pd.DataFrame({"profile": rows["profile_key"].unique(), "searched": True}))
-
-
-def _on_bins(table, rows, bins):
-    known = bins.set_index("sample_id")["volume"]
-    missing = ~rows["sample_id"].isin(known.index)
-    if missing.any():
-        row = rows[missing].iloc[0]
-        raise UserError(
-            f"{table.source}, row {row['row']}: bin {row['sample_id']!r} has objects and is not in the particle table."
-        )
-    return _weighted(table, rows, known.reindex(rows["sample_id"]).to_numpy())
-
-
-def _weighted(table, rows, volume):
-    """Rows with the weight of an object, where a float has taken other images of plankton than of particles."""
-    off = (rows["volume"] - volume).abs() > 1e-6
-    other = rows["instrument"] == FLOAT
-    if (off & ~other).any():
-        row = rows[off & ~other].iloc[0]
-        table.findings.append(
-            finding(
-                "suspicious",
-                "volume",
-                f"bin {row['sample_id']!r} has {row['volume']:g} L here and {volume[rows.index.get_loc(row.name)]:g} L in the particle "
-                f"table; {int((off & ~other).sum())} such bins, the particle table was taken.",
-                file=str(table.source),
-                row=int(row["row"]),
-            )
-        )
-    return rows.assign(weight=np.where(off & other, volume / rows["volume"], np.nan))
-
-
-def _on_coarse_bins(table, rows, bins, pieces):
-    """Bins of a reduced export: all those that the cast passed, with the volume of the particle table."""
-    cast = bins[bins["key"].isin(rows["key"]) & ~bins["timed"]]
-    cast = cast.assign(place=coarse_place(cast["depth"])).groupby(["key", "place"], as_index=False)["volume"].sum()
-    low, high = COARSE[cast["place"]], COARSE[cast["place"] + 1]
-    whole = cast.assign(profile_key=cast["key"] + " (taxa)", low=low, high=high, timed=False, time=pd.NaT)
-    whole["sample_id"] = [f"{key}_{a:g}-{b:g}" for key, a, b in zip(whole["profile_key"], low, high, strict=True)]
-    pieces["samples"].append(_bins_of(whole, table.source))
-    return _on_bins(table, rows, whole)
-
-
-def _on_moments(table, rows, bins, pieces):
-    """Rows of one cast over time, whose moments the table of taxa leaves out: those of the particle table where the rows agree one by one."""
-    cast = bins[bins["key"] == rows["key"].iloc[0]]
-    other = (rows["instrument"] == FLOAT).iloc[0]
-    if len(cast) == len(rows) and (other or np.allclose(cast["volume"], rows["volume"], rtol=0, atol=1e-6)):
-        rows = rows.assign(sample_id=cast["sample_id"].to_numpy(), profile_key=cast["profile_key"].to_numpy())
-        return _weighted(table, rows, cast["volume"].to_numpy())
-    if other or cast.empty:
-        pieces["samples"].append(_bins_of(rows, table.source))
-        return rows
-    whole = _whole_cast(cast, table.source)
-    pieces["samples"].append(whole)
-    return rows.assign(sample_id=whole["sample_id"].iloc[0], profile_key=whole["profile"].iloc[0])
-
-
-def _add_raw(raw, casts, pieces):
-    rows = _with_casts(raw, casts)
-    top = rows["bin"] * BIN
-    timed = (rows["bin"].isna() | (rows["time"].notna() if "time" in rows else False)).to_numpy()
-    rows = _named(rows if "depth" in rows else rows.assign(depth=np.nan), rows["key"], timed, top, top + BIN)
-    pieces["samples"].append(_bins_of(rows, raw.source).assign(n_images=rows["images"]))
-    place = rows.set_index(KEYS)["sample_id"]
-    for name in ("particles", "conditions", "objects"):
-        part = raw.extra.get(name)
-        if part is not None and len(part):
-            held = part.assign(sample_id=place.reindex(pd.MultiIndex.from_frame(part[KEYS])).to_numpy())
-            pieces[name].append(held if name == "objects" else held.dropna(subset="sample_id").drop(columns=KEYS))
-    known = rows[
-        np.array(
-            [pair in raw.extra["with taxa"] for pair in zip(rows["profile"], rows["raw"], strict=True)], dtype=bool
-        )
-    ]
-    for _, cast in known[known["timed"] & known["bin"].notna()].groupby("key"):
-        whole = _whole_cast(cast, raw.source)
-        pieces["samples"].append(whole)
-        mine = (pieces["objects"][-1]["profile"] == cast["profile"].iloc[0]) & (
-            pieces["objects"][-1]["raw"] == cast["raw"].iloc[0]
-        )
-        pieces["objects"][-1].loc[mine, "sample_id"] = whole["sample_id"].iloc[0]
-        pieces["searched"].append(pd.DataFrame({"profile": whole["profile"], "searched": True}))
-    pieces["objects"] = [part.drop(columns=KEYS) for part in pieces["objects"]]
-    pieces["taxa"].append(raw.extra["taxa"].assign(parent=raw.extra["taxa"]["hierarchy"].str.split(">").str[-2]))
-    pieces["searched"].append(
-        pd.DataFrame({"profile": known.loc[~known["timed"] | known["bin"].isna(), "key"].unique(), "searched": True})
-    )
-
-
 def _samples(bins, casts):
     """Bins with the metadata of their cast and their volume."""
     if bins.empty:
         return pd.DataFrame(columns=list(SAMPLES))
     one = casts.drop_duplicates("key").set_index("key")
+    bins = bins.assign(role=roles(bins))
     table = bins.join(one[["project", "cruise", "instrument", "time", "lat", "lon"]], on="key")
     table["time"] = pd.to_datetime(table["moment"], utc=True).fillna(pd.to_datetime(table["time"], utc=True))
     table["instrument"] = table["instrument"].map(lambda name: INSTRUMENTS.get(str(name).lower()[:4], name))
