@@ -1,9 +1,12 @@
-"""Files, folders and zip archives as named streams of bytes; text with its encoding found.
+"""Files, folders, zip and tar archives as named streams of bytes; text with its encoding found.
 
 Members of an archive are read in place: nothing is unpacked to the disk.
 """
 
 import codecs
+import io
+import lzma
+import tarfile
 import zipfile
 import zlib
 from contextlib import ExitStack, contextmanager
@@ -18,6 +21,10 @@ MAX_BYTES = 200 * 2**30
 """Limits of an archive: members, expansion of one member, bytes of all members unpacked."""
 WHOLE = ("_particule.zip", "_work.zip", ".zarr.zip")
 """Ends of names of archives that a reader takes as a whole."""
+TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""Ends of names of tar archives."""
+BROKEN = (zipfile.BadZipFile, tarfile.TarError)
+"""What damaged archives raise."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +61,28 @@ class Source:
         """
         with ExitStack() as held:
             try:
-                if self.member:
+                if self.member and not zipfile.is_zipfile(self.path):
+                    archive = held.enter_context(tarfile.open(self.path))
+                    stream = held.enter_context(archive.extractfile(self.member) or io.BytesIO())
+                elif self.member:
                     stream = held.enter_context(held.enter_context(zipfile.ZipFile(self.path)).open(self.member))
                 else:
                     stream = held.enter_context(self.path.open("rb"))
-            except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
+            except (
+                OSError,
+                EOFError,
+                zlib.error,
+                lzma.LZMAError,
+                *BROKEN,
+                KeyError,
+                NotImplementedError,
+                RuntimeError,
+            ) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 raise UserError(f"{self}: the file cannot be opened ({reason}).") from None
             try:
                 yield stream
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            except (*BROKEN, zlib.error, lzma.LZMAError, EOFError) as error:
                 raise UserError(f"{self}: the file cannot be read ({error}).") from None
 
 
@@ -73,7 +92,7 @@ def find_sources(paths):
     Parameters
     ----------
     paths : list of str or os.PathLike
-        Files, folders or zip archives.
+        Files, folders, zip or tar archives.
 
     Returns
     -------
@@ -101,10 +120,11 @@ def find_sources(paths):
         elif path.is_file():
             files = [path]
         else:
-            raise UserError(f"source {str(path)!r} does not exist; allowed are files, folders and zip archives.")
+            raise UserError(f"source {str(path)!r} does not exist; allowed are files, folders, zip and tar archives.")
         for file in files:
             archive = file.suffix.lower() == ".zip" and not file.name.lower().endswith(WHOLE)
-            found += _members(file) if archive else [Source(file)]
+            tar = file.name.lower().endswith(TAR)
+            found += _members(file) if archive else _tar_members(file) if tar else [Source(file)]
     if not found:
         raise UserError(f"sources {[str(p) for p in paths]} hold 0 files, at least 1 is needed.")
     return found
@@ -133,6 +153,27 @@ def _members(path):
         e.filename for e in entries if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(e.filename).parts)
     ]
     return [Source(path, name) for name in sorted(kept)]
+
+
+def _tar_members(path):
+    """Members of a tar archive; links and devices are left out."""
+    try:
+        with tarfile.open(path) as archive:
+            entries = [entry for entry in archive if entry.isfile()]
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, *BROKEN) as error:
+        raise UserError(f"{path}: the archive cannot be read ({error}).") from None
+    total = sum(entry.size for entry in entries)
+    if len(entries) > MAX_MEMBERS or total > min(MAX_BYTES, MAX_RATIO * max(path.stat().st_size, 2**20)):
+        raise UserError(
+            f"{path}: the archive has {len(entries)} members of {total} bytes; allowed are {MAX_MEMBERS} members, {MAX_RATIO} times the bytes of the "
+            f"archive, and {MAX_BYTES} in all."
+        )
+    for entry in entries:
+        if ".." in PurePosixPath(entry.name.replace("\\", "/")).parts or entry.name.startswith(("/", "\\")):
+            raise UserError(f"{path}: member {entry.name!r} lies outside the archive, allowed are names below it.")
+    hidden = (".", "__MACOSX")
+    kept = [e.name for e in entries if not any(p.startswith(hidden) for p in PurePosixPath(e.name).parts if p != ".")]
+    return [Source(path, name) for name in sorted(set(kept))]
 
 
 def encoding_of(stream):

@@ -66,6 +66,8 @@ LIMITS = (
 )
 """Limits (mm) of the 45 classes of detailed exports."""
 STATUSES = {"V": "validated", "P": "predicted", "D": "dubious"}
+UNTOLD = ("N", "X")
+"""Letters of objects that the export holds and whose status it does not tell: not validated, discarded."""
 KEYS = ["profile", "raw", "bin"]
 PRESSURE, MOMENT = "pressure [db]", "time [yyyymmddhhmmssmmm]"
 
@@ -343,12 +345,26 @@ def mean_conditions(table):
 def _objects(table, cast, bins, found):
     """Objects of one cast in their bins; without a bin where the cast is one over time."""
     rows = table.rows
-    status = rows["classif_qual"].fillna("").map(STATUSES).where(rows["classif_qual"].notna(), "unclassified")
-    if status.isna().any():
-        row = rows.index[status.isna()][0]
+    letters = rows["classif_qual"].astype("string").str.strip().str.upper()
+    status = letters.map(STATUSES).astype(object).where(letters.notna(), "unclassified")
+    wrong = status.isna() & ~letters.isin(UNTOLD)
+    if wrong.any():
+        row = rows.index[wrong][0]
         raise UserError(
-            f"{table.source}, row {row}, column 'classif_qual': {rows['classif_qual'][row]!r} is none of {sorted(STATUSES)}."
+            f"{table.source}, row {row}, column 'classif_qual': {rows['classif_qual'][row]!r} is none of {[*sorted(STATUSES), *UNTOLD]}."
         )
+    untold = letters.isin(UNTOLD)
+    if untold.any():
+        told = ", ".join(f"{count} {letter!r}" for letter, count in letters[untold].value_counts().items())
+        message = f"{int(untold.sum())} of {len(rows)} objects have a status that tells no more than that nobody validated them ({told}); they are kept, their status is missing."
+        where = {"file": str(table.source), "row": int(rows.index[untold][0]), "column": "classif_qual"}
+        found.append(finding("suspicious", "status", message, value=letters[untold].iloc[0], **where))
+    if rows.empty:
+        message = f"the table of objects of cast {cast['profile']!r} has a header and no row: whether nothing was found or nobody looked is not told, and the cast has no counts."
+        found.append(finding("suspicious", "taxa", message, file=str(table.source), row=1, value=cast["profile"]))
+    elif "area" not in rows:
+        message = f"the table of objects of cast {cast['profile']!r} has no column 'area'; the sizes of its {len(rows)} objects are missing."
+        found.append(finding("suspicious", "size", message, file=str(table.source), row=1, column="area"))
     depth = numbers(rows["depth_including_offset"], table.source)
     known = set(bins[(bins["profile"] == cast["profile"]) & (bins["raw"] == cast["raw"])]["bin"])
     place = np.floor(np.maximum(depth, 0) / BIN) if _by_depth(cast) else pd.Series(np.nan, index=rows.index)
@@ -365,7 +381,7 @@ def _objects(table, cast, bins, found):
                 value=depth[lost].iloc[0],
             )
         )
-    area = numbers(rows["area"], table.source)
+    area = numbers(rows["area"], table.source) if "area" in rows else pd.Series(np.nan, index=rows.index)
     pixel = (
         float(pixel_size(cast["pixel"], "detect", place=f"{table.source}, acq_pixel")) if cast["pixel"] > 0 else np.nan
     )

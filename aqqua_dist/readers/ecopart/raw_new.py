@@ -16,6 +16,7 @@ import pandas as pd
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import finding
+from aqqua_dist.readers.ecopart.depths import depth_with_offset
 from aqqua_dist.readers.ecopart.raw import binned_sizes
 from aqqua_dist.readers.ecopart.tables import BIN, Table, numbers
 
@@ -36,7 +37,7 @@ SAMPLE = {
     "filter_first_image": "first",
     "filter_last_image": "last",
 }
-NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume", "offset", "first", "last")
+NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume", "offset")
 
 
 def read_new(tables, archives, found):
@@ -93,8 +94,22 @@ def read_new(tables, archives, found):
         one, classes = _binned(images, particles, cast, source)
         bins.append(one)
         sizes.append(classes)
+        if one["time"].notna().any():
+            found.append(
+                finding(
+                    "suspicious",
+                    "depth",
+                    f"profile {cast['profile']!r} was taken over time; each hour is a sample at its mean depth.",
+                    file=str(source),
+                    value=cast["profile"],
+                )
+            )
     keys = ["profile", "raw", "bin"]
-    rows = pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(columns=[*keys, "volume", "images", "row"])
+    rows = (
+        pd.concat(bins, ignore_index=True)
+        if bins
+        else pd.DataFrame(columns=[*keys, "volume", "images", "depth", "time", "row"])
+    )
     extra = {
         "particles": pd.concat(sizes, ignore_index=True)
         if sizes
@@ -170,10 +185,40 @@ def _member(source, wanted):
         raise UserError(f"{source}: the archive cannot be read ({error}).") from None
 
 
-def _kept(depth, cast):
-    """Depth with its offset, and whether the descent filter keeps the image."""
-    offset = next((value for value in (_number(cast["override"]), cast["offset"]) if np.isfinite(value)), 0.0)
-    depth = np.maximum(depth + offset, 0)
+def _window(names, cast):
+    """Images between the first and the last one that the operator has chosen.
+
+    A bound that is a number is that of a UVP5 image; for a UVP6, whose file
+    begins with its first image, it is the rank in the sequence. A bound that is
+    a name (the moment of a UVP6 image) is that image; one that no image has
+    leaves its end open.
+    """
+    first, last = (str(cast[name]).strip() if pd.notna(cast[name]) else "" for name in ("first", "last"))
+    low, high = _number(first), _number(last)
+    inside = np.ones(len(names), dtype=bool)
+    rank = np.arange(len(names))
+    if str(cast["instrument"]).upper().startswith("UVP5"):
+        number = np.array([float(name) for name in names])
+        inside &= (number >= low) | ~np.isfinite(low)
+        return inside & ((number <= high) | ~np.isfinite(high))
+    if not np.isfinite(low) and first in names:
+        inside &= rank >= names.index(first)
+    if np.isfinite(high):
+        inside &= (low if np.isfinite(low) else 0) + rank <= high
+    elif last in names:
+        inside &= rank <= len(names) - 1 - names[::-1].index(last)
+    return inside
+
+
+def _moments(texts):
+    """Moments of images, ``20240601-100000`` or ``20240601100000_000``; none where it is not needed and not told."""
+    plain = pd.Series(texts, dtype="string").str.replace(r"[-_T]", "", regex=True).str[:14]
+    return pd.to_datetime(plain, format="%Y%m%d%H%M%S", errors="coerce", utc=True)
+
+
+def _kept(depth, inside, cast):
+    """Depth with its offset, and whether the operator and the descent filter keep the image."""
+    depth = np.maximum(depth_with_offset(depth, cast["offset"], cast["override"]), 0)
     word = str(cast["descent"]).strip().lower()
     active = (
         word in ("y", "true", "1")
@@ -181,9 +226,10 @@ def _kept(depth, cast):
         and str(cast["instrument"]).upper().startswith("UVP5")
     )
     if not active or _timed(cast):
-        return depth, np.isfinite(depth) | _timed(cast)
-    deepest = np.maximum.accumulate(np.where(np.isfinite(depth), depth, 0))
-    return depth, np.isfinite(depth) & (depth >= deepest)
+        return depth, inside & (np.isfinite(depth) | _timed(cast))
+    known = inside & np.isfinite(depth)
+    deepest = np.maximum.accumulate(np.where(known, depth, 0))
+    return depth, known & (depth >= deepest)
 
 
 def _number(text):
@@ -199,62 +245,60 @@ def _timed(cast):
 
 def _uvp6(source, cast):
     """Images and particles of ``particules.csv``: ``time,depth,temperature,flash:area,number,grey,sd;…``."""
-    depths, flashes, found = [], [], []
+    names, depths, shown, found = [], [], [], []
     for row, line in enumerate(_member(source, lambda name: name.endswith("particules.csv")).splitlines(), start=1):
         head, mark, data = line.partition(":")
-        if not mark or not head.startswith("20") or "OVER_EXPOSED" in data:
+        if not mark or not head.startswith("20"):
             continue
         cells = head.split(",")
         try:
             depths.append(float(cells[1]))
-            flashes.append(cells[3].strip() == "1")
+            names.append(cells[0].strip())
+            shown.append(cells[3].strip() == "1" and "OVER_EXPOSED" not in data)
             parts = [part.split(",") for part in data.split(";") if part.count(",") == 3]
             found += [(len(depths) - 1, int(part[0]), int(part[1])) for part in parts if int(part[0]) > 0]
         except (IndexError, ValueError):
             raise UserError(
                 f"{source}, particules.csv, row {row}: {line[:60]!r} is no image of a UVP6 (time,depth,temperature,flash:area,number,grey,sd;…)."
             ) from None
-    depth, kept = _kept(np.array(depths, dtype=float), cast)
-    kept = kept & np.array(flashes, dtype=bool)  # without flash an image shows the noise
-    images = pd.DataFrame({"image": np.arange(len(depth)), "depth": depth})[kept]
+    depth, kept = _kept(np.array(depths, dtype=float), _window(names, cast), cast)
+    kept = kept & np.array(shown, dtype=bool)  # without flash an image shows the noise
+    images = pd.DataFrame({"image": np.arange(len(depth)), "depth": depth, "time": _moments(names)})[kept]
     particles = pd.DataFrame(found, columns=["image", "area", "n"])
     return images, particles[particles["image"].isin(images["image"])]
 
 
+def _lines(text):
+    """Rows of a UVP5 file, counted from 1; its first line is a header in some versions and an image in others."""
+    rows = [(row, line.split(";")) for row, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    return rows[1:] if rows and not rows[0][1][0].strip().isdigit() else rows
+
+
 def _uvp5(source, cast):
     """Images of the ``datfile`` and particles of the ``bru`` file, one per line."""
-    rows = [
-        line.split(";")
-        for line in _member(source, lambda name: name.endswith(("_datfile.txt", ".dat"))).splitlines()[1:]
-    ]
-    number, pressure = [], []
-    for row, cells in enumerate(rows, start=2):
+    rows = _lines(_member(source, lambda name: name.endswith(("_datfile.txt", ".dat"))))
+    number, pressure, moments = [], [], []
+    for row, cells in rows:
         if len(cells) < 3 or not cells[0].strip() or not cells[2].strip():
             continue
         try:
             number.append(int(cells[0]))
+            moments.append(cells[1].strip())
             pressure.append(float(cells[2].strip().split("*")[0]))
         except ValueError:
             raise UserError(
                 f"{source}, datfile, row {row}: {';'.join(cells)[:60]!r} is no image of a UVP5 (number;time;pressure;…)."
             ) from None
     number, depth = np.array(number, dtype=int), np.array(pressure) * 0.1
-    inside = (number >= (cast["first"] if np.isfinite(cast["first"]) else 0)) & (
-        number <= (cast["last"] if np.isfinite(cast["last"]) else np.inf)
-    )
-    number, depth = number[inside], depth[inside]
-    depth, kept = _kept(depth, cast)
-    images = pd.DataFrame({"image": number, "depth": depth})[kept]
+    depth, kept = _kept(depth, _window(number.tolist(), cast), cast)
+    images = pd.DataFrame({"image": number, "depth": depth, "time": _moments(moments)})[kept]
     found = []
-    for row, line in enumerate(
-        _member(source, lambda name: name.endswith((".bru", ".bru1"))).splitlines()[1:], start=2
-    ):
-        cells = line.split(";")
+    for row, cells in _lines(_member(source, lambda name: name.endswith((".bru", ".bru1")))):
         try:
             found.append((int(cells[0]), int(cells[2])))
         except (IndexError, ValueError):
             raise UserError(
-                f"{source}, bru, row {row}: {line[:60]!r} is no particle of a UVP5 (image;number;area;grey;…)."
+                f"{source}, bru, row {row}: {';'.join(cells)[:60]!r} is no particle of a UVP5 (image;number;area;grey;…)."
             ) from None
     particles = pd.DataFrame(found, columns=["image", "area"]).assign(n=1)
     return images, particles[particles["image"].isin(images["image"]) & (particles["area"] > 0)]
@@ -266,15 +310,23 @@ def _binned(images, particles, cast, source):
             raise UserError(
                 f"{source}: {name} of cast {cast['profile']!r} is {cast[name]:g} in samples.tsv, needed is a number above 0."
             )
-    place = np.full(len(images), np.nan) if _timed(cast) else np.floor(images["depth"] / BIN)
+    start = images["time"].min().floor("h") if _timed(cast) and images["time"].notna().all() else pd.NaT
+    timed = pd.notna(start)
+    if timed:
+        place = (images["time"].dt.floor("h") - start) // pd.Timedelta(hours=1) * 1.0
+    else:
+        place = np.full(len(images), np.nan) if _timed(cast) else np.floor(images["depth"] / BIN)
     images = images.assign(bin=place)
-    counted = images.groupby("bin", dropna=False).size()
+    grouped = images.groupby("bin", dropna=False)
+    counted = grouped.size()
     name = {"profile": cast["profile"], "raw": cast["raw"]}
     bins = pd.DataFrame(
         {
             "bin": counted.index,
             "images": counted.to_numpy(),
             "volume": counted.to_numpy() * cast["image_volume"],
+            "depth": grouped["depth"].mean().round(1).to_numpy() if timed else np.nan,
+            "time": start + pd.to_timedelta(counted.index + 0.5, unit="h") if timed else pd.NaT,
             "row": 2,
         }
     ).assign(**name)
