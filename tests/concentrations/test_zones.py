@@ -10,7 +10,6 @@ from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.concentrations.zones import pooled_counts, zone_samples
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import COUNTS, SAMPLES, typed
-from aqqua_dist.spectra.spectrum import spectra
 
 ZONES = [("0-200", 0, 200), ("200-500", 200, 500)]
 
@@ -121,25 +120,3 @@ def test_pooling_in_two_steps_is_pooling_in_one(n, volumes, cut):
     parts, of_parts, _ = zone_samples(table, [("top", 0, 5 * cut), ("rest", 5 * cut, 60)])
     assert parts["volume"].sum() == pytest.approx(whole["volume"].iloc[0])
     assert pooled_counts(raw, of_parts)["n"].sum() == pooled_counts(raw, members)["n"].sum() == sum(n)
-
-
-def test_spectra_have_every_class_and_their_densities():
-    samples = cast(bins=[0, 5], volume=2.0)
-    particles = pd.DataFrame(
-        {
-            "sample_id": ["p1_0", "p1_0"],
-            "esd_low": [0.1, 16.4],
-            "esd_high": [0.2, 1e8],
-            "n": [10.0, 1.0],
-            "biovolume": [0.02, 3.0],
-        }
-    )
-    got = spectra(samples, particles)
-    assert len(got) == 4
-    first = got.iloc[0]
-    assert (first["number_concentration"], first["number_density"]) == (5.0, pytest.approx(50.0))
-    assert first["biovolume_density"] == pytest.approx(0.02 / 2 / 0.1)
-    assert np.isnan(got["number_density"].iloc[1])
-    assert got["n"].iloc[2:].tolist() == [0, 0]
-    with pytest.raises(UserError, match="size classes 0.1-0.2 mm and 0.15-0.3 mm overlap"):
-        spectra(samples, pd.concat([particles, particles.iloc[[0]].assign(esd_low=0.15, esd_high=0.3)]))

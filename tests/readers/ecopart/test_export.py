@@ -83,12 +83,14 @@ def test_bins_without_objects_are_samples_and_parents_do_not_count_twice(tmp_pat
     assert set(got.counts["method"]) == {"validated"}
     particles = got.extra["particles"].set_index(["sample_id", "esd_low"])
     assert particles["n"].to_dict() == {
-        ("c1_0-5", 0.102): 10,
-        ("c1_0-5", 0.128): 3,
-        ("c1_5-10", 0.128): 1,
-        ("c1_5-10", 1.02): 1,
+        ("c1_0-5", 102.0): 10,
+        ("c1_0-5", 128.0): 3,
+        ("c1_5-10", 128.0): 1,
+        ("c1_5-10", 1020.0): 1,
     }
-    assert particles.loc[("c1_5-10", 1.02), ["esd_high", "biovolume"]].tolist() == [1e8, pytest.approx(2.0)]
+    assert particles["esd_high"].tolist()[:2] == [128.0, 1020.0]
+    assert np.isnan(particles.loc[("c1_5-10", 1020.0), "esd_high"])  # the last class is open
+    assert particles.loc[("c1_5-10", 1020.0), "biovolume"] == pytest.approx(2.0)
     assert got.extra["conditions"].columns.tolist() == ["sample_id", "temperature [degc]", "depth [m]"]
     assert got.extra["searched"].to_numpy().tolist() == [["c1", True]]
 
@@ -302,7 +304,13 @@ def test_hours_without_objects_count_where_the_table_of_taxa_leaves_them_out(tmp
         ["c1 (taxa)_all", "Calanidae", 1],
     ]
     assert got.counts["biovolume"].tolist() == pytest.approx([2.5, 0.5])
-    assert got.extra["searched"].set_index("profile")["searched"].to_dict() == {"c1 (taxa)": True, "c1": False}
+    assert got.extra["searched"].set_index("profile")["searched"].to_dict() == {"c1": True}
+    assert got.samples.set_index("sample_id")["role"].to_dict() == {
+        "c1_t1": "particles",
+        "c1_t2": "particles",
+        "c1_t3": "particles",
+        "c1 (taxa)_all": "taxa",
+    }
 
 
 def test_floats_have_other_images_of_plankton_than_of_particles(data_root):

@@ -67,7 +67,7 @@ def test_bins_are_those_of_the_exporter(data_root, raw, profile):
         expected = theirs.filter(regex="^" + header.replace("(", r"\("))
         assert expected.shape[1] == len(LIMITS) - 1 == 45
         found = np.zeros(expected.shape)
-        place = [LIMITS.index(low) for low in table["esd_low"].loc[ours["sample_id"]]]
+        place = [LIMITS.index(round(low / 1000, 9)) for low in table["esd_low"].loc[ours["sample_id"]]]
         row = pd.Index(ours["sample_id"]).get_indexer(table.loc[ours["sample_id"]].index)
         found[row, place] = table.loc[ours["sample_id"], column]
         np.testing.assert_allclose(
@@ -117,7 +117,8 @@ def test_objects_of_a_cast_over_time_belong_to_the_whole_cast(tmp_path):
     assert samples["volume"].to_dict() == pytest.approx({"c1_t1": 1.5e-3, "c1_t2": 1e-3, "c1 (taxa)_all": 2.5e-3})
     assert samples.loc["c1_t2", "time"] == pd.Timestamp("2020-01-01 01:30", tz="UTC")
     assert got.objects["sample_id"].tolist() == ["c1 (taxa)_all"]
-    assert got.extra["searched"].set_index("profile")["searched"].to_dict() == {"c1 (taxa)": True, "c1": False}
+    assert got.extra["searched"].set_index("profile")["searched"].to_dict() == {"c1": True}
+    assert samples["role"].to_dict() == {"c1_t1": "particles", "c1_t2": "particles", "c1 (taxa)_all": "taxa"}
     assert "over time" in got.findings["message"].iloc[0]
 
 
@@ -217,3 +218,42 @@ def test_a_calibration_is_told_by_its_single_particles(areas):
     assert calibration_share(sizes["n"], sizes["biovolume"], 0.0105, 1.21) == 1
     assert calibration_share(sizes["n"], sizes["biovolume"], 0.025, 1.0) < 0.3
     assert np.isnan(calibration_share([2, 0], [1.0, 0.0], 0.01, 1.2))
+
+
+def test_objects_of_untold_status_are_kept_and_counted(tmp_path):
+    """Options of the export put out what nobody validated (N) and what was discarded (X)."""
+    lines = "".join(f"a\t{k}\tCopepoda\tliving>Copepoda\t{letter}\t3.0\t1\t300\n" for k, letter in enumerate("VNNX"))
+    got = read(tmp_path, zoo=ZOO + lines + "a\t9\tCopepoda\tliving>Copepoda\t\t3.0\t1\t300\n")
+    assert got.objects["status"].fillna("missing").tolist() == ["validated", *["missing"] * 3, "unclassified"]
+    told = got.findings[got.findings["check"] == "status"]
+    assert told[["severity", "row", "value"]].to_numpy().tolist() == [["suspicious", 3, "N"]]
+    assert "3 of 5 objects" in told["message"].iloc[0]
+    assert "2 'N', 1 'X'" in told["message"].iloc[0]
+
+
+@pytest.mark.parametrize("columns", [7, 8])
+def test_a_file_of_objects_with_its_header_only_is_no_zero(tmp_path, columns):
+    """The exporter writes no column of features where a cast has no object; nobody knows whether anybody looked."""
+    header = "\t".join(ZOO.rstrip("\n").split("\t")[:columns]) + "\n"
+    got = read(tmp_path, zoo=header)
+    assert got.objects.empty
+    assert got.extra["searched"].to_numpy().tolist() == [["c1", False]]
+    assert got.samples["n_images"].sum() == 6
+    assert got.findings.loc[got.findings["check"] == "taxa", "severity"].tolist() == ["suspicious"]
+
+
+def test_raw_folders_of_the_exporter_with_objects_of_all_statuses(data_root, tmp_path):
+    """3100 objects of one cast, 100 of them with N; their own particle table is not in the data, one of a single image per bin stands for it."""
+    folder = data_root / "formats" / "ecopart"
+    name = "20191121010000_brusample01_ZOO_raw_20210201_15_21.tsv"
+    theirs = pd.read_csv(folder / "raw_multiIncludeNotV" / name, sep="\t", encoding="latin-1", dtype=str)
+    summary = next((folder / "raw_multi").glob("*summary.tsv")).read_bytes()
+    (tmp_path / "export_raw_Export_metadata_summary.tsv").write_bytes(summary)
+    (tmp_path / name).write_bytes((folder / "raw_multiIncludeNotV" / name).read_bytes())
+    rows = "".join(f"{5 * k + 2}\t1\t60\t1\t1\t2\t3\n" for k in range(400))
+    (tmp_path / "20191121010000_brusample01_PAR_raw_x.tsv").write_text(PAR + rows)
+    got = read_ecopart(find_sources([tmp_path]))
+    kept = int((pd.to_numeric(theirs["depth_including_offset"]) < 2000).sum())
+    assert len(got.objects) == kept == 3100
+    assert got.objects["status"].isna().sum() == (theirs["classif_qual"] == "N").sum()
+    assert (got.objects["status"] == "validated").sum() == (theirs["classif_qual"] == "V").sum()
