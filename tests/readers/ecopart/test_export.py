@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from aqqua_dist.cli import main
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import each_water_once, of_role
 from aqqua_dist.readers.ecopart.export import read_ecopart, recognises
 from aqqua_dist.readers.sources import find_sources
 
@@ -418,3 +419,208 @@ def test_from_station_archives_to_zones_in_one_command(data_root, tmp_path):
     assert (
         len(pd.read_csv(tmp_path / "out" / "zone_concentrations.csv")) == 0
     )  # the archives hold no taxa, which is not zero
+
+
+def spelled(text, old, new):
+    """A table with another spelling in its header, written as UTF-8."""
+    head, _, rest = text.partition("\n")
+    assert old in head
+    return head.replace(old, new) + "\n" + rest
+
+
+def read_utf8(folder, par, zoo=None, summary=SUMMARY):
+    for name, text in (("x_Export_metadata_summary.tsv", summary), ("x_PAR_c1.tsv", par), ("x_ZOO_c1.tsv", zoo)):
+        if text is not None:
+            (folder / name).write_text(text, encoding="utf-8")
+    return read_ecopart(find_sources([folder]))
+
+
+@pytest.mark.parametrize("micro", ["μm", "um", "Âµm", "?m", "µm"])
+def test_no_spelling_of_the_micro_sign_loses_a_class(tmp_path, micro):
+    got = read_utf8(tmp_path, spelled(bins(*BINS), "µm", micro))
+    assert got.extra["particles"]["n"].sum() == 15
+    assert got.findings.empty
+
+
+def test_the_greek_letter_in_a_real_cast(data_root, tmp_path):
+    """3 680 286 particles; with the small classes lost it were 4 328."""
+    with zipfile.ZipFile(data_root / "ecopart_stations" / "hausgarten_uvp5_detailed.zip") as held:
+        for name in held.namelist():
+            text = held.read(name).decode("latin-1")
+            if "summary" in name:
+                (tmp_path / name.split("/")[-1]).write_text(text, encoding="latin-1")
+            elif "msm93_030_1" in name:
+                theirs = pd.read_csv(held.open(name), sep="\t", encoding="latin-1")
+                (tmp_path / name.split("/")[-1]).write_text(text.replace("µ", "μ"), encoding="utf-8")
+    got = read_ecopart(find_sources([tmp_path]))
+    litres = theirs["Sampled volume [L]"].to_numpy()[:, None]
+    n = (theirs.filter(regex=r"^LPM \(").to_numpy() * litres).sum()
+    assert got.extra["particles"]["n"].sum() == pytest.approx(n) == 3_680_286
+    assert got.extra["particles"]["biovolume"].sum() == pytest.approx(24_460.78, abs=0.01)
+    assert set(got.findings["check"]) == {"missing"}
+
+
+@pytest.mark.parametrize("name", ["LPM (102-128 nm) [# l-1]", "LPM (102-128 µm) [# m-3]", "NP (102-128 µm) [# l-1]"])
+def test_a_count_that_is_not_understood_is_never_left_out_of_a_sum(tmp_path, name):
+    got = read_utf8(tmp_path, spelled(bins(*BINS), "LPM (102-128 µm) [# l-1]", name))
+    assert "particles" not in got.extra
+    assert len(got.samples) == 3  # the water is known
+    refused = got.findings[got.findings["severity"] == "refused"]
+    assert refused[["check", "column"]].to_numpy().tolist() == [["columns", name]]
+    assert name not in got.extra["conditions"]
+
+
+def test_a_biovolume_that_is_not_understood_is_missing_and_listed(tmp_path):
+    name = "LPM biovolume (102-128 µm) [cm3 l-1]"
+    got = read_utf8(tmp_path, spelled(bins(*BINS), "LPM biovolume (102-128 µm) [mm3 l-1]", name))
+    particles = got.extra["particles"].set_index(["sample_id", "esd_low"])
+    assert np.isnan(particles.loc[("c1_0-5", 102.0), "biovolume"])
+    assert particles.loc[("c1_0-5", 128.0), "biovolume"] == pytest.approx(0.03)
+    assert got.findings[["severity", "check", "column"]].to_numpy().tolist() == [["suspicious", "columns", name]]
+
+
+def without_columns(text, wanted):
+    rows = [line.split("\t") for line in text.splitlines()]
+    kept = [k for k, name in enumerate(rows[0]) if wanted(name)]
+    return "\n".join("\t".join(row[k] for k in kept) for row in rows) + "\n"
+
+
+def test_particles_without_columns_of_biovolume_have_none(tmp_path):
+    got = read_utf8(tmp_path, without_columns(bins(*BINS), lambda name: "biovolume" not in name))
+    assert got.extra["particles"]["n"].sum() == 15
+    assert got.extra["particles"]["biovolume"].isna().all()
+    assert "none of 3 size classes has a column of biovolume" in got.findings["message"].iloc[0]
+
+
+def test_classes_that_begin_too_large_are_told(tmp_path):
+    got = read_utf8(tmp_path, without_columns(bins(*BINS), lambda name: "102-128" not in name and "0.128" not in name))
+    assert got.extra["particles"]["n"].sum() == 1
+    assert got.findings[["severity", "check"]].to_numpy().tolist() == [["suspicious", "columns"]]
+    assert "'LPM (>1.02 mm) [# l-1]'" in got.findings["message"].iloc[0]
+
+
+def test_classes_larger_than_any_image_are_refused(tmp_path):
+    text = bins(*BINS).replace("102-128 µm", "102-128 mm").replace("0.128-1.02", "128-1020").replace(">1.02", ">1020")
+    got = read_utf8(tmp_path, text)
+    assert "particles" not in got.extra
+    assert got.findings[["severity", "check"]].to_numpy().tolist() == [["refused", "columns"]]
+
+
+def test_one_class_twice_is_refused(tmp_path):
+    text = spelled(bins(*BINS), "LPM (0.128-1.02 mm) [# l-1]", "LPM (102-128 um) [# l-1]")
+    with pytest.raises(UserError, match="are one size class"):
+        read_utf8(tmp_path, text)
+
+
+def test_a_class_that_the_instrument_does_not_tell_is_unknown(data_root):
+    """Floats leave 27 of 45 classes empty in every bin: those are missing, not zero."""
+    got = read_ecopart(find_sources([data_root / "formats/ecopart/tsvagg_det_multi"]))
+    mine = got.extra["particles"][got.extra["particles"]["sample_id"] == "lambdasample01_0-5"]
+    assert mine["n"].isna().sum() == 27
+    other = got.extra["particles"][got.extra["particles"]["sample_id"] == "brusample01_0-5"]
+    assert other["n"].notna().all()
+
+
+def test_decimal_commas_are_read_and_told(tmp_path):
+    comma = re.compile(r"(?<=[\t\n])(-?\d+)\.(\d+(?:e-?\d+)?)(?=[\t\n])")
+    plain = bins(*BINS)
+    head, _, rest = plain.partition("\n")
+    changed = comma.sub(r"\1,\2", comma.sub(r"\1,\2", "\n" + rest))
+    for name in ("plain", "comma"):
+        (tmp_path / name).mkdir()
+    expected = read(tmp_path / "plain", plain)
+    got = read(tmp_path / "comma", head.replace("0.128-1.02", "0,128-1,02").replace(">1.02", ">1,02") + changed)
+    pd.testing.assert_frame_equal(got.extra["particles"], expected.extra["particles"])
+    assert got.samples["volume"].tolist() == expected.samples["volume"].tolist()
+    assert got.findings[["severity", "check"]].to_numpy().tolist() == [["repaired", "decimal comma"]]
+
+
+@pytest.mark.parametrize("cell", ["1,234", "4.5,2"])
+def test_commas_that_may_be_thousands_are_refused(tmp_path, cell):
+    with pytest.raises(UserError, match="is not a number"):
+        read(tmp_path, bins(*BINS).replace("\t4.52\t", f"\t{cell}\t"))
+
+
+@pytest.mark.parametrize("changed", ["par", "zoo", "summary", "all"])
+def test_profile_in_both_spellings(tmp_path, changed):
+    """Exports of 2022 have 'profile' in their tables, reduced summaries since 2023 'Profile'."""
+    par, zoo, summary = bins(*BINS), taxa((2.5, 4.52, 2, 2, 1)), SUMMARY
+    if changed in ("par", "all"):
+        par = spelled(par, "Profile", "profile")
+    if changed in ("zoo", "all"):
+        zoo = spelled(zoo, "Profile", "profile")
+    if changed in ("summary", "all"):
+        summary = spelled(summary, "profile", "Profile")
+    got = read(tmp_path, par, zoo, summary)
+    assert got.samples["profile"].tolist() == ["c1"] * 3
+    assert got.counts["n"].sum() == 2
+    assert got.extra["conditions"].columns.tolist() == ["sample_id", "temperature [degc]", "depth [m]"]
+
+
+def test_tables_whose_two_depths_are_written_alike(tmp_path):
+    got = read(tmp_path, spelled(bins(*BINS), "Depth [m]", "depth [m]"))
+    assert got.samples["depth_top"].tolist() == [0, 5, 10]
+    assert "depth [m]" in got.extra["conditions"]
+
+
+def test_a_strange_column_of_taxa_takes_the_taxa_with_it(tmp_path):
+    """What is not read of a taxon would be missing in the sum over its parents."""
+    name = "living>Copepoda>Calanidae [ind m-3]"
+    zoo = spelled(taxa((2.5, 4.52, 6, 5, 2)), "living>Copepoda>Calanidae [# m-3]", name)
+    got = read(tmp_path, bins(*BINS), zoo)
+    assert got.counts.empty
+    assert got.extra["searched"].to_numpy().tolist() == [["c1", False]]
+    assert got.findings[["severity", "check", "column"]].to_numpy().tolist() == [["refused", "columns", name]]
+
+
+def reduced(folder, *rows):
+    """A reduced export: copepods in coarse bins, particles every 5 m down to 50 m."""
+    zoo = taxa(*rows).replace("living>Copepoda>Calanidae", "x>Calanidae").replace("living>Copepoda", "y>Copepoda")
+    par = bins(*((2.5 + 5 * k, 4.0, 10, 1, 0) for k in range(10)))
+    for name, text in (
+        ("export_reduced_x_Export_metadata_summary.tsv", SUMMARY),
+        ("x_PAR_c1.tsv", par),
+        ("export_reduced_x_ZOO_c1.tsv", zoo),
+    ):
+        (folder / name).write_bytes(text.encode("latin-1"))
+
+
+def test_a_reduced_export_has_each_cast_and_its_water_once(tmp_path):
+    reduced(tmp_path, (12.5, 20.0, 3, 2, 0))
+    got = read_ecopart(find_sources([tmp_path]))
+    assert set(got.samples["profile"]) == {"c1"}
+    assert got.samples["role"].value_counts().to_dict() == {"particles": 10, "taxa": 2}
+    assert each_water_once(got.samples)["volume"].sum() == pytest.approx(0.04)
+    assert of_role(got.samples, "taxa")["volume"].sum() == pytest.approx(0.04)
+    assert of_role(got.samples, "particles")["sample_id"].tolist() == [f"c1_{5 * k}-{5 * k + 5}" for k in range(10)]
+    assert set(got.counts["sample_id"]) <= set(of_role(got.samples, "taxa")["sample_id"])
+
+
+def test_zones_and_aggregates_of_a_reduced_export(tmp_path):
+    """5 animals in the first 25 m, none below: 5 / 0.04 m3 over 0-50 m; 110 particles in the same water."""
+    (tmp_path / "export").mkdir()
+    reduced(tmp_path / "export", (12.5, 20.0, 3, 2, 0))
+    out = tmp_path / "out"
+    done = CliRunner().invoke(main, ["ingest", str(tmp_path / "export"), "-o", str(out), "--zone", "0-50", "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert "1 profiles in 1 zones" in done.output
+    assert "0.04 m3 in all" in (out / "quality.md").read_text(encoding="utf-8")
+    zones = pd.read_csv(out / "zone_concentrations.csv").groupby("taxon")[["n", "number_concentration", "volume"]].sum()
+    assert zones.loc["living"].tolist() == pytest.approx([3, 75, 0.04])
+    assert zones.loc["Copepoda"].tolist() == pytest.approx([2, 50, 0.04])
+    assert len(pd.read_csv(out / "zone_samples.csv")) == 1
+    spectrum = pd.read_csv(out / "zone_spectra.csv").set_index("esd_low")
+    assert spectrum["number_concentration"].to_dict() == pytest.approx({102.0: 2500, 128.0: 250})
+    assert spectrum.loc[102.0, "number_density"] == pytest.approx(2500 / 0.026)
+    done = CliRunner().invoke(main, ["aggregate", str(out), "-o", str(tmp_path / "sums")])
+    assert done.exit_code == 0, done.output
+    rows = pd.read_parquet(tmp_path / "sums" / "concentrations.parquet")
+    found = rows[rows["taxon"] == "Copepoda"].set_index("sample_id")["n"].to_dict()
+    assert found == {"c1 (taxa)_0-25": 2, "c1 (taxa)_25-50": 0}
+
+
+def test_two_volumes_of_one_bin_are_told(data_root):
+    got = read_ecopart(find_sources([data_root / "formats/ecopart/tsvagg_det_multi"]))
+    told = got.findings[got.findings["message"].str.contains("plankton images")]["message"]
+    assert "'lambdasample01_0-5' has 5.65 L of plankton images and 1.13 L of particle images" in told.iloc[0]
+    assert "counts 0.2 times" in told.iloc[0]
