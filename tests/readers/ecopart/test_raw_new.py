@@ -138,3 +138,75 @@ def test_broken_archives(tmp_path):
     got = read(tmp_path / "none.zip")
     assert got.samples.empty
     assert got.findings["check"].tolist() == ["volume", "volume"]
+
+
+def chosen(first, last, row=1):
+    """The table of samples with other bounds of the operator."""
+    lines = SAMPLES.splitlines()
+    cells = lines[row].split("\t")
+    lines[row] = "\t".join([*cells[:-2], first, last])
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "images"),
+    [
+        ("", "", 4),
+        ("20240601-100001", "", 3),
+        ("20240601-100000", "20240601-100003", 3),
+        ("", "20240601-100001", 2),
+        ("1", "3", 2),
+        ("1000", "1002", 2),
+        ("0", "99999999999", 4),
+        ("20300101-000000", "", 4),
+    ],
+)
+def test_images_of_a_uvp6_between_the_bounds_of_the_operator(tmp_path, first, last, images):
+    """A moment is an image, a number a rank in a file that begins with the first image; flashless and overexposed images count in the rank."""
+    got = read(write(tmp_path, samples=chosen(first, last)))
+    assert got.samples.loc[got.samples["profile"] == "s1", "n_images"].sum() == images
+
+
+@pytest.mark.parametrize("bounds", [("2", "3"), ("2.0", "3.0")])
+def test_images_of_a_uvp5_between_the_bounds_of_the_operator(tmp_path, bounds):
+    got = read(write(tmp_path, samples=chosen(*bounds, row=2)))
+    assert got.samples.loc[got.samples["profile"] == "s2", "n_images"].sum() == 2
+
+
+def test_files_of_a_uvp5_without_a_header_lose_no_line(tmp_path):
+    """Its first line is then an image, and the first particle a particle."""
+    whole = read(write(tmp_path, samples=chosen("1", "", row=2)))
+    path = tmp_path / "ecopart_export_raw_7.zip"
+    with zipfile.ZipFile(path, "a") as held:
+        name = "lpm/2/s2/s2_work.zip"
+        kept = {n: held.read(n) for n in held.namelist() if n != name}
+    with zipfile.ZipFile(path, "w") as held:
+        for member, content in kept.items():
+            held.writestr(member, content)
+        files = {"s2_datfile__txt": UVP5_DAT, "s2__bru": UVP5_BRU}
+        held.writestr(name, archive(**{n: text.partition("\n")[2] for n, text in files.items()}))
+    bare = read(path)
+    pd.testing.assert_frame_equal(whole.samples.drop(columns="source"), bare.samples.drop(columns="source"))
+    pd.testing.assert_frame_equal(whole.extra["particles"], bare.extra["particles"])
+    assert bare.samples.loc[bare.samples["profile"] == "s2", "n_images"].sum() == 3  # 1, 2 and 3; the fourth goes up
+
+
+def test_a_cast_over_time_has_a_sample_per_hour(tmp_path):
+    lines = "".join(
+        f"2024060{day}-{hour:02d}{minute:02d}00,{depth},18.5,1:60,{n},30,3;\n"
+        for day, hour, minute, depth, n in (
+            (1, 10, 50, 100.0, 2),
+            (1, 10, 59, 104.0, 1),
+            (1, 12, 5, 90.0, 5),
+            (2, 0, 0, 95.0, 1),
+        )
+    )
+    got = read(write(tmp_path, uvp6=lines, samples=SAMPLES.replace("s1\tDepth", "s1\tTime")))
+    mine = got.samples[got.samples["profile"] == "s1"]
+    assert mine["n_images"].tolist() == [2, 1, 1]
+    assert mine["volume"].tolist() == pytest.approx([1e-3, 0.5e-3, 0.5e-3])
+    assert mine["time"].dt.strftime("%d %H:%M").tolist() == ["01 10:30", "01 12:30", "02 00:30"]
+    assert mine["depth_top"].tolist() == [102.0, 90.0, 95.0]
+    n = got.extra["particles"].groupby("sample_id")["n"].sum().reindex(mine["sample_id"]).tolist()
+    assert n == [3, 5, 1]
+    assert "taken over time" in got.findings["message"].iloc[0]
