@@ -16,7 +16,7 @@ import pandas as pd
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import finding
-from aqqua_dist.readers.ecopart.depths import depth_with_offset
+from aqqua_dist.effort.depth_offset import depth_with_offset
 from aqqua_dist.readers.ecopart.raw import binned_sizes
 from aqqua_dist.readers.ecopart.tables import BIN, Table, numbers
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.readers.ecopart.depths import depth_with_offset
+from aqqua_dist.effort.depth_offset import depth_with_offset
 
 
 def test_objects_of_a_cast_fall_into_the_bins_of_ecopart():
