@@ -12,7 +12,9 @@ from aqqua_dist.cli import main
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import SAMPLES, Ingested, typed
-from aqqua_dist.readers.pssdb import Project, evaluate, project_of, read_standardizer, with_project
+from aqqua_dist.effort.formulas import evaluate
+from aqqua_dist.effort.volumes import with_project
+from aqqua_dist.readers.pssdb import Project, project_of, read_standardizer
 
 SHEETS = {"FlowCam": 2, "IFCB": 75, "Other": 35, "PlanktoScope": 3, "UVP": 84, "ZooCam": 1, "Zooscan": 90}
 
