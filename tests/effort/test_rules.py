@@ -473,9 +473,7 @@ def test_good_triggers_tell_the_times_of_the_last():
         ),
         # zeros in the last ten rows: 8.901 and ten steps, the run time from the clock
         (
-            lambda t: t.__setitem__(
-                ["run_time", "inhibit_time"], t[["run_time", "inhibit_time"]].where(t.index < 90, 0.0)
-            ),
+            lambda t: t.loc.__setitem__((slice(90, None), ["run_time", "inhibit_time"]), 0.0),
             1000.05,
             9.901,
             "run_time of the trigger clock",

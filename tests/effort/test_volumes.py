@@ -124,7 +124,7 @@ def test_planktoscope_export_gives_plausible_concentrations(data_root):
 def test_ifcb_of_both_generations(data_root):
     got = with_volumes(read_ifcb(find_sources([data_root / "formats" / "ifcb"])))
     samples = got.samples.set_index("sample_id")
-    assert samples["effort_rule"].tolist() == ["ifcb v1", "ifcb-old v1"]
+    assert samples["effort_rule"].tolist() == ["ifcb v2", "ifcb-old v1"]
     look = got.extra["acquisitions"].set_index("sample_id").loc["IFCB5_2012_028_081515", "look_time"]
     assert samples.loc["IFCB5_2012_028_081515", "volume"] == pytest.approx(40 * 5 / 48000 * 1e-6 * look)
     assert 0 < samples["volume"].min() < samples["volume"].max() < 5e-6

@@ -31,7 +31,7 @@ def test_exports_of_two_instruments_become_one_set_of_tables(data_root, tmp_path
     times = files.read_parquet(out / "acquisitions.parquet").set_index("sample_id").loc["D20130526T095207_IFCB013"]
     seen = times["run_time_adc"] - times["inhibit_time_adc"]  # the header is 4 % off, so the last trigger tells
     assert volume["volume"] == pytest.approx(0.25e-6 * seen / 60, rel=1e-3)  # 0.25 mL per minute
-    assert volume["effort_rule"] == "ifcb v1"
+    assert volume["effort_rule"] == "ifcb v2"
     assert "run_time of the last trigger" in volume["flags"]
     objects = files.read_parquet(out / "objects.parquet")
     assert set(objects["sample_id"]) <= set(samples["sample_id"])
