@@ -202,13 +202,11 @@ def add_traits(objects, *, shape="sphere", pixel_units="um"):
     Parameters
     ----------
     objects : pandas.DataFrame
-        Table ``objects``: ``biovolume`` (mm3) of its own, ``area`` (px2) or
-        ``major, minor`` (px) with ``pixel``, or ``esd`` (µm). What is given
-        is kept.
+        Table ``objects``: ``area`` (px2) or ``major, minor`` (px) with
+        ``pixel``, or ``esd`` (µm). A given ``esd``, and a ``biovolume``
+        (mm3) of an object's own, are kept.
     shape : {'sphere', 'ellipsoid'}
-        Of the biovolume where an object has none of its own; an ellipsoid
-        needs both axes and falls back on the sphere, a sphere on the
-        ellipsoid.
+        Of the biovolume; an ellipsoid needs both axes.
     pixel_units : str
         Unit of the column ``pixel``, as for `pixel_size`.
 
@@ -221,28 +219,56 @@ def add_traits(objects, *, shape="sphere", pixel_units="um"):
     Raises
     ------
     UserError
-        No row has a size at all, or a size without a pixel.
+        A needed column is missing, or a size without a pixel.
     """
+    if shape not in ("sphere", "ellipsoid"):
+        raise UserError(f"shape {shape!r} of the objects is unknown, allowed are 'sphere' and 'ellipsoid'.")
     table = objects.copy()
     columns = {name: _given(table, name) for name in ("biovolume", "esd", "area", "major", "minor", "pixel")}
-    axes = columns["major"].notna() & columns["minor"].notna()
-    free = columns["biovolume"].isna() & columns["esd"].isna() & columns["pixel"].isna()
-    lost = free & (columns["area"].notna() | axes)
+    sized = (
+        columns["area"].notna() & columns["esd"].isna()
+        if shape == "sphere"
+        else columns["major"].notna() & columns["minor"].notna()
+    )
+    lost = sized & columns["pixel"].isna()
     if lost.any():
         row = int(np.flatnonzero(lost)[0]) + 2
         raise UserError(
             f"objects: row {row}, column 'pixel' is empty; {int(lost.sum())} sizes in pixels have no scale."
         )
-    sized = columns["biovolume"].notna() | columns["esd"].notna() | columns["area"].notna() | axes
-    if len(table) and not sized.any():
-        raise UserError(
-            f"objects: none of {len(table)} rows has a 'biovolume', an 'esd', an 'area' or both axes; a size needs one of them."
-        )
-    scaled = columns["pixel"].notna()
     scale = pd.Series(np.nan, index=table.index)
+    scaled = columns["pixel"].notna()
     scale[scaled] = pixel_size(columns["pixel"][scaled], pixel_units, place="objects, column 'pixel'")
-    chosen = choose(table.assign(pixel=scale), shape=shape)
-    return table.assign(**{name: chosen[name] for name in chosen})
+    own = columns["area"].notna() & scaled
+    diameter = columns["esd"].copy()
+    diameter[own & diameter.isna()] = esd(columns["area"][own & diameter.isna()], scale[own & diameter.isna()])
+    table["esd"] = diameter
+    if shape == "sphere":
+        if not (columns["esd"].notna() | columns["area"].notna()).any() and len(table):
+            raise UserError(
+                f"objects: none of {len(table)} rows has an 'esd' or an 'area'; a sphere needs one of them."
+            )
+        return _traits(table, columns["biovolume"], sphere(diameter), shape)
+    if not sized.any() and len(table):
+        raise UserError(
+            f"objects: none of {len(table)} rows has both axes 'major' and 'minor'; an ellipsoid needs them."
+        )
+    volume = pd.Series(np.nan, index=table.index)
+    volume[sized] = ellipsoid(columns["major"][sized], columns["minor"][sized], scale[sized])
+    return _traits(table, columns["biovolume"], volume, shape)
+
+
+def _traits(table, own, by_shape, shape):
+    """Table with the biovolume: an object's own goes before that of its shape."""
+    volume = own.fillna(pd.Series(by_shape, index=table.index))
+    source = (
+        pd.Series(SOURCES[shape], index=table.index, dtype="string")
+        .where(volume.notna())
+        .mask(own.notna(), SOURCES["own"])
+    )
+    if "size_source" in table:
+        source = table["size_source"].astype("string").where(own.notna()).fillna(source)
+    return table.assign(biovolume=volume, size_source=source)
 
 
 def _given(table, name):
