@@ -87,7 +87,8 @@ def read_features(source, pixels_per_um=PIXELS_PER_UM):
             f"{source}: row {cut + 2} has {len(body[cut])} cells, the header {len(names)}; was the file cut?"
         )
     table = pd.DataFrame(
-        {ours: [row[place] for row in body] for place, ours in reversed(list(enumerate(names))) if ours}
+        {ours: [row[place] for row in body] for place, ours in reversed(list(enumerate(names))) if ours},
+        dtype="string",
     )
     if "roi" not in table:
         table["roi"] = table["pid"].str.rsplit("_", n=1).str[-1]
@@ -120,7 +121,7 @@ def read_features(source, pixels_per_um=PIXELS_PER_UM):
 def _numbers(cells, name, source):
     numbers = pd.to_numeric(cells.str.strip(), errors="coerce").to_numpy(dtype=float)
     none = cells.str.strip().str.lower().isin(["", "nan", "na"]).to_numpy()
-    bad = ~none & ~(np.isfinite(numbers) & (numbers >= 0))
+    bad = ~none.astype(bool) & ~(np.isfinite(numbers) & (numbers >= 0))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise UserError(f"{source}: row {row + 2}, {name}: {cells.iloc[row]!r} is no number of at least 0.")
