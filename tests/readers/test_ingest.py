@@ -135,6 +135,23 @@ def test_casts_from_images_without_ecopart(tmp_path):
     assert counted.exit_code == 0, counted.output
     table = files.read_parquet(tmp_path / "counts" / "concentrations.parquet").set_index("sample_id")
     assert table["number_concentration"].to_dict() == pytest.approx({"c1:0-5": 2 / 11.3e-3, "c1:5-10": 1 / 11.3e-3})
+    drawn = CliRunner().invoke(
+        main,
+        [
+            "aggregate",
+            str(tmp_path / "out"),
+            "-o",
+            str(tmp_path / "m"),
+            "--members",
+            "20",
+            "--zone",
+            "0-10",
+            "--zone",
+            "0-5",
+        ],
+    )
+    assert drawn.exit_code == 0, drawn.output
+    assert drawn.output.count("the error of the volume") == 1
     zones = call(*words, "--zone", "0-10")
     assert zones.exit_code == 2 and "3 objects of casts, first 'c1', are not in their depth bins yet" in zones.output
     asked = call(tmp_path / "ecotaxa_x.tsv", "-o", tmp_path / "bare")
