@@ -346,8 +346,11 @@ def without_flags(ingested, flags):
     kept = ingested.samples[~held.map(lambda words: bool(words & set(flags)))].reset_index(drop=True)
     gone = set(ingested.samples["sample_id"]) - set(kept["sample_id"])
 
-    def rest(table):
-        return table[~table["sample_id"].isin(gone)].reset_index(drop=True) if "sample_id" in table else table
+    extra = {name: table if name == "ifcb_bins" else _without(table, gone) for name, table in ingested.extra.items()}
+    return Ingested(
+        kept, _without(ingested.objects, gone), _without(ingested.counts, gone), ingested.findings, extra
+    ), told
 
-    extra = {name: table if name == "ifcb_bins" else rest(table) for name, table in ingested.extra.items()}
-    return Ingested(kept, rest(ingested.objects), rest(ingested.counts), ingested.findings, extra), told
+
+def _without(table, gone):
+    return table[~table["sample_id"].isin(gone)].reset_index(drop=True) if "sample_id" in table else table
