@@ -4,6 +4,7 @@ The scientific modules are imported when a verb runs, so that ``--help`` is
 as quick as Python itself.
 """
 
+import re
 import sys
 import warnings
 from importlib import import_module
@@ -11,13 +12,17 @@ from importlib import import_module
 import click
 
 from aqqua_dist import __version__
-from aqqua_dist.core.errors import MethodWarning, UserError
+from aqqua_dist.core.errors import MethodWarning, OnceWarning, UserError
+
+_SAID = set()
+"""Beginnings of the warnings of this run, up to their first number."""
 
 
 class _Group(click.Group):
     """Prints what a user can mend as one sentence, without a traceback."""
 
     def invoke(self, ctx):
+        _SAID.clear()
         warnings.showwarning = _show_warning
         try:
             return super().invoke(ctx)
@@ -35,6 +40,10 @@ class _Group(click.Group):
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
+    said = re.match(r"\D*", str(message)).group()
+    if issubclass(category, OnceWarning) and said in _SAID:
+        return
+    _SAID.add(said)
     if issubclass(category, MethodWarning):
         click.echo(f"warning: {message}", err=True)
 

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from aqqua_dist import cli
 from aqqua_dist.cli import main
 from aqqua_dist.core import files
+from aqqua_dist.core.errors import MethodWarning, OnceWarning
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = """\
@@ -205,3 +207,22 @@ def test_a_killed_run_continues(finished, tmp_path):
         pd.testing.assert_frame_equal(
             files.read_parquet(out / name), files.read_parquet(folder / "runs" / "small" / name)
         )
+
+
+def test_what_holds_for_a_whole_run_is_said_once(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_SAID", set())
+    for category, text in (
+        (OnceWarning, "the error of the volume of 6 of 6 samples"),
+        (OnceWarning, "the error of the volume of 2 of 2 samples"),
+        (MethodWarning, "target 1 is left out"),
+        (MethodWarning, "target 2 is left out"),
+        (OnceWarning, "something else of 2"),
+    ):
+        cli._show_warning(category(text), category, "file", 1)
+    told = capsys.readouterr().err.splitlines()
+    assert [line[:30] for line in told] == [
+        "warning: the error of the volu",
+        "warning: target 1 is left out",
+        "warning: target 2 is left out",
+        "warning: something else of 2",
+    ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from aqqua_dist.core.errors import MethodWarning, UserError
+from aqqua_dist.core.errors import MethodWarning, OnceWarning, UserError
 from aqqua_dist.counts import correction, counting_error
 from aqqua_dist.counts.confusion import Confusion
 from aqqua_dist.organisms.conversions import conversion
@@ -264,7 +264,7 @@ def _volumes(samples, plan):
         warnings.warn(
             f"the error of the volume of {int(np.isnan(spread).sum())} of {len(volume)} samples is unknown and was not drawn; give it by an "
             "effort file (rel_sd).",
-            MethodWarning,
+            OnceWarning,
             stacklevel=3,
         )
     rules = (

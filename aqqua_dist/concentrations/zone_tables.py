@@ -141,6 +141,12 @@ def _counts(tables, pooling):
     tally = tables.extra.get("tally")
     counts = tables.counts
     if tally is not None and len(tally):
+        unplaced = tally[~tally["sample_id"].isin(tables.samples["sample_id"])]
+        if len(unplaced):
+            raise UserError(
+                f"{int(unplaced['n'].sum())} objects of casts, first {unplaced['sample_id'].iloc[0]!r}, are not in their depth bins yet; "
+                "ingest without zones, then count them: 'aggregate FOLDER --zone …' places each by its depth."
+            )
         counts = pd.concat(
             [counts, label_counts.label_counts(tally, tables.extra.get("acquisitions"), statuses=pooling.statuses)],
             ignore_index=True,

@@ -31,3 +31,7 @@ class RecipeError(UserError):
 
 class MethodWarning(UserWarning):
     """A setting that is allowed but known to change the result."""
+
+
+class OnceWarning(MethodWarning):
+    """A method warning that holds for the whole run: the command line prints its sentence once, whatever the numbers in it."""

@@ -39,13 +39,16 @@ OBJECTS = {
     "minor": "float64",
     "pixel": "float64",
     "esd": "float64",
+    "biovolume": "float64",
+    "size_source": "string",
     "n_individuals": "Int64",
     "score": "float64",
     "model_id": "string",
     "acquisition_id": "string",
     "depth": "float64",
 }
-"""Columns of ``objects``: area in px2, axes in px, pixel and esd in µm, depth of the image in m; status is one of `STATUSES`."""
+"""Columns of ``objects``: area in px2, axes in px, pixel and esd in µm, biovolume in mm3 where the source gives one of its own (size_source
+says which), depth of the image in m; status is one of `STATUSES`."""
 COUNTS = {
     "sample_id": "string",
     "taxon": "string",

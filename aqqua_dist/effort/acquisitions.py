@@ -110,3 +110,63 @@ def look_time(triggers, *, min_processing=0.073):
     opened, grabbed = (np.where(times < 0, times + 86400, times) for times in (opened, grabbed))
     processing = np.maximum(opened[1:] - grabbed[:-1], min_processing)
     return float(grabbed[-1] - processing.sum() - min_processing)
+
+
+def trigger_times(triggers):
+    """Run time and inhibit time of an IFCB of the new generation, from all triggers of one bin.
+
+    The last trigger tells both, unless its cells are wrong: a trigger is good
+    where its inhibit time is above 0 and differs by -0.1 to 5 s from that of
+    the trigger before. Where some are not good, the usual step of the good
+    ones is added to the last good one for each of the others. A run time that
+    is more than 0.2 s from the clock of the trigger board (plus the median
+    difference over the first 50 triggers) gives way to that clock. Where the
+    counters do not start at 0 (more than 10 s at the second trigger), what
+    they show there is taken off, and two steps of the inhibit time.
+
+    Source: pyifcb, compute_ml_analyzed_s2_adc, and ifcb-analysis,
+    IFCB_volume_analyzed_fromADC.m (f4ba75d, November 2022, its issue 33).
+    Beside the source: a clock that stands still, or runs backwards in the
+    last row, is not used, and one good trigger alone has no usual step.
+
+    Parameters
+    ----------
+    triggers : pandas.DataFrame
+        ``adc_time, run_time, inhibit_time`` (s; columns 2, 23 and 24 of the
+        ``.adc``), in their order.
+
+    Returns
+    -------
+    run_time, inhibit_time : float
+        s; NaN where the triggers cannot tell (fewer than two, no inhibit
+        time at all).
+    words : list of str
+        Flags: what had to be taken instead of the last trigger.
+    """
+    clock, run, inhibit = (
+        pd.to_numeric(triggers[name], errors="coerce").to_numpy(dtype=float)
+        for name in ("adc_time", "run_time", "inhibit_time")
+    )
+    if len(triggers) < 2 or not np.isfinite([run, inhibit]).all() or inhibit.sum() == 0:
+        return np.nan, np.nan, ["triggers tell no times"]
+    step, words = np.diff(inhibit), []
+    good = np.r_[True, (inhibit[1:] > 0) & (step > -0.1) & (step < 5)]
+    steps, seen = np.unique(np.round(np.diff(inhibit[good]), 4), return_counts=True)
+    usual = float(steps[np.argmax(seen)]) if len(steps) else np.nan  # the least of those that are seen most
+    told = np.isfinite(clock).all() and clock[-1] > clock[0]
+    begun = run[1] - clock[1] if told else 0.0
+    early, unseen = (begun, inhibit[1] + 2 * usual) if begun > 10 else (0.0, 0.0)
+    if begun > 10:
+        words.append("counters do not start at 0")
+    last = int(np.flatnonzero(good)[-1])
+    if good.all():
+        inhibit_time = inhibit[-1] - unseen
+    else:
+        inhibit_time = inhibit[last] + (len(good) - good.sum()) * usual - unseen
+        words.append("inhibit_time of the last good trigger")
+    run_time = run[-1] - early
+    by_clock = clock[-1] + float(np.median(run[:50] - clock[:50])) - early
+    if told and abs(run_time - by_clock) > 0.2 and (clock[-1] >= clock[-2] or run[-1] < run[-2]):
+        run_time = by_clock
+        words.append("run_time of the trigger clock")
+    return float(run_time), float(inhibit_time), words

@@ -7,7 +7,9 @@ import pandas as pd
 
 from aqqua_dist.core.errors import UserError
 
-_FRACTION = re.compile(r"^(?P<name>tot|d\d+)(?:_(?P<part>\d+)_sur_(?P<parts>\d+))?(?=_|$)", re.IGNORECASE)
+_FRACTION = re.compile(
+    r"(?:^|(?<=[_\-. ]))(?P<name>tot|d\d{1,2})(?:_(?P<part>\d+)_sur_(?P<parts>\d+))?(?=[_\-. ]|$)", re.IGNORECASE
+)
 _IFCB_TOLERANCE = (0.98, 1.02)
 
 
@@ -41,9 +43,59 @@ class Flags:
         return pd.array([";".join(words) for words in self._words], dtype="string")
 
 
+def fraction_of(text):
+    """Size fraction that the id of a scan names.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``d1_wp2_x``, ``wp2_d2_1_sur_2`` or ``tot``.
+
+    Returns
+    -------
+    re.Match or None
+        Groups ``name, part, parts``: the first name of a fraction where the
+        id begins with one, else the only one in it; None where there is none
+        or where several differ.
+    """
+    found = list(_FRACTION.finditer(text))
+    if not found:
+        return None
+    return found[0] if found[0].start() == 0 or len({m["name"].lower() for m in found}) == 1 else None
+
+
+def overlaps(samples, ids):
+    """Samples of which the same water was scanned twice, by the ids of their scans.
+
+    Parameters
+    ----------
+    samples, ids : sequence of str
+        Sample and id of each scan.
+
+    Returns
+    -------
+    dict of str to str
+        Why the scans of a sample cannot be added: a scan of the whole net
+        (``tot``) beside fractions, or two scans of one fraction.
+    """
+    found, table = {}, pd.DataFrame({"sample": list(samples), "match": [fraction_of(str(text)) for text in ids]})
+    for sample, matches in table.groupby("sample", sort=False)["match"]:
+        names = [None if m is None else m["name"].lower() for m in matches]
+        parts = [(name, m["part"]) for name, m in zip(names, matches, strict=True) if m is not None]
+        if "tot" in names and len(set(names)) > 1:
+            others = ", ".join(sorted({str(name) for name in names} - {"tot"}))
+            found[sample] = (
+                f"a scan of the whole net ('tot') stands beside {others}: the same water twice; leave one of them out"
+            )
+        elif len(set(parts)) < len(parts):
+            twice = next(part for part in parts if parts.count(part) > 1)[0]
+            found[sample] = f"fraction {twice!r} stands {names.count(twice)} times, allowed is once"
+    return found
+
+
 def _scans(entry, values, flags, options):
     """Scans of one size fraction: parts of it, or replicates (formats with ``_<i>_sur_<n>``)."""
-    parts = [_FRACTION.match(text) for text in values["fraction"]]
+    parts = [fraction_of(text) for text in values["fraction"]]
     table = pd.DataFrame(
         {
             "sample": values["sample_id"],
@@ -58,10 +110,8 @@ def _scans(entry, values, flags, options):
     _check_scans(entry, table, options)
     flags.add(np.log2(table["sub_part"]) % 1 != 0, "sub_part no power of 2")
     flags.add(table["parts"] > 1, f"scans pooled as {options.get('scans')}")
-    whole = table["sample"].isin(
-        set(table.loc[table["name"] == "tot", "sample"]) & set(table.loc[table["name"] != "tot", "sample"])
-    )
-    flags.add(whole, "tot beside fractions")
+    several = table.groupby("sample")["name"].transform("size") > 1
+    flags.add(several & np.array([part is None for part in parts], dtype=bool), "scan names no fraction")
     order = table.drop_duplicates(["sample", "name"]).pivot(index="sample", columns="name", values="sub_part")
     if {"d1", "d2"} <= set(order.columns):
         flags.add(table["sample"].isin(order.index[order["d1"] > order["d2"]]), "d1 split more than d2")
@@ -77,6 +127,15 @@ def _check_scans(entry, table, options):
     for row in np.flatnonzero(table.duplicated(["sample", "name", "part"])):
         raise UserError(
             f"{where}, row {row + 2}: fraction {table['text'][row]!r} of {table['sample'][row]!r} stands twice, not once."
+        )
+    whole = table["sample"].isin(
+        set(table.loc[table["name"] == "tot", "sample"]) & set(table.loc[table["name"] != "tot", "sample"])
+    )
+    for row in np.flatnonzero(whole & (table["name"] == "tot")):
+        others = sorted(set(table.loc[(table["sample"] == table["sample"][row]), "name"]) - {"tot"})
+        raise UserError(
+            f"{where}, row {row + 2}: sample {table['sample'][row]!r} has a scan of the whole net ('tot') beside "
+            f"{', '.join(others)}; that is the same water twice, so leave out the rows of one of them."
         )
     for row in np.flatnonzero(table.groupby("sample")["tot_vol"].transform("nunique") > 1):
         raise UserError(

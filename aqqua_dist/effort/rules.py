@@ -39,6 +39,9 @@ class EffortRule:
         What the rule is for.
     columns, constants, limits, options : dict
         As in ``data/effort_rules.yaml``.
+    per : {'row', 'sample'}
+        ``sample``: the columns describe the whole sample, so that several
+        acquisitions of it repeat one volume.
     factor : str
         Name of the part of the formula that is no product; empty for none.
     relative_sd : float or None
@@ -56,6 +59,7 @@ class EffortRule:
     limits: dict = field(default_factory=dict)
     options: dict = field(default_factory=dict)
     factor: str = ""
+    per: str = "row"
     relative_sd: float | None = None
     note: str = ""
 
@@ -247,6 +251,8 @@ def _numbers(entry, spec, cells, column, unit):
         wrong = ~missing & (
             np.isinf(numbers) | (numbers < 0) | ((numbers == 0) & (not zero)) | (whole & (numbers % 1 != 0))
         )
+    if spec.get("loose"):
+        missing, wrong = missing | wrong, wrong & False
     for row in np.flatnonzero(wrong):
         kind = f"a {'whole ' if whole else ''}number {'of at least' if zero else 'above'} 0"
         raise UserError(

@@ -120,6 +120,82 @@ def ellipsoid(major, minor, pixel=1.0):
     return 4 / 3 * np.pi * (long / 2) * (short / 2) ** 2 * _positive(pixel, "ellipsoid", "pixel") ** 3 / UM3_PER_MM3
 
 
+SHAPES = ("sphere", "ellipsoid")
+SOURCES = {"own": "own biovolume", "ellipsoid": "ellipsoid of the axes", "sphere": "sphere of the diameter"}
+"""Words of ``size_source``, unless the source of the objects names its own."""
+
+
+def biovolumes(objects, *, shape="sphere"):
+    """Biovolume of each object: its own, else by its shape.
+
+    Parameters
+    ----------
+    objects : pandas.DataFrame
+        Any of ``biovolume`` (mm3), ``esd`` (µm), ``area`` (px2), ``major,
+        minor`` (px) and ``pixel`` (µm).
+    shape : {'sphere', 'ellipsoid'}
+        What goes before the other where an object has no biovolume of its
+        own and could have both.
+
+    Returns
+    -------
+    pandas.Series
+        mm3, float64; NaN where nothing tells the size.
+
+    Raises
+    ------
+    UserError
+        A size below 0, a minor axis longer than the major one, or an unknown
+        shape.
+    """
+    return choose(objects, shape=shape)["biovolume"]
+
+
+def choose(objects, *, shape="sphere"):
+    """Size of each object by the best that is given, and what that was.
+
+    Parameters
+    ----------
+    objects, shape
+        As for `biovolumes`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``esd`` (µm; the given one, else that of the area, else that of the
+        sphere as large as the biovolume), ``biovolume`` (mm3) and
+        ``size_source``: the word that the object brings, else one of
+        `SOURCES`; missing where nothing tells the size.
+
+    Raises
+    ------
+    UserError
+        As for `biovolumes`.
+    """
+    if shape not in SHAPES:
+        raise UserError(f"shape {shape!r} of the objects is unknown, allowed are 'sphere' and 'ellipsoid'.")
+    given = {name: _given(objects, name) for name in ("biovolume", "esd", "area", "major", "minor", "pixel")}
+    pixel = given["pixel"].where(given["pixel"] > 0)
+    _sizes(given["biovolume"], "biovolume", "mm3")
+    diameter = given["esd"].fillna(
+        pd.Series(2 * np.sqrt(_sizes(given["area"], "area", "px2") / np.pi), objects.index) * pixel
+    )
+    axes = given["major"].notna() & given["minor"].notna() & pixel.notna()
+    volumes = {"own": given["biovolume"], "sphere": pd.Series(sphere(diameter), objects.index)}
+    volumes["ellipsoid"] = pd.Series(np.nan, objects.index)
+    wanted = axes & given["biovolume"].isna() & (diameter.isna() if shape == "sphere" else True)
+    if wanted.any():
+        volumes["ellipsoid"][wanted] = ellipsoid(given["major"][wanted], given["minor"][wanted], pixel[wanted])
+    found, source = pd.Series(np.nan, objects.index), pd.Series(pd.NA, objects.index, dtype="string")
+    for name in ("own", *((shape, *(other for other in SHAPES if other != shape)))):
+        mine = found.isna() & volumes[name].notna()
+        found, source = found.mask(mine, volumes[name]), source.mask(mine, SOURCES[name])
+    if "size_source" in objects:
+        source = objects["size_source"].astype("string").where(volumes["own"].notna()).fillna(source)
+    round_ = np.cbrt(6 / np.pi * found * UM3_PER_MM3)
+    return pd.DataFrame({"esd": diameter.fillna(round_), "biovolume": found, "size_source": source})
+
+
 def add_traits(objects, *, shape="sphere", pixel_units="um"):
     """Objects with diameter and biovolume.
 
@@ -127,7 +203,8 @@ def add_traits(objects, *, shape="sphere", pixel_units="um"):
     ----------
     objects : pandas.DataFrame
         Table ``objects``: ``area`` (px2) or ``major, minor`` (px) with
-        ``pixel``, or ``esd`` (µm). A given ``esd`` is kept.
+        ``pixel``, or ``esd`` (µm). A given ``esd``, and a ``biovolume``
+        (mm3) of an object's own, are kept.
     shape : {'sphere', 'ellipsoid'}
         Of the biovolume; an ellipsoid needs both axes.
     pixel_units : str
@@ -136,8 +213,8 @@ def add_traits(objects, *, shape="sphere", pixel_units="um"):
     Returns
     -------
     pandas.DataFrame
-        A copy with ``esd`` (µm) and ``biovolume`` (mm3), NaN where the size
-        is not known.
+        A copy with ``esd`` (µm), ``biovolume`` (mm3) and ``size_source``,
+        NaN where the size is not known.
 
     Raises
     ------
@@ -147,7 +224,7 @@ def add_traits(objects, *, shape="sphere", pixel_units="um"):
     if shape not in ("sphere", "ellipsoid"):
         raise UserError(f"shape {shape!r} of the objects is unknown, allowed are 'sphere' and 'ellipsoid'.")
     table = objects.copy()
-    columns = {name: _given(table, name) for name in ("esd", "area", "major", "minor", "pixel")}
+    columns = {name: _given(table, name) for name in ("biovolume", "esd", "area", "major", "minor", "pixel")}
     sized = (
         columns["area"].notna() & columns["esd"].isna()
         if shape == "sphere"
@@ -171,15 +248,27 @@ def add_traits(objects, *, shape="sphere", pixel_units="um"):
             raise UserError(
                 f"objects: none of {len(table)} rows has an 'esd' or an 'area'; a sphere needs one of them."
             )
-        table["biovolume"] = sphere(diameter)
-        return table
+        return _traits(table, columns["biovolume"], sphere(diameter), shape)
     if not sized.any() and len(table):
         raise UserError(
             f"objects: none of {len(table)} rows has both axes 'major' and 'minor'; an ellipsoid needs them."
         )
-    table["biovolume"] = np.nan
-    table.loc[sized, "biovolume"] = ellipsoid(columns["major"][sized], columns["minor"][sized], scale[sized])
-    return table
+    volume = pd.Series(np.nan, index=table.index)
+    volume[sized] = ellipsoid(columns["major"][sized], columns["minor"][sized], scale[sized])
+    return _traits(table, columns["biovolume"], volume, shape)
+
+
+def _traits(table, own, by_shape, shape):
+    """Table with the biovolume: an object's own goes before that of its shape."""
+    volume = own.fillna(pd.Series(by_shape, index=table.index))
+    source = (
+        pd.Series(SOURCES[shape], index=table.index, dtype="string")
+        .where(volume.notna())
+        .mask(own.notna(), SOURCES["own"])
+    )
+    if "size_source" in table:
+        source = table["size_source"].astype("string").where(own.notna()).fillna(source)
+    return table.assign(biovolume=volume, size_source=source)
 
 
 def _given(table, name):

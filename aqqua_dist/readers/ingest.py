@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +13,12 @@ from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance, content_key, created_now, sha256_file, software_versions
 from aqqua_dist.core.tables import FINDINGS, OBJECTS, Ingested, finding, joined, typed
+from aqqua_dist.effort import choices as effort_choices
 from aqqua_dist.effort import volumes
 from aqqua_dist.readers import mapped, model_outputs, pssdb, quality
 from aqqua_dist.readers.formats import OUTPUTS, READERS, STREAMS
-from aqqua_dist.readers.sources import find_sources
+from aqqua_dist.readers.ifcb.bins import read_ifcb
+from aqqua_dist.readers.sources import Source, find_sources
 
 UNITS = {
     "volume": "m3",
@@ -91,10 +94,12 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
         No source is of a known format, or a reader refuses one.
     """
     sources, out = find_sources(paths), Path(out)
-    choices = volumes.read_choices(effort) if effort is not None else None
+    choices = effort_choices.read_choices(effort) if effort is not None else {}
     project = pssdb.project_of(*mapping) if isinstance(mapping, tuple) else None
     mapping = None if project else mapping
     groups, strangers = _grouped(sources, mapping)
+    scales = {name: choice.pixels_per_um for name, choice in choices.items() if choice.pixels_per_um}
+    groups = [(partial(read, scales=scales) if read is read_ifcb else read, group) for read, group in groups]
     if not groups:
         known = ", ".join(READERS)
         raise UserError(
@@ -105,7 +110,8 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
         ThreadPoolExecutor(1) as beside,
         files.parquet_parts(out / "objects.parquet", schema, units=UNITS, repeating=REPEATING) as objects,
     ):
-        origin = beside.submit(_origin, sources, [mapping, effort])
+        tables = [Source(Path(choice.images)) for choice in choices.values() if choice.images]
+        origin = beside.submit(_origin, [*sources, *tables], [mapping, effort])
         outputs = [read(group) for read, group in groups if read in OUTPUTS]
         others = [(read, group) for read, group in groups if read not in OUTPUTS]
         parts = [
@@ -114,7 +120,9 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
         ]
         known = {sample for part in parts for sample in part.samples["sample_id"]}
         parts += [_written(model_outputs.without(output, known), objects) for output in outputs]
-        whole = pssdb.with_project(joined(parts), project) if project else volumes.with_volumes(joined(parts), choices)
+        whole = (
+            volumes.with_project(joined(parts), project) if project else volumes.with_volumes(joined(parts), choices)
+        )
         left = [
             finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source))
             for source in strangers

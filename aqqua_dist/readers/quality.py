@@ -13,6 +13,7 @@ import shapely
 
 from aqqua_dist.core.paths import package_data
 from aqqua_dist.core.tables import FINDINGS, each_water_once, finding, typed
+from aqqua_dist.organisms import sizes
 from aqqua_dist.organisms.labels import parse_label, read_words
 
 SENTINELS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0)
@@ -20,7 +21,21 @@ SENTINELS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0)
 INSIDE_LAND = 0.5
 """A position further than this inside land (degrees) is reported; the outline is coarse (1:110 million)."""
 NET_VOLUME = (0.1, 5000.0)
-"""Plausible filtered volume of a net (m3)."""
+"""Plausible filtered volume of a net (m3), before its sample was split."""
+SPLIT_RULES = r"^(?:zooscan|zoocam|PSSdb) "
+"""Rules that give the volume after the split; they flag the filtered volume themselves (``tot_vol unusual``)."""
+USUAL_FLAGS = ("fractions add", "acquisitions share one volume")
+"""Flags of what is as it should be."""
+FLAGS = {
+    "tot_vol unusual": " (the filtered volume lies outside 0.1-5000 m3; litres?)",
+    "fishingvolume unusual": " (the filtered volume lies outside 0.1-5000 m3; litres?)",
+    "image_volume unusual": " (the volume of an image lies outside 0.48-1.13 L)",
+    "sub_part no power of 2": " (a Motoda box halves; was another splitter used?)",
+    "d1 split more than d2": " (the coarse fraction is usually split less than the fine one; were they exchanged?)",
+    "scan names no fraction": " (several scans of one sample were added as fractions, though their ids name none)",
+    "acquisitions pooled": " (several acquisitions of one sample were taken as repeats: counts and volumes add)",
+}
+"""What a flag means, and what it may come from."""
 VALIDATED_SHARE, ARTEFACT_SHARE = 0.95, 0.2
 """Shares of a sample's objects that PSSdb flags: fewer validated, more artefacts."""
 PIXEL = (0.05, 1000.0)
@@ -42,7 +57,7 @@ def examine(ingested):
         then those of the detectors.
     """
     found = []
-    for detector in (_positions, _sentinels, _depths, _times, _volumes, _twins):
+    for detector in (_positions, _sentinels, _depths, _times, _volumes, _flags, _twins):
         found += detector(ingested.samples)
     labels = pd.concat(
         [tally(ingested.objects), ingested.extra.get("tally", tally(ingested.objects[:0]))], ignore_index=True
@@ -68,11 +83,12 @@ def tally(objects):
     -------
     pandas.DataFrame
         ``sample_id, acquisition_id, label, status, n`` and ``biovolume``
-        (mm3, as spheres; NaN where the size of an object is unknown): what
-        is counted needs no more, so that objects may pass by in batches.
+        (mm3, by `aqqua_dist.organisms.sizes.biovolumes`; NaN where the size
+        of an object is unknown): what is counted needs no more, so that
+        objects may pass by in batches.
     """
     keys = ["sample_id", "acquisition_id", "label", "status"]
-    volume = np.pi / 6e9 * objects["esd"] ** 3
+    volume = sizes.biovolumes(objects)
     grouped = objects[keys].assign(biovolume=volume, unknown=volume.isna()).groupby(keys, dropna=False)
     table = grouped.agg(n=("unknown", "size"), biovolume=("biovolume", "sum"), unknown=("unknown", "any")).reset_index()
     return table.assign(biovolume=table["biovolume"].mask(table["unknown"])).drop(columns="unknown")
@@ -91,7 +107,7 @@ def of_objects(ingested):
     pandas.DataFrame
         Columns `aqqua_dist.core.tables.FINDINGS`.
     """
-    found = _pixels(ingested.objects)
+    found = _pixels(ingested.objects) + _unsized(ingested.objects)
     return (
         pd.concat([ingested.findings, typed(pd.DataFrame(found), FINDINGS)], ignore_index=True)
         if found
@@ -251,7 +267,12 @@ def _volumes(samples):
                 f"all {len(known)} samples have the same volume, {known.iloc[0]:g} m3; a default?",
             )
         )
-    net = samples["instrument"].isin(["ZooScan", "ZooCAM"]) & ((volume < NET_VOLUME[0]) | (volume > NET_VOLUME[1]))
+    whole = ~samples["effort_rule"].fillna("").str.contains(SPLIT_RULES)
+    net = (
+        whole
+        & samples["instrument"].isin(["ZooScan", "ZooCAM"])
+        & ((volume < NET_VOLUME[0]) | (volume > NET_VOLUME[1]))
+    )
     if net.any():
         found.append(
             finding(
@@ -267,6 +288,28 @@ def _volumes(samples):
             finding("suspicious", "volume", f"{_some(samples[empty & (volume > 0)])} have a volume and no image.")
         )
     return found
+
+
+def _flags(samples):
+    """Flags of the effort rules, each once with its samples."""
+    words = samples[["sample_id"]].assign(flag=samples["flags"].fillna("").str.split(";")).explode("flag")
+    words = words[~words["flag"].isin(["", *USUAL_FLAGS])]
+    return [
+        finding("suspicious", "effort", f"{_some(rows)}: {word}{FLAGS.get(word, '')}.", column="flags", value=word)
+        for word, rows in words.groupby("flag", sort=True)
+    ]
+
+
+def _unsized(objects):
+    """Objects without a size: their taxa have no biovolume and no carbon."""
+    lost = objects["esd"].isna() & sizes.biovolumes(objects).isna()
+    if not lost.any() or objects.empty:
+        return []
+    labels = objects.loc[lost, "label"].fillna("unlabelled").value_counts()
+    shown = ", ".join(f"{label} {count}" for label, count in labels.head(3).items())
+    who = "all" if lost.all() else f"{int(lost.sum())} of {len(objects)}"
+    text = f"{who} objects have no size ({shown}{', …' if len(labels) > 3 else ''}); biovolume and carbon of their taxa are unknown."
+    return [finding("suspicious", "size", text, value=int(lost.sum()))]
 
 
 def _twins(samples):

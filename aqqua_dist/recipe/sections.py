@@ -100,6 +100,7 @@ class ExportObservations(Section):
         "validated"
     ]
     leave_out: list[str] = ["part", "exuviae", "egg"]
+    leave_out_flags: list[str] = []
     effort: str | None = None
     mapping: str | None = None
 

@@ -2,6 +2,7 @@
 
 from aqqua_dist.concentrations import zone_tables
 from aqqua_dist.core.paths import find_input
+from aqqua_dist.effort import volumes
 from aqqua_dist.readers.ingest import ingest
 from aqqua_dist.readers.sources import find_sources
 from aqqua_dist.training.cells import on_cells, rows_of
@@ -69,10 +70,12 @@ def training_rows(context, cube):
         tuple(section.leave_out),
     )
     outcome = ingest(paths, context.out / "match" / "ingest", progress=context.progress, **files)
-    zonal = zone_tables.pool(outcome.tables, pooling)
+    tables, flagged = volumes.without_flags(outcome.tables, section.leave_out_flags)
+    zonal = zone_tables.pool(tables, pooling)
     zone_tables.write(zonal, outcome.folder, outcome.origin)
     rows, repairs = rows_of(zonal.concentrations, section.quantity, "exports")
     told = outcome.tables.findings["severity"].value_counts()
+    repairs += flagged
     repairs += [f"ingest: {count} findings {severity}, see match/ingest/quality.md" for severity, count in told.items()]
     if len(zonal.dropped):
         repairs.append(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.effort.acquisitions import image_bins, look_time
+from aqqua_dist.effort.acquisitions import image_bins, look_time, trigger_times
 from aqqua_dist.effort.rules import rules, volume
 
 FLOWCAM = {
@@ -61,6 +61,9 @@ BY_HAND = {
     "isiis": ({"n_frames": [10], "frame_volume": [0.4]}, [0.004]),
     "loki": ({"n_frames": [10], "frame_volume": [0.004]}, [4e-5]),
     "cpics": ({"n_frames": [10], "frame_volume": [0.001]}, [1e-5]),
+    "dspc": ({"n_frames": [10], "frame_volume": [0.001]}, [1e-5]),
+    "holographic": ({"n_frames": [10], "frame_volume": [0.002]}, [2e-5]),
+    "zooglider": ({"n_images": [10], "frame_volume": [0.25]}, [2.5e-3]),
     "vpr": ({"n_frames": [10], "frame_volume": [0.01]}, [1e-4]),
     "line-scan": ({"fov_height": [130.0], "depth_of_field": [500.0], "distance": [100.0]}, [6.5]),
     "mouth-distance": ({"mouth_area": [0.25], "distance": [60.0]}, [15.0]),
@@ -156,6 +159,12 @@ def test_parts_and_replicates_cannot_be_told_apart():
         ),
         (net(("d1", 2), ("d1", 2)), {}, "row 3: fraction 'd1' of 's' stands twice"),
         (net(("d1", 0.25)), {}, "column 'sub_part', row 2: 0.25 is below 1; a quarter is written 4"),
+        (net(("wp2_d1_x", 2), ("wp2_d1_y", 2)), {}, "row 3: fraction 'wp2_d1_y' of 's' stands twice"),
+        (
+            net(("tot", 4), ("d1", 1), ("d2", 4)),
+            {},
+            r"the whole net \('tot'\) beside d1, d2; that is the same water twice",
+        ),
         (net(("d1", 1)), {"scans": "both"}, "option scans is 'both', allowed are"),
         (
             pd.concat([net(("d1", 1)), net(("d2", 1), sample_tot_vol=20)]),
@@ -173,7 +182,7 @@ def test_wrong_fractions_are_refused(table, options, message):
     ("table", "flag"),
     [
         (net(("d1", 3)), "sub_part no power of 2"),
-        (net(("tot", 2), ("d1", 2)), "tot beside fractions"),
+        (net(("scan_a", 2), ("scan_b", 2)), "scan names no fraction"),
         (net(("d1", 8), ("d2", 2)), "d1 split more than d2"),
         (net(("d1", 1), sample_tot_vol=203500), "tot_vol unusual"),
     ],
@@ -230,6 +239,17 @@ def test_the_ifcb_header_that_reads_32_mL():
     assert (
         volume("ifcb", table.assign(inhibit_time_adc=0.0))["flags"].item().endswith("inhibit_time of the header only")
     )
+
+
+def test_a_header_that_cannot_be_gives_way_to_the_triggers():
+    table = pd.DataFrame(
+        {"run_time": [1200.0], "inhibit_time": [-5.0], "run_time_adc": [1200.0], "inhibit_time_adc": [60.0]}
+    )
+    found = volume("ifcb", table)
+    assert found["volume"].item() == pytest.approx(0.25 * 19e-6)
+    assert found["flags"].item() == "inhibit_time of the last trigger"
+    with pytest.raises(UserError, match="neither 'inhibit_time' nor 'inhibit_time_adc' is a time"):
+        volume("ifcb", table.drop(columns="inhibit_time_adc"))
 
 
 def test_pisco_images_without_objects_were_sampled():
@@ -420,3 +440,92 @@ def test_real_planktoscope(data_root):
         * known["sample_dilution_factor"]
     )
     np.testing.assert_allclose(found["volume"], litres / 1000)
+
+
+# -- times of an IFCB from its triggers: the ways in which the columns go wrong (ifcb-analysis, issue 33)
+def triggers(n=100, *, run_first=0.05, step=0.1):
+    """A bin of n triggers, 10 s apart; the clock of the board is 0.05 s behind, each trigger costs 0.1 s."""
+    clock = 10.0 * np.arange(1, n + 1)
+    return pd.DataFrame({"adc_time": clock, "run_time": clock + run_first, "inhibit_time": step * np.arange(n) + 0.001})
+
+
+def test_good_triggers_tell_the_times_of_the_last():
+    run, inhibit, words = trigger_times(triggers())
+    assert (run, inhibit, words) == (pytest.approx(1000.05), pytest.approx(9.901), [])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "run", "inhibit", "word"),
+    [
+        # the last inhibit time jumps: the last good one (9.801) and one usual step
+        (
+            lambda t: t.__setitem__("inhibit_time", t["inhibit_time"].where(t.index < 99, 600.5)),
+            1000.05,
+            9.901,
+            "inhibit_time of",
+        ),
+        # so does the first one: all others are good, but for the first that follows it
+        (
+            lambda t: t.__setitem__("inhibit_time", t["inhibit_time"].where(t.index > 0, 600.5)),
+            1000.05,
+            10.001,
+            "inhibit_time of",
+        ),
+        # zeros in the last ten rows: 8.901 and ten steps, the run time from the clock
+        (
+            lambda t: t.loc.__setitem__((slice(90, None), ["run_time", "inhibit_time"]), 0.0),
+            1000.05,
+            9.901,
+            "run_time of the trigger clock",
+        ),
+        # a run time that jumps in the last row alone
+        (
+            lambda t: t.__setitem__("run_time", t["run_time"].where(t.index < 99, 7900.0)),
+            1000.05,
+            9.901,
+            "run_time of the",
+        ),
+    ],
+)
+def test_columns_that_go_wrong(spoil, run, inhibit, word):
+    table = triggers()
+    spoil(table)
+    found = trigger_times(table)
+    assert found[:2] == (pytest.approx(run), pytest.approx(inhibit))
+    assert any(text.startswith(word) for text in found[2])
+
+
+def test_counters_that_do_not_start_at_zero():
+    """Both columns begin far above 0: what the second row shows is taken off, and two steps of the inhibit time (the published rule)."""
+    table = triggers()
+    table["run_time"] += 5000
+    table["inhibit_time"] += 400
+    run, inhibit, words = trigger_times(table)
+    assert run == pytest.approx(1000.05 + 5000 - (20.05 + 5000 - 20))
+    assert inhibit == pytest.approx(9.901 + 400 - (0.101 + 400 + 0.2))
+    assert words == ["counters do not start at 0"]
+
+
+@pytest.mark.parametrize(
+    "table", [triggers(0), triggers(1), triggers().assign(inhibit_time=0.0), triggers().assign(run_time=np.nan)]
+)
+def test_triggers_that_tell_no_times(table):
+    run, inhibit, words = trigger_times(table)
+    assert np.isnan(run) and np.isnan(inhibit) and words == ["triggers tell no times"]
+
+
+def test_the_real_bin_with_a_bad_last_row(data_root):
+    """D20130526T095207_IFCB013 with 600.5 s in its last inhibit time: 2.431 mL by the last row, 4.885 mL by pyifcb's own function."""
+    table = pd.read_csv(data_root / "formats" / "ifcb" / "D20130526T095207_IFCB013.adc", header=None)[[1, 22, 23]]
+    table.columns = ["adc_time", "run_time", "inhibit_time"]
+    for header in (11.62298, 600.5, -5.0):
+        for last in (11.620326, 600.5):
+            table.loc[len(table) - 1, "inhibit_time"] = last
+            run, inhibit, _ = trigger_times(table)
+            times = {
+                "run_time": [1231.024861],
+                "inhibit_time": [header],
+                "run_time_adc": [run],
+                "inhibit_time_adc": [inhibit],
+            }
+            assert volume("ifcb", pd.DataFrame(times))["volume"].item() * 1e6 == pytest.approx(4.885, abs=5e-4)

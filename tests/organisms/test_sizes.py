@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.organisms import elements
 from aqqua_dist.organisms.conversions import conversion
-from aqqua_dist.organisms.sizes import add_traits, ellipsoid, esd, esd_uvp, pixel_size, sphere
+from aqqua_dist.organisms.sizes import add_traits, biovolumes, choose, ellipsoid, esd, esd_uvp, pixel_size, sphere
 
 sizes = st.floats(1e-3, 1e6)
 
@@ -161,6 +161,42 @@ def test_objects_get_traits():
     assert found.index.tolist() == [5, 6, 7]
     assert add_traits(OBJECTS.assign(pixel=0.1), pixel_units="mm")["esd"].iloc[0] == pytest.approx(2000)
     assert add_traits(OBJECTS.iloc[:0])["biovolume"].empty
+
+
+def test_an_own_biovolume_goes_before_any_shape():
+    """A partition with biovolume 0.1 mm3 and a diameter of 1 mm has 0.1, not the 0.5236 of the sphere."""
+    own = OBJECTS.assign(
+        biovolume=[0.1, np.nan, 0.2], esd=[1000.0, 500.0, np.nan], size_source=["features", "x", pd.NA]
+    )
+    for found in (add_traits(own), add_traits(own, shape="ellipsoid"), choose(own), choose(own, shape="ellipsoid")):
+        assert found["biovolume"].iloc[[0, 2]].tolist() == [0.1, 0.2]
+        assert found["size_source"].iloc[[0, 2]].tolist() == ["features", "own biovolume"]
+        assert found["size_source"].iloc[1] in ("sphere of the diameter", "ellipsoid of the axes")
+    assert choose(own)["esd"].iloc[2] == pytest.approx(1000 * (6 / math.pi * 0.2) ** (1 / 3))
+
+
+def test_the_best_size_that_is_given():
+    """Sphere of the diameter or area first, or the ellipsoid when asked; the other where only it is possible; else unknown."""
+    table = OBJECTS.assign(area=[math.pi * 100, np.nan, np.nan], esd=[np.nan, np.nan, 300.0])
+    round_, long = math.pi / 6 * 8, math.pi / 6 * 4
+    found = choose(pd.concat([table, pd.DataFrame({"object_id": ["d"]}, index=[8])]))
+    assert found["biovolume"].tolist() == pytest.approx(
+        [round_, math.pi / 6, math.pi / 6 * 0.027, math.nan], nan_ok=True
+    )
+    assert found["size_source"].tolist()[:3] == [
+        "sphere of the diameter",
+        "ellipsoid of the axes",
+        "sphere of the diameter",
+    ]
+    assert pd.isna(found["size_source"].iloc[3])
+    assert choose(table, shape="ellipsoid")["biovolume"].tolist()[0] == pytest.approx(long)
+    assert biovolumes(table.assign(pixel=np.nan)).isna().tolist() == [
+        True,
+        True,
+        False,
+    ]  # pixels without a scale are no size
+    with pytest.raises(UserError, match="biovolume -1 mm3 is below 0"):
+        choose(OBJECTS.assign(biovolume=-1.0))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_exports_of_two_instruments_become_one_set_of_tables(data_root, tmp_path
     times = files.read_parquet(out / "acquisitions.parquet").set_index("sample_id").loc["D20130526T095207_IFCB013"]
     seen = times["run_time_adc"] - times["inhibit_time_adc"]  # the header is 4 % off, so the last trigger tells
     assert volume["volume"] == pytest.approx(0.25e-6 * seen / 60, rel=1e-3)  # 0.25 mL per minute
-    assert volume["effort_rule"] == "ifcb v1"
+    assert volume["effort_rule"] == "ifcb v2"
     assert "run_time of the last trigger" in volume["flags"]
     objects = files.read_parquet(out / "objects.parquet")
     assert set(objects["sample_id"]) <= set(samples["sample_id"])
@@ -111,3 +111,70 @@ def test_frames_of_a_towed_camera_become_volumes_by_the_users_rule(tmp_path):
     samples = files.read_parquet(tmp_path / "out" / "samples.parquet")
     assert samples["volume"].tolist() == pytest.approx([2.5, 1.25])
     assert samples[["effort_rule", "volume_rel_sd"]].to_numpy().tolist() == [["isiis v1", 0.2]] * 2
+
+
+UVP = "object_id object_lat object_lon object_date object_time object_depth_min object_depth_max object_annotation_status object_annotation_category object_area sample_id acq_id acq_instrument acq_pixel".split()
+
+
+def test_casts_from_images_without_ecopart(tmp_path):
+    """20 images of 1.13 L from 0 to 9.5 m; objects at 2.0, 4.2 and 6.0 m: 2 and 1 in two bins of 11.3 L."""
+    rows = [
+        [f"o{k}", "43", "7", "20190601", "061500", d, d, "validated", "Copepoda", "400", "c1", "a", "uvp5", "0.088"]
+        for k, d in enumerate(("2.0", "4.2", "6.0"))
+    ]
+    (tmp_path / "ecotaxa_x.tsv").write_text("\n".join("\t".join(row) for row in [UVP, *rows]) + "\n")
+    (tmp_path / "images.csv").write_text("sample_id,image_id,depth\n" + "".join(f"c1,{n},{n / 2}\n" for n in range(20)))
+    (tmp_path / "effort.yaml").write_text("UVP: {rule: uvp, image_volume: 1.13, images: images.csv}\n")
+    words = (tmp_path / "ecotaxa_x.tsv", "-o", tmp_path / "out", "--effort", tmp_path / "effort.yaml")
+    done = call(*words)
+    assert done.exit_code == 0, done.output
+    assert any(
+        name.endswith("images.csv") for name in files.read_provenance(tmp_path / "out" / "samples.parquet").inputs
+    )
+    counted = CliRunner().invoke(main, ["aggregate", str(tmp_path / "out"), "-o", str(tmp_path / "counts")])
+    assert counted.exit_code == 0, counted.output
+    table = files.read_parquet(tmp_path / "counts" / "concentrations.parquet").set_index("sample_id")
+    assert table["number_concentration"].to_dict() == pytest.approx({"c1:0-5": 2 / 11.3e-3, "c1:5-10": 1 / 11.3e-3})
+    drawn = CliRunner().invoke(
+        main,
+        [
+            "aggregate",
+            str(tmp_path / "out"),
+            "-o",
+            str(tmp_path / "m"),
+            "--members",
+            "20",
+            "--zone",
+            "0-10",
+            "--zone",
+            "0-5",
+        ],
+    )
+    assert drawn.exit_code == 0, drawn.output
+    assert drawn.output.count("the error of the volume") == 1
+    zones = call(*words, "--zone", "0-10")
+    assert zones.exit_code == 2 and "3 objects of casts, first 'c1', are not in their depth bins yet" in zones.output
+    asked = call(tmp_path / "ecotaxa_x.tsv", "-o", tmp_path / "bare")
+    assert asked.exit_code == 0
+    assert (
+        "UVP: {rule: uvp, images: images.csv, image_volume: LITRES}" in (tmp_path / "bare" / "quality.md").read_text()
+    )
+
+
+def test_a_collection_of_bins_goes_on_without_the_bad_one(data_root, tmp_path):
+    name = "D20130526T095207_IFCB013"
+    for suffix in (".hdr", ".adc"):
+        text = (data_root / "formats" / "ifcb" / f"{name}{suffix}").read_text()
+        (tmp_path / f"{name}{suffix}").write_text(text)
+        (tmp_path / f"D20130527T095207_IFCB013{suffix}").write_text(text[:-120] if suffix == ".adc" else text)
+    (tmp_path / "D20130528T095207_IFCB013.adc").write_text("")
+    (tmp_path / "effort.yaml").write_text("IFCB: {rule: ifcb, pixels_per_um: 2.7}\n")
+    (tmp_path / f"{name}_fea_v2.csv").write_text("roi_number,Area,Biovolume,EquivDiameter\n")
+    done = call(tmp_path, "-o", tmp_path / "out", "--effort", tmp_path / "effort.yaml")
+    assert done.exit_code == 0, done.output
+    table = files.read_parquet(tmp_path / "out" / "ifcb_bins.parquet").set_index("sample_id")
+    assert len(table) == 3 and (table["set_aside"] == "").sum() == 1
+    assert table.loc[name, "volume"] == pytest.approx(4.885e-6, abs=5e-10)
+    assert table.loc[name, "volume_header"] == pytest.approx(0.25e-6 * (1231.024861 - 11.62298) / 60)
+    text = (tmp_path / "out" / "quality.md").read_text()
+    assert "D20130527T095207_IFCB013 was set aside" in text and "D20130528T095207_IFCB013 was set aside" in text

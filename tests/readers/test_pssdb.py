@@ -12,7 +12,9 @@ from aqqua_dist.cli import main
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import SAMPLES, Ingested, typed
-from aqqua_dist.readers.pssdb import Project, evaluate, project_of, read_standardizer, with_project
+from aqqua_dist.effort.formulas import evaluate
+from aqqua_dist.effort.volumes import with_project
+from aqqua_dist.readers.pssdb import Project, project_of, read_standardizer
 
 SHEETS = {"FlowCam": 2, "IFCB": 75, "Other": 35, "PlanktoScope": 3, "UVP": 84, "ZooCam": 1, "Zooscan": 90}
 
@@ -164,3 +166,34 @@ def test_damaged_sheets_give_one_sentence(data_root, tmp_path_factory, data):
         assert len(read_standardizer(path)[0]) <= 1
     except UserError as error:
         assert "sheet.xlsx" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("instrument", "volume"),
+    [("PlanktoScope", 0.04), ("FlowCam", 0.04), ("IFCB", 0.04), ("ZooCam", 0.02), ("Scanner", 0.02), ("Zooscan", 0.02)],
+)
+def test_acquisitions_pool_add_or_repeat_as_the_instrument_demands(instrument, volume):
+    """Two acquisitions of 20 L each, 10 objects in each: 500 m-3 pooled, 1000 where they are fractions or repeat one volume."""
+    row = Project("1", instrument, {"Volume_analyzed": "v"}, {"Volume_analyzed": "liter"}, {}, place="sheet, row 2")
+    got = with_project(ingested(sample_id=["s1", "s1"], acquisition_id=["d1", "d2"], v=["20", "20"]), row)
+    assert got.samples["volume"].item() == pytest.approx(volume)
+    assert got.extra["acquisitions"]["weight"].tolist() == [1.0, 1.0]
+    assert 20 / got.samples["volume"].item() == pytest.approx(500 if volume == 0.04 else 1000)
+
+
+def test_what_nobody_knows_of_an_instrument_is_refused():
+    twice = ingested(sample_id=["s1", "s1"], acquisition_id=["a", "b"], v=["20", "20"])
+    with pytest.raises(UserError, match="nobody knows whether those of 'X' add or repeat"):
+        with_project(twice, project(Volume_analyzed="v"))
+    assert with_project(ingested(v=["20"]), project(Volume_analyzed="v")).samples["volume"].tolist() == [0.02]
+
+
+def test_the_same_water_twice_has_no_volume():
+    nets = Project(
+        "1", "Zooscan", {"Volume_analyzed": "v"}, {"Volume_analyzed": "cubic_meter"}, {}, place="sheet, row 2"
+    )
+    got = with_project(ingested(sample_id=["s1", "s1"], acquisition_id=["tot", "d1"], v=["20", "20"]), nets)
+    assert got.samples["volume"].isna().all()
+    assert got.findings["message"].str.contains("the whole net ('tot') stands beside d1", regex=False).any()
+    litres = with_project(ingested(v=["203500"]), nets)
+    assert litres.samples["flags"].tolist() == ["tot_vol unusual"]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
+from aqqua_dist.effort.volumes import with_volumes
 from aqqua_dist.readers import quality
 
 
@@ -168,3 +169,59 @@ def test_positions_of_real_cells_lie_at_sea(data_root):
         SAMPLES,
     )
     assert [row for row in found(samples=cells) if row[0] == "position"] == []
+
+
+def net(tot_vol, sub_part):
+    table = pd.DataFrame(
+        {
+            "sample_id": ["s1"],
+            "acquisition_id": "d1",
+            "acq_id": "d1",
+            "sample_tot_vol": tot_vol,
+            "acq_sub_part": sub_part,
+        }
+    )
+    own = typed(pd.DataFrame({"sample_id": ["s1"], "instrument": "ZooScan"}), SAMPLES)
+    whole = quality.examine(with_volumes(Ingested(own, extra={"acquisitions": table})))
+    return whole.query("check in ('volume', 'effort')")["message"].tolist()
+
+
+def test_litres_are_told_by_the_volume_before_the_split():
+    """100 000 (litres) split by 512 look like 195 m3; 100 m3 split by 2048 look like 0.05 m3 and are sound."""
+    (told,) = net("100000", "512")
+    assert told == "1 samples (s1): tot_vol unusual (the filtered volume lies outside 0.1-5000 m3; litres?)."
+    assert net("100", "2048") == []
+
+
+def test_flags_of_the_effort_are_findings_once_each():
+    flags = [
+        "sub_part no power of 2;fractions add",
+        "sub_part no power of 2",
+        "",
+        "acquisitions pooled",
+        "fractions add",
+        "",
+    ]
+    told = found(samples=samples(flags=flags))
+    assert [check for check, _ in told] == ["effort", "effort"]
+    assert told[0][1].startswith("1 samples (s3): acquisitions pooled (several")
+    assert told[1][1].startswith("2 samples (s0, s1): sub_part no power of 2 (")
+
+
+def test_objects_without_a_size_are_counted_by_label():
+    some = objects(esd=[100.0] * 38 + [np.nan] * 2, label=["Copepoda"] * 39 + ["Acantharia"])
+    told = quality.of_objects(Ingested(samples(), some))["message"].tolist()
+    assert told == [
+        "2 of 40 objects have no size (Copepoda 1, Acantharia 1); biovolume and carbon of their taxa are unknown."
+    ]
+    assert (
+        quality.of_objects(Ingested(samples(), objects()))["message"].str.startswith("all objects have no size").all()
+    )
+    own = objects(esd=[100.0] * 38 + [np.nan] * 2, biovolume=0.1)
+    assert quality.of_objects(Ingested(samples(), own)).empty
+
+
+def test_the_tally_takes_an_own_biovolume():
+    """0.1 mm3 each, not the 0.5236 of a sphere of 1 mm."""
+    tally = quality.tally(objects(esd=1000.0, biovolume=0.1))
+    assert tally["biovolume"].tolist() == pytest.approx([2.0, 2.0])

@@ -36,9 +36,17 @@ PIXEL_COLUMNS = {
     "process_resolution_camera_micron_par_pixel": "um",
     "acq_resolution_pixels_per_micron": "px um-1",
     "process_pixel_to_micron": "px um-1",
+    "process_pixel_size": "detect",
     "process_pixel": "detect",
 }
-"""Columns that tell the pixel, best first, with their unit; PlanktoScope and FlowCam write `process_pixel` in µm."""
+"""Columns that tell the pixel, best first, with their unit; PlanktoScope and FlowCam write theirs in µm. PlanktoScope's
+`process_pixel_size` is that of the flow cell, `process_pixel` a constant of the hardware (fairscope/PlanktoScope, issue 899)."""
+IN_MICROMETRES = "process_pixel_applied"
+"""Column that is true where areas are in µm2 and lengths in µm already (fairscope/PlanktoScope, pull request 916)."""
+PIXEL_TOLERANCE = 0.02
+"""Two columns of one file that differ by more (relative) disagree about the pixel."""
+_PARTICLE_PIXEL = re.compile(r"process_particle_pixel_size_\W?_*(?:mm|[uµμ?]?m)$")
+_NO_SIZE = ("applied", "units", "unit", "count", "n")
 MICROSCOPES = ("PlanktoScope", "FlowCam")
 INSTRUMENTS = {
     "zooscan": "ZooScan",
@@ -50,6 +58,8 @@ INSTRUMENTS = {
     "zoocam": "ZooCAM",
     "isiis": "ISIIS",
     "cpics": "CPICS",
+    "cytosense": "CytoSense",
+    "dspc": "DSPC",
     "loki": "LOKI",
     "vpr": "VPR",
     "pisco": "PISCO",
@@ -162,6 +172,8 @@ def columns_of_numbers(frame, rows, notes, *, none=(), parse=None):
     UserError
         A cell is neither a number nor a word for none.
     """
+    if not frame.width:
+        return frame
     found = frame.select(pl.all().cast(pl.Float64, strict=False))
     odd = pl.all().is_null() | ~pl.all().is_finite()
     if none:
@@ -386,29 +398,73 @@ def pixel_of(kind, row, notes):
     row : int
         Row of the file.
     notes : Notes
-        Takes what is odd.
+        Takes what is odd: columns that disagree, and columns that look like
+        a pixel size and are not known.
 
     Returns
     -------
     float or None
-        µm; None where no column tells it.
+        µm; 1 where the sizes are in µm already; None where no column tells
+        it.
     """
-    instrument = instrument_name(kind.get("acq_instrument") or "")
-    for name in (name for name in PIXEL_COLUMNS if name in kind):
+    if (kind.get(IN_MICROMETRES) or "").strip().lower() in ("true", "1", "1.0", "yes"):
+        notes.add(
+            "repaired",
+            "pixel",
+            "areas are in µm2 and lengths in µm already, so the pixel size was not applied again.",
+            (row, IN_MICROMETRES, kind[IN_MICROMETRES]),
+        )
+        return 1.0
+    instrument, sizes = instrument_name(kind.get("acq_instrument") or ""), {}
+    for name, unit in _pixel_columns(kind):
         text = kind[name].strip().replace(",", ".")
-        unit = "um" if name == "process_pixel" and instrument in MICROSCOPES else PIXEL_COLUMNS[name]
+        own = "um" if name in ("process_pixel", "process_pixel_size") and instrument in MICROSCOPES else unit
         try:
             value = float(text)
         except ValueError:
             continue
         if not math.isfinite(value) or value in NONE_NUMBERS or value <= 0:
             continue
+        if own is None:
+            notes.add(
+                "suspicious",
+                "pixel",
+                "the column looks like a pixel size and is not known; it was not used.",
+                (row, name, kind[name]),
+            )
+            continue
         try:
-            size = float(pixel_size(value, unit, place=name))
+            size = float(pixel_size(value, own, place=name))
         except UserError as error:
             notes.add("suspicious", "pixel", f"no pixel size was taken: {error}", (row, name, kind[name]))
             continue
-        if name.endswith(("_µm", "__m", "_um", "_m")) and name.startswith("process_particle") and value < 0.5:
+        if name.startswith("process_particle") and not name.endswith("_mm") and value < 0.5:
             notes.add("repaired", "pixel", "the column's name says µm and its value is in mm.", (row, name, kind[name]))
-        return size
-    return None
+        sizes[name] = size
+    if not sizes:
+        return None
+    first, size = next(iter(sizes.items()))
+    for name, other in sizes.items():
+        if abs(other / size - 1) > PIXEL_TOLERANCE:
+            notes.add(
+                "suspicious",
+                "pixel",
+                f"the pixel is {other:g} µm here and {size:g} µm in {first}; that of {first} was taken.",
+                (row, name, kind[name]),
+            )
+    return size
+
+
+def _pixel_columns(kind):
+    """Columns of a pixel size with their unit, best first; None for the unit of one that is not known."""
+    known = [(name, unit) for name, unit in PIXEL_COLUMNS.items() if name in kind]
+    others = [
+        name for name in kind if name not in PIXEL_COLUMNS and "pixel" in name.lower() and isinstance(kind[name], str)
+    ]
+    spelt = [(name, "detect") for name in others if _PARTICLE_PIXEL.match(name.lower())]
+    strange = [
+        (name, None)
+        for name in others
+        if not _PARTICLE_PIXEL.match(name.lower()) and not set(name.lower().split("_")) & set(_NO_SIZE)
+    ]
+    return [*known, *spelt, *strange]

@@ -185,15 +185,33 @@ def _read_file(source, reading, write):
         *SCORES,
     ]
     columns = [name for name in dict.fromkeys([*columns, *reading.samples.wanted]) if name in layout.names]
+    total = unsized = 0
     for first, frame in batches(layout, columns):
         rows = np.arange(first, first + len(frame))
         no_id = frame["object_id"].is_in(NO_IDS)
         if no_id.any():
             frame, rows = _without_blank(frame, rows, no_id, source)
         if len(frame):
-            write(_batch(frame, rows, reading, notes))
+            table = _batch(frame, rows, reading, notes)
+            total, unsized = total + len(table), unsized + table["esd"].null_count()
+            write(table)
+    if unsized:
+        notes.add(
+            "suspicious", "size", _unsized(layout, unsized, total), (layout.above + 1, "object_area", ""), unsized
+        )
     reading.samples.end(notes)
     reading.findings += notes.findings()
+
+
+def _unsized(layout, unsized, total):
+    """Sentence about objects whose size cannot be computed."""
+    what = "all objects" if unsized == total else f"{unsized} of {total} objects"
+    lacks = (
+        "no column of their area"
+        if not set(SIZES["area"]) & set(layout.names)
+        else "no area or no pixel size that is known"
+    )
+    return f"{what} have no size ({lacks}); the biovolume and carbon of their taxa are unknown."
 
 
 def _without_blank(frame, rows, no_id, source):

@@ -27,6 +27,8 @@ SPREAD = 0.2
 """Degrees over which the objects of one sample may lie without a remark."""
 ABOVE = 5.0
 """Metres above the surface that are an instrument's offset, taken as the surface."""
+OBJECT_VOLUMES = ("object_analysed_volume", "object_pumped_volume")
+"""Volumes of the acquisition that CytoSense files repeat on each object."""
 PROFILERS = ("UVP5", "UVP6")
 """Instruments whose objects carry the depth of the image in `object_depth_min`."""
 
@@ -49,7 +51,9 @@ class Samples:
             Its columns; `wanted` tells afterwards which of them are needed.
         """
         self._source, self._known = source, {}
-        self.wanted = tuple(name for name in names if name.startswith(("sample_", "acq_", "process_")))
+        self.wanted = tuple(
+            name for name in names if name.startswith(("sample_", "acq_", "process_")) or name in OBJECT_VOLUMES
+        )
 
     def add(self, frame, rows, notes):
         """Take note of a batch.

@@ -1,11 +1,11 @@
-"""Imaging FlowCytobot bins: header (``.hdr``) and trigger table (``.adc``) of both generations.
+"""Imaging FlowCytobot bins: header (``.hdr``), trigger table (``.adc``) and features of both generations.
 
 A bin is one syringe. Its volume follows from run time and inhibit time
-(`aqqua_dist.effort.rules`); here both are read, from the header and from the last
-trigger, because either may be wrong.
+(`aqqua_dist.effort.rules`); here both are read, from the header and from the
+triggers, because either may be wrong. What is no sample (beads, calibration)
+or cannot be read is set aside and listed; the other bins go on.
 """
 
-import io
 import re
 from pathlib import PurePosixPath
 
@@ -14,18 +14,44 @@ import pandas as pd
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
-from aqqua_dist.effort.acquisitions import look_time
-from aqqua_dist.readers.sources import encoding_of
+from aqqua_dist.core.units import convert
+from aqqua_dist.effort.acquisitions import look_time, trigger_times
+from aqqua_dist.effort.rules import rules
+from aqqua_dist.readers.ifcb import features
+from aqqua_dist.readers.ifcb.raw import (
+    NEW_NAME,
+    OLD_NAME,
+    number_of,
+    read_header,
+    read_triggers,
+    reason_to_set_aside,
+    runs_fast,
+)
 
-NEW_NAME = re.compile(r"D(\d{8}T\d{6})_IFCB(\d+)$")
-OLD_NAME = re.compile(r"IFCB(\d+)_(\d{4})_(\d{3})_(\d{6})$")
-NEW_COLUMNS = {"trigger": 0, "width": 15, "height": 16, "run_time": 22, "inhibit_time": 23}
-OLD_COLUMNS = {"trigger": 0, "end_time": 1, "trigger_open_time": 7, "frame_grab_time": 8, "width": 11, "height": 12}
-"""Columns of the trigger table, counted from 0."""
+BINS = {
+    "sample_id": "string",
+    "file": "string",
+    "generation": "string",
+    "set_aside": "string",
+    "n_triggers": "Int64",
+    "n_images": "Int64",
+    "run_time": "float64",
+    "inhibit_time": "float64",
+    "run_time_adc": "float64",
+    "inhibit_time_adc": "float64",
+    "volume_header": "float64",
+    "volume_adc": "float64",
+    "volume": "float64",
+    "temperature": "float64",
+    "humidity": "float64",
+    "flags": "string",
+}
+"""Columns of ``ifcb_bins``, one row per bin: why it was set aside (empty: it was not), times in s, volumes in m3 by the header and by the
+triggers alone and as used, temperature (degree_Celsius) and humidity (percent) of the header."""
 
 
 def recognises(source):
-    """Whether a source is a header or trigger table of a bin.
+    """Whether a source is a header, a trigger table or the features of a bin.
 
     Parameters
     ----------
@@ -37,16 +63,20 @@ def recognises(source):
     bool
     """
     name = PurePosixPath(source.name)
-    return name.suffix.lower() in (".hdr", ".adc") and bool(NEW_NAME.match(name.stem) or OLD_NAME.match(name.stem))
+    raw = name.suffix.lower() in (".hdr", ".adc") and bool(NEW_NAME.match(name.stem) or OLD_NAME.match(name.stem))
+    return raw or features.recognises(source)
 
 
-def read_ifcb(sources):
+def read_ifcb(sources, scales=None):
     """Bins as samples and their images as objects.
 
     Parameters
     ----------
     sources : list of aqqua_dist.readers.sources.Source
-        Headers and trigger tables; a bin needs both.
+        Headers and trigger tables, of which a bin needs both, and feature
+        files.
+    scales : dict of str to float, optional
+        Scale of the images (px per µm) by instrument, for the features.
 
     Returns
     -------
@@ -55,82 +85,75 @@ def read_ifcb(sources):
         with an image, ``object_id`` is ``<bin>_<line>`` with five digits, as
         in the image file. ``extra`` holds ``acquisitions``: ``sample_id,
         generation`` (``new`` or ``old``), ``run_time, inhibit_time`` of the
-        header and ``run_time_adc, inhibit_time_adc`` of the last trigger (s),
-        ``syringe_volume`` (mL), ``n_triggers, n_images``.
-
-    Raises
-    ------
-    UserError
-        One of the two files is missing, a table has too few columns, or a
-        number is none.
+        header and ``run_time_adc, inhibit_time_adc`` of the triggers (s),
+        ``syringe_volume`` (mL), ``n_triggers, n_images``; and ``ifcb_bins``
+        (`BINS`), the bins that were set aside among them.
     """
-    bins = {}
-    for source in sources:
-        name = PurePosixPath(source.name)
-        pair = bins.setdefault(name.stem, {})
-        if name.suffix.lower() in pair:
-            raise UserError(f"{source}: bin {name.stem!r} is also in {pair[name.suffix.lower()]}; allowed is once.")
-        pair[name.suffix.lower()] = source
-    samples, objects, acquisitions, findings = [], [], [], []
-    for name, pair in sorted(bins.items()):
-        if set(pair) != {".hdr", ".adc"}:
-            have = next(iter(pair.values()))
-            raise UserError(f"{have}: bin {name!r} has only its {next(iter(pair))}, needed are .hdr and .adc.")
-        header, table = _header(pair[".hdr"]), _triggers(pair[".adc"])
-        sample, acquisition = _bin(name, header, table, pair[".hdr"], findings)
+    findings, pairs = [], _pairs([source for source in sources if not features.recognises(source)])
+    samples, objects, acquisitions, table = [], [], [], []
+    for name, pair in sorted(pairs.items()):
+        source = pair.get(".hdr", pair.get(".adc"))[0]
+        row = {"sample_id": name, "file": str(source), "generation": "new" if NEW_NAME.match(name) else "old"}
+        try:
+            header, triggers = _read(name, pair, findings)
+            reason = reason_to_set_aside(header, source)
+            found = _bin(name, header, triggers, source, [] if reason else findings)
+        except UserError as error:
+            place = re.search(r"row (\d+)", str(error))
+            message = f"bin {name} was set aside: {error}"
+            where = {"row": int(place.group(1))} if place else {}
+            findings.append(finding("refused", "bin", message, file=str(source), value=name, **where))
+            table.append(row | {"set_aside": str(error)})
+            continue
+        sample, acquisition = found
+        table.append(row | acquisition | _quality(header, acquisition, source) | {"set_aside": reason})
+        if reason:
+            message = f"bin {name} is no sample and was set aside: {reason}."
+            findings.append(finding("refused", "beads", message, file=str(source), value=name))
+            continue
         samples.append(sample)
         acquisitions.append(acquisition)
-        objects.append(_images(name, table))
+        objects.append(_images(name, triggers))
+    images = pd.concat(objects, ignore_index=True) if objects else _images("", _no_triggers())
+    images = features.sized(images, [s for s in sources if features.recognises(s)], dict(scales or {}), findings)
+    extra = {"ifcb_bins": typed(pd.DataFrame(table), BINS)}
     return Ingested(
         typed(pd.DataFrame(samples), SAMPLES),
-        typed(pd.concat(objects, ignore_index=True), OBJECTS),
+        typed(images, OBJECTS),
         findings=typed(pd.DataFrame(findings), FINDINGS),
-        extra={"acquisitions": pd.DataFrame(acquisitions)},
+        extra=extra | ({"acquisitions": pd.DataFrame(acquisitions)} if acquisitions else {}),
     )
 
 
-def _text(source):
-    with source.open() as stream:
-        encoding = encoding_of(stream)
-    with source.open() as stream:
-        return stream.read().decode(encoding, errors="replace")
+def _no_triggers():
+    return pd.DataFrame({"width": pd.Series(dtype=float), "line": pd.Series(dtype=int)})
 
 
-def _header(source):
-    found = {}
-    for line in _text(source).splitlines():
-        key, colon, value = line.partition(":")
-        if colon and key.strip() not in found:
-            found[key.strip()] = value.strip()
-    return found
+def _pairs(sources):
+    """Sources of each bin by their ending."""
+    bins = {}
+    for source in sources:
+        name = PurePosixPath(source.name)
+        bins.setdefault(name.stem, {}).setdefault(name.suffix.lower(), []).append(source)
+    return bins
 
 
-def _triggers(source):
-    text, stem = _text(source), PurePosixPath(source.name).stem
-    columns = NEW_COLUMNS if NEW_NAME.match(stem) else OLD_COLUMNS
-    if not text.strip():
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in columns} | {"line": pd.Series(dtype=int)})
-    try:
-        table = pd.read_csv(io.StringIO(text), header=None, dtype="string", skip_blank_lines=False, index_col=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise UserError(f"{source}: the trigger table cannot be read ({str(error).strip().splitlines()[0]}).") from None
-    needed = max(columns[name] for name in ("width", "height")) + 1
-    if table.shape[1] < needed:
-        raise UserError(f"{source}: the trigger table has {table.shape[1]} columns, at least {needed} are needed.")
-    found = {}
-    for name, place in columns.items():
-        if place >= table.shape[1]:  # early software of the new generation wrote no times
-            found[name] = np.full(len(table), np.nan)
-            continue
-        numbers = pd.to_numeric(table[place].str.strip(), errors="coerce")
-        bad = numbers.isna() | ~np.isfinite(numbers.astype("float64"))
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise UserError(
-                f"{source}: row {row + 1}, column {place + 1} ({name}): {table[place].iloc[row]!r} is not a number."
-            )
-        found[name] = numbers.astype("float64").to_numpy()
-    return pd.DataFrame(found).assign(line=np.arange(1, len(table) + 1))
+def _read(name, pair, findings):
+    """Header and triggers of one bin; a second copy must be the same."""
+    if set(pair) != {".hdr", ".adc"}:
+        have = next(iter(pair.values()))[0]
+        raise UserError(f"{have}: bin {name!r} has only its {next(iter(pair))}, needed are .hdr and .adc.")
+    for suffix, copies in pair.items():
+        contents = []
+        for copy in copies:
+            with copy.open() as stream:
+                contents.append(stream.read())
+        for copy, content in zip(copies[1:], contents[1:], strict=True):
+            if content != contents[0]:
+                raise UserError(f"{copy}: bin {name!r} is also in {copies[0]}, and the two {suffix} files differ.")
+            message = f"bin {name} is also in {copies[0]}; the files are the same and count once."
+            findings.append(finding("repaired", "duplicate", message, file=str(copy), value=name))
+    return read_header(pair[".hdr"][0]), read_triggers(pair[".adc"][0])
 
 
 def sample_of_name(name):
@@ -165,7 +188,7 @@ def sample_of_name(name):
 
 
 def _bin(name, header, table, source, findings):
-    new = NEW_NAME.match(name)
+    new = bool(NEW_NAME.match(name))
     place = {"file": str(source)}
     told = sample_of_name(name)
     time, instrument = told["time"], told["instrument"]
@@ -173,28 +196,17 @@ def _bin(name, header, table, source, findings):
         raise UserError(
             f"{source}: bin {name!r} holds no time in its name, allowed are DYYYYMMDDTHHMMSS_IFCBnnn and IFCBn_YYYY_DDD_HHMMSS."
         )
-    lat, lon, depth = (_optional(header, key, source) for key in ("gpsLatitude", "gpsLongitude", "depth"))
+    lat, lon, depth = (number_of(header, key, source, findings) for key in ("gpsLatitude", "gpsLongitude", "depth"))
     if np.isnan(lat) or np.isnan(lon) or (lat == 0 and lon == 0) or abs(lat) > 90 or abs(lon) > 360:
         findings.append(
             finding("suspicious", "position", f"bin {name} has no position; give it in a table of positions.", **place)
         )
         lat = lon = np.nan
-    run, inhibit = _optional(header, "runTime", source), _optional(header, "inhibitTime", source)
-    last = table.iloc[-1] if len(table) else {}
-    run_adc, inhibit_adc = (float(last.get(key, np.nan)) for key in ("run_time", "inhibit_time"))
-    if not new:
-        run_adc = float(last.get("end_time", np.nan))
-    if run > 0 and run_adc > 0 and new and not 0.98 <= run / run_adc <= 1.02:
-        findings.append(
-            finding(
-                "suspicious",
-                "run time",
-                f"run time {run:g} s of the header and {run_adc:g} s of the last trigger differ by more than 2 %.",
-                column="runTime",
-                value=run,
-                **place,
-            )
-        )
+    acquisition = _times(header, table, source, findings) if new else _old_times(header, table, source, findings)
+    if not new and len(table):
+        acquisition["look_time"] = look_time(table, min_processing=_processing(instrument, time))
+    if runs_fast(header):
+        acquisition["flags"] = ";".join(word for word in (acquisition["flags"], "sample run fast") if word)
     images = int((table["width"] > 0).sum())
     sample = {
         "sample_id": name,
@@ -206,22 +218,68 @@ def _bin(name, header, table, source, findings):
         "depth_bottom": depth,
         "n_images": images,
         "effort_rule": "",
-        "flags": "",
+        "flags": acquisition["flags"],
         "source": str(source),
     }
-    acquisition = {
+    return sample, {
         "sample_id": name,
         "generation": "new" if new else "old",
-        "run_time": run,
-        "inhibit_time": inhibit,
-        "run_time_adc": run_adc,
-        "inhibit_time_adc": inhibit_adc,
-        "syringe_volume": _optional(header, "SyringeSampleVolume", source),
-        "look_time": np.nan if new or table.empty else look_time(table, min_processing=_processing(instrument, time)),
+        "syringe_volume": number_of(header, "SyringeSampleVolume", source, findings),
         "n_triggers": int(table["trigger"].nunique()),
         "n_images": images,
+    } | acquisition
+
+
+def _header_times(header, source, findings):
+    return {
+        ours: number_of(header, theirs, source, findings)
+        for ours, theirs in (("run_time", "runTime"), ("inhibit_time", "inhibitTime"))
     }
-    return sample, acquisition
+
+
+def _times(header, table, source, findings):
+    """Times of a bin of the new generation, by its header and by its triggers."""
+    found = _header_times(header, source, findings)
+    run_adc, inhibit_adc, words = trigger_times(table)
+    run = found["run_time"]
+    if run > 0 and run_adc > 0 and not 0.98 <= run / run_adc <= 1.02:
+        message = f"run time {run:g} s of the header and {run_adc:g} s of the last trigger differ by more than 2 %."
+        findings.append(finding("suspicious", "run time", message, file=str(source), column="runTime", value=run))
+    return found | {
+        "run_time_adc": run_adc,
+        "inhibit_time_adc": inhibit_adc,
+        "look_time": np.nan,
+        "flags": ";".join(words),
+    }
+
+
+def _old_times(header, table, source, findings):
+    """Times of a bin of the old generation; its volume needs the look time only."""
+    last = float(table["end_time"].iloc[-1]) if len(table) else np.nan
+    found = _header_times(header, source, findings)
+    return found | {"run_time_adc": last, "inhibit_time_adc": np.nan, "look_time": np.nan, "flags": ""}
+
+
+def _quality(header, acquisition, source):
+    """Both volumes (m3), and what else tells the state of the instrument."""
+    new = acquisition["generation"] == "new"
+    constants = rules()["ifcb" if new else "ifcb-old"].constants
+    if new:
+        flow = float(convert(constants["flow_rate"]["value"], constants["flow_rate"]["units"], "m3 s-1", place="flow"))
+        told, seen = (
+            flow * (acquisition[f"run_time{end}"] - acquisition[f"inhibit_time{end}"]) for end in ("", "_adc")
+        )
+    else:
+        told, seen = (
+            np.nan,
+            constants["steps"]["value"] * constants["step_volume"]["value"] * 1e-6 * acquisition["look_time"],
+        )
+    return {
+        "volume_header": told if told > 0 else np.nan,
+        "volume_adc": seen if seen > 0 else np.nan,
+        "temperature": number_of(header, "temperature", source, []),
+        "humidity": number_of(header, "humidity", source, []),
+    }
 
 
 def _processing(instrument, time):
@@ -229,19 +287,12 @@ def _processing(instrument, time):
     return 0.05 if instrument == "IFCB5" and time >= pd.Timestamp("2015-06-01", tz="UTC") else 0.073
 
 
-def _optional(header, key, source):
-    text = header.get(key, "")
-    if not text:
-        return np.nan
-    try:
-        value = float(text)
-    except ValueError:
-        raise UserError(f"{source}: field {key!r} is {text!r}, allowed is a number.") from None
-    return value if np.isfinite(value) else np.nan
-
-
 def _images(name, table):
     seen = table[table["width"] > 0]
     return pd.DataFrame(
-        {"object_id": [f"{name}_{line:05d}" for line in seen["line"]], "sample_id": name, "status": "unclassified"}
+        {
+            "object_id": pd.Series([f"{name}_{line:05d}" for line in seen["line"]], dtype=object),
+            "sample_id": name,
+            "status": "unclassified",
+        }
     )

@@ -362,3 +362,76 @@ def test_the_tally_holds_the_volume_of_spheres_without_repeated_images(tmp_path)
     unknown = read(tmp_path, table({}, {"object_id": "o2", "object_area": ""})).extra["tally"]
     assert unknown["n"].tolist() == [2]
     assert unknown["biovolume"].isna().all()
+
+
+# -- pixel sizes
+SCOPE = [*HEADER[:-1], "process_pixel", "process_pixel_size", "process_pixel_applied"]
+
+
+def scope(tmp_path, area, **cells):
+    names = [name for name in SCOPE if not name.startswith("process_") or name in cells]
+    return read(
+        tmp_path, table({"acq_instrument": "PlanktoScope v2.6", "object_area": str(area)} | cells, header=names)
+    )
+
+
+@pytest.mark.parametrize(
+    ("area", "cells"),
+    [
+        (1256.64, {"process_pixel": "0.53", "process_pixel_applied": "True"}),  # µm2 already: 21.2 by the pixel
+        (1256.64, {"process_pixel": "0.53", "process_pixel_size": "1.34", "process_pixel_applied": "1"}),
+        (699.8, {"process_pixel": "0.73", "process_pixel_size": "1.34"}),  # the flow cell: 21.8 by the constant
+        (1256.64 / 0.53**2, {"process_pixel": "0.53", "process_pixel_applied": "False"}),
+        (1256.64 / 0.53**2, {"process_pixel": "0.53"}),
+    ],
+)
+def test_a_planktoscope_object_of_40_micrometres(tmp_path, area, cells):
+    assert scope(tmp_path, area, **cells).objects["esd"].item() == pytest.approx(40.0, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message", "missing"),
+    [
+        ("process_particle_pixel_size_?m", "0.0106", "", False),  # a spelling of the micro sign that an exporter lost
+        ("process_particle_pixel_size_μm", "10.6", "", False),
+        ("process_new_pixel", "10.6", "looks like a pixel size and is not known", True),
+        ("acq_pixel", "0.174", "the pixel is 10.6 µm here and 174 µm in acq_pixel", False),
+    ],
+)
+def test_columns_of_a_pixel_size(tmp_path, column, value, message, missing):
+    header = [*HEADER[: -1 if column != "acq_pixel" else None], column]
+    got = read(tmp_path, table({column: value}, header=header))
+    assert got.objects["esd"].isna().item() == missing
+    assert got.findings["message"].str.contains(message).any() or not message
+    told = got.findings.query("check == 'size'")["message"]
+    assert told.str.contains("all objects have no size").tolist() == [True] * missing
+
+
+def test_objects_without_an_area_are_counted(tmp_path):
+    got = read(tmp_path, table({}, {"object_id": "o2", "object_area": ""}, {"object_id": "o3", "object_area": "nan"}))
+    assert got.findings.query("check == 'size'")["message"].str.contains("2 of 3 objects have no size").all()
+    bare = read(tmp_path, table({}, header=[name for name in HEADER if name != "object_area"]))
+    assert bare.findings["message"].str.contains("all objects have no size .no column of their area").any()
+
+
+# -- volumes that stand on objects
+CYTO = [*HEADER, "object_analysed_volume"]
+
+
+def test_the_volume_on_cytosense_objects_is_usable(tmp_path):
+    """Two acquisitions of 250 and 150 µL: pooled 0.4 mL; objects of one that disagree give none."""
+    rows = [
+        {"object_id": f"{acq}{n}", "acq_id": acq, "acq_instrument": "CytoSense", "object_analysed_volume": volume}
+        for acq, volume in (("a", "250"), ("b", "150"))
+        for n in range(3)
+    ]
+    choices = {"CytoSense": volumes.Choice("given", "pool", units={"volume": "uL"})}
+    got = volumes.with_volumes(read(tmp_path, table(*rows, header=CYTO)), choices)
+    assert got.samples["volume"].item() == pytest.approx(0.4e-6)
+    asked = volumes.with_volumes(read(tmp_path, table(*rows, header=CYTO))).findings["message"]
+    assert asked.str.contains("CytoSense: {rule: given, units: {volume: uL}, parts: pool}", regex=False).any()
+    rows[0]["object_analysed_volume"] = "251"
+    odd = read(tmp_path, table(*rows, header=CYTO))
+    assert odd.findings["message"].str.contains("has 2 values of object_analysed_volume").any()
+    with pytest.raises(UserError, match="effort of CytoSense: .*the cell is empty"):
+        volumes.with_volumes(odd, choices)
