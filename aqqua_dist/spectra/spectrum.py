@@ -1,6 +1,9 @@
 """Particle and biovolume size spectra from counts per size class and sampled volume."""
 
+import pandas as pd
+
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import summed
 
 
 def spectra(samples, particles):
@@ -37,11 +40,11 @@ def spectra(samples, particles):
             f"size classes {other['esd_low']:g}-{other['esd_high']:g} mm and {row['esd_low']:g}-{row['esd_high']:g} mm overlap; exports with "
             "different classes cannot stand in one table of spectra."
         )
-    sums = particles.groupby(["sample_id", "esd_low", "esd_high"])[["n", "biovolume"]].sum()
-    whole = (
-        samples[["sample_id", "volume"]].merge(classes, how="cross").join(sums, on=["sample_id", "esd_low", "esd_high"])
-    )
-    whole[["n", "biovolume"]] = whole[["n", "biovolume"]].fillna(0.0)
+    keys = ["sample_id", "esd_low", "esd_high"]
+    sums = summed(particles, keys, ["n", "biovolume"]).set_index(keys)
+    whole = samples[["sample_id", "volume"]].merge(classes, how="cross").join(sums, on=keys)
+    absent = ~pd.MultiIndex.from_frame(whole[keys]).isin(sums.index)
+    whole.loc[absent, ["n", "biovolume"]] = 0.0  # an unknown biovolume stays unknown
     width = whole["esd_high"] - whole["esd_low"]
     width = width.where(width < 1e3)  # the last class is open
     whole["number_concentration"] = whole["n"] / whole["volume"]
