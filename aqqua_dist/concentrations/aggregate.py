@@ -229,9 +229,9 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     state = out / ".sums.npz"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
         sums = partitions.run_groups(groups, axes, links, options, state=state, submit=submit)
-    joined.unlink(missing_ok=True)
     found = _write(sums, made, products, out, {"objects": rows, "ids": checked, "statuses": statuses})
     state.unlink(missing_ok=True)
+    joined.unlink(missing_ok=True)
     return found
 
 

@@ -116,8 +116,9 @@ def pool(samples, pooling):
     pooled, belongs, dropped = zone_samples(table, pooling.zones, coverage=pooling.coverage)
     if pooled.empty:
         volumes = int((table["volume"] > 0).sum())
+        told = f" ({volumes} of them with a volume)" if volumes < len(table) else ""
         raise UserError(
-            f"none of {len(table)} samples ({volumes} of them with a volume) covers {pooling.coverage:.0%} of a zone among "
+            f"none of {len(table)} samples{told} covers {pooling.coverage:.0%} of a zone among "
             f"{', '.join(name for name, _, _ in pooling.zones)}{_reach(table, dropped)}."
         )
     more = more.assign(sample_id=table["sample_id"].to_numpy())

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import COUNTS, summed
+from aqqua_dist.core.tables import COUNTS, summed, typed
 from aqqua_dist.counts import classifier_counts, counting_error, tallies
 from aqqua_dist.organisms import rollup
 from aqqua_dist.organisms.elements import carbon
@@ -366,7 +366,7 @@ def whole_counts(sums, known, model=None):
     pieces += [_summed(model)] if model is not None and len(model) else []
     names = [*COUNTS, "carbon"]
     if not pieces:
-        return pd.DataFrame({name: [] for name in names})
+        return typed(pd.DataFrame(), COUNTS | {"carbon": "float64"})
     return _summed(pd.concat(pieces, ignore_index=True))[names]
 
 
