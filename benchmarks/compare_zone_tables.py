@@ -37,7 +37,15 @@ NUMBERS = ["n", "volume", "number_concentration", "biovolume_concentration", "nu
 def zones(package, data, case, out, more=()):
     sources, names, (coverage,) = CASES[case]
     words = [word for name in names for word in ("--zone", name)]
-    command = [sys.executable, "-m", "aqqua_dist", "ingest", *(str(data / source) for source in sources), "-o", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "aqqua_dist",
+        "ingest",
+        *(str(data / source) for source in sources),
+        "-o",
+        str(out),
+    ]
     done = subprocess.run(
         [*command, *words, "--coverage", coverage, "--quiet", *more],
         capture_output=True,
@@ -50,7 +58,9 @@ def zones(package, data, case, out, more=()):
 
 
 def difference(old, new):
-    both = old[[*KEYS, *NUMBERS]].merge(new[[*KEYS, *NUMBERS]], on=KEYS, how="outer", indicator=True, suffixes=("", "_"))
+    both = old[[*KEYS, *NUMBERS]].merge(
+        new[[*KEYS, *NUMBERS]], on=KEYS, how="outer", indicator=True, suffixes=("", "_")
+    )
     common = both[both["_merge"] == "both"]
     worst = 0.0
     for name in NUMBERS:
@@ -72,7 +82,9 @@ def main():
             one, said = zones(old, data, case, Path(place) / "old")
             two, told = zones(new, data, case, Path(place) / "new")
         if one is None or two is None:
-            print(f"| {case} | {'no table' if one is None else len(one)} ({said}) | | {'no table' if two is None else len(two)} ({told}) | |")
+            print(
+                f"| {case} | {'no table' if one is None else len(one)} ({said}) | | {'no table' if two is None else len(two)} ({told}) | |"
+            )
             continue
         print("| {} | {} | {} | {} | {:.1e} |".format(case, *difference(one, two)))
 

@@ -4,7 +4,6 @@ This is the only road from objects to concentrations: ``ingest --zone`` and
 recipes that name exports take it too (`aggregate_ingest`).
 """
 
-import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.concentrations.members import Sources
 from aqqua_dist.concentrations.zones import COVERAGE
 from aqqua_dist.core import cluster, files
-from aqqua_dist.core.errors import MethodWarning, UserError
+from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
 from aqqua_dist.counts import classifier_counts, classifier_tallies, counting_error, counts_table, partitions, tallies
 from aqqua_dist.counts.confusion import Validated, read_validation
@@ -340,7 +339,7 @@ def _write(sums, made, products, out, told):
     if products.taxa:
         overlap = rollup.overlap_sentence(made.goal(set(counts["taxon"]), products)[1])
         if overlap:
-            warnings.warn(overlap, MethodWarning, stacklevel=2)
+            notes.append(overlap)
             report["taxa_overlap"] = overlap
     valued = whole[~whole["sample_id"].isin(left_out["sample_id"])]
     bounds = _members(sums, counts, made, products, (whole, left_out), (out, origin)) if products.members else None

@@ -66,7 +66,6 @@ NO_WORDS = ("", "nan", "na", "n/a", "<na>", "none", "null", "nat")
 STATUS_WORDS = (
     {name: name for name in STATUSES}
     | {"v": "validated", "p": "predicted", "d": "dubious", "u": "unclassified"}
-    | {"x": "dubious", "discarded": "dubious"}
     | dict.fromkeys(NO_WORDS, "unclassified")
 )
 """Status of every word that exports use, in lower case: EcoTaxa's letters and words, and none."""

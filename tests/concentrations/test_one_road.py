@@ -35,7 +35,21 @@ def nets(folder, **samples):
         for number, status, label, line, *split in parts:
             fraction, sub = split or ("d1", 1)
             lines += [
-                [f"{name}_{len(lines) + k}", 43.5, -7.25, 20190601, 101500, 0, 200, status, label, line, 1401, name, "c"]
+                [
+                    f"{name}_{len(lines) + k}",
+                    43.5,
+                    -7.25,
+                    20190601,
+                    101500,
+                    0,
+                    200,
+                    status,
+                    label,
+                    line,
+                    1401,
+                    name,
+                    "c",
+                ]
                 + [100, f"{fraction}_{name}", "zooscan", sub, 0.0106]
                 for k in range(number)
             ]
@@ -48,13 +62,13 @@ CASE = {
     "done": [(5, "validated", *COPEPOD)],
     "half": [(1, "validated", *COPEPOD), (49, "predicted", *COPEPOD)],
     "todo": [(60, "predicted", *COPEPOD)],
-    "none": [(3, "validated", "detritus", "not-living>detritus"), (9, "predicted", "detritus", "not-living>detritus")],
+    "bare": [(3, "validated", "detritus", "not-living>detritus"), (9, "predicted", "detritus", "not-living>detritus")],
 }
 
 
 @pytest.mark.parametrize("door", ["aggregate", "ingest"])
 def test_a_sample_that_nobody_sorted_has_no_value(tmp_path, door):
-    """todo was 0.0 m-3 and half 0.01 without a word; none holds no animal and is a true zero."""
+    """todo was 0.0 m-3 and half 0.01 without a word; bare holds no animal and is a true zero."""
     source, out = nets(tmp_path, **CASE), tmp_path / "out"
     if door == "ingest":
         done = call("ingest", source, "-o", out, "--zone", "0-200", "--taxon", "Copepoda", "--quiet")
@@ -66,11 +80,11 @@ def test_a_sample_that_nobody_sorted_has_no_value(tmp_path, door):
     assert done.exit_code == 0, done.output
     assert "have no value (todo" in done.output and "118 objects do not count" in done.output
     found = pd.read_csv(path).set_index("profile")
-    assert found["number_concentration"].to_dict() == {"done": 0.05, "half": 0.01, "none": 0.0}
-    assert found["share_counted"].to_dict() == {"done": 1.0, "half": 0.02, "none": 1.0}
+    assert found["number_concentration"].to_dict() == {"done": 0.05, "half": 0.01, "bare": 0.0}
+    assert found["share_counted"].to_dict() == {"done": 1.0, "half": 0.02, "bare": 1.0}
     folder = out / "aggregated" if door == "ingest" else out
     single = files.read_parquet(folder / "concentrations.parquet").set_index("sample_id")
-    assert sorted(single.index) == ["done", "half", "none"] and single.loc["half", "share_counted"] == 0.02
+    assert sorted(single.index) == ["bare", "done", "half"] and single.loc["half", "share_counted"] == 0.02
     counts = files.read_parquet(folder / "counts.parquet").query("sample_id == 'half'")
     assert counts["share_counted"].tolist() == [0.02]
     report = json.loads((folder / "report.json").read_text())
@@ -97,7 +111,7 @@ def test_the_rule_of_95_percent_leaves_half_sorted_samples_out(tmp_path):
     done = call("ingest", source, "-o", tmp_path / "out", "--zone", "0-200", "--sorted", 0.95, "--quiet")
     assert done.exit_code == 0 and "less than 0.95 of its objects count" in done.output
     found = pd.read_csv(tmp_path / "out" / "zone_concentrations.csv")
-    assert set(found["profile"]) == {"done", "none"}
+    assert set(found["profile"]) == {"done", "bare"}
     assert "within [0, 1]" in call("ingest", source, "-o", tmp_path / "x", "--zone", "0-200", "--sorted", 95).output
     lost = call("ingest", source, "-o", tmp_path / "y", "--sorted", 0.95)
     assert lost.exit_code == 2 and "--sorted says how objects are counted" in lost.output
@@ -171,7 +185,9 @@ def test_labels_that_say_nothing_are_no_taxa(tmp_path):
     words = objects_of(tmp_path, label=["x", "nan", "NaN", "None", "", None])
     assert call(*words).exit_code == 0
     found = files.read_parquet(tmp_path / "out" / "counts.parquet").set_index("taxon")
-    assert found["n"].to_dict() == {"x": 1, "unclassified": 5} and found.loc["x", "share_counted"] == pytest.approx(1 / 6)
+    assert found["n"].to_dict() == {"x": 1, "unclassified": 5} and found.loc["x", "share_counted"] == pytest.approx(
+        1 / 6
+    )
     unlabelled = call(*objects_of(tmp_path, label=["nan", ""]), "--status", "all")
     assert unlabelled.exit_code == 2 and "0 objects count" in unlabelled.output
 
@@ -179,7 +195,9 @@ def test_labels_that_say_nothing_are_no_taxa(tmp_path):
 def test_totals_of_taxa_do_not_depend_on_what_else_was_asked_for(tmp_path):
     lines = {"Calanoida": f"{LINE}>Calanoida", "Copepoda": LINE}
     source = nets(tmp_path, s=[(2, "validated", label, line) for label, line in lines.items()])
-    both = call("ingest", source, "-o", tmp_path / "a", "--zone", "0-200", "--taxon", "Copepoda", "--taxon", "Calanoida")
+    both = call(
+        "ingest", source, "-o", tmp_path / "a", "--zone", "0-200", "--taxon", "Copepoda", "--taxon", "Calanoida"
+    )
     assert both.exit_code == 0 and both.output.count("Copepoda holds Calanoida") == 1
     found = pd.read_csv(tmp_path / "a" / "zone_concentrations.csv").set_index("taxon")
     assert found["n"].to_dict() == {"Copepoda": 4, "Calanoida": 2}
@@ -242,7 +260,9 @@ def test_an_exact_sample_id_wins_over_the_name_of_a_profile():
 def test_the_key_of_a_resumed_count_holds_depths_and_weights(tmp_path):
     objects_of(tmp_path)
     groups, options = partitions.groups_of([tmp_path / "o.parquet"]), partitions.Options()
-    bins = pd.DataFrame({"sample_id": ["s_0", "s_5"], "profile": "s", "depth_top": [0.0, 5.0], "depth_bottom": [5.0, 10.0]})
+    bins = pd.DataFrame(
+        {"sample_id": ["s_0", "s_5"], "profile": "s", "depth_top": [0.0, 5.0], "depth_bottom": [5.0, 10.0]}
+    )
     turned = bins.assign(depth_top=[5.0, 0.0], depth_bottom=[10.0, 5.0])
 
     def key(table, units=()):
