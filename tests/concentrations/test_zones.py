@@ -143,3 +143,11 @@ def test_spectra_have_every_class_and_their_densities():
     assert got["n"].iloc[2:].tolist() == [0, 0]
     with pytest.raises(UserError, match="size classes 0.1-0.2 mm and 0.15-0.3 mm overlap"):
         spectra(samples, pd.concat([particles, particles.iloc[[0]].assign(esd_low=0.15, esd_high=0.3)]))
+
+
+def test_an_unknown_biovolume_is_no_zero_of_a_spectrum():
+    """It was 0; a class without particles is 0."""
+    samples = pd.DataFrame({"sample_id": ["a", "b"], "volume": 2.0})
+    particles = pd.DataFrame({"sample_id": "a", "esd_low": [0.1, 0.2], "esd_high": [0.2, 0.4], "n": 4.0})
+    got = spectra(samples, particles.assign(biovolume=[np.nan, 3.0]))["biovolume_concentration"]
+    assert got.isna().tolist() == [True, False, False, False] and got.dropna().tolist() == [1.5, 0, 0]
