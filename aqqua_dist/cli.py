@@ -118,6 +118,110 @@ def figures(recipe, runs, jobs, quiet):
         click.echo(path)
 
 
+COUNTING = (
+    click.option(
+        "--status",
+        "statuses",
+        multiple=True,
+        default=["validated"],
+        show_default=True,
+        help="Status of the objects that count, as word or letter of EcoTaxa; 'all' for every one.",
+    ),
+    click.option(
+        "--sorted",
+        "least",
+        default=0.0,
+        show_default=True,
+        help="Least share of counted objects (PSSdb asks for 0.95); samples below it, or without any, have no value.",
+    ),
+    click.option(
+        "--min-score", default=0.0, show_default=True, help="Objects with a lower score go to 'unclassified'."
+    ),
+    click.option(
+        "--method",
+        default="labels",
+        show_default=True,
+        help="How objects that no human has labelled are counted: labels, validated, top1, "
+        "thresholded, probabilistic, acc, pacc or em.",
+    ),
+    click.option(
+        "--threshold", default=0.0, show_default=True, help="Least probability of the best class, for thresholded."
+    ),
+    click.option(
+        "--dubious",
+        default="predicted",
+        show_default=True,
+        help="What becomes of dubious objects: predicted, validated or unclassified.",
+    ),
+    click.option("--validation", help="Labelled validation table of the model (CSV or Parquet), for acc, pacc and em."),
+    click.option(
+        "--taxon",
+        "taxa",
+        multiple=True,
+        help="Total of this taxon with all that is below it; may be given several times, totals may overlap.",
+    ),
+    click.option(
+        "--leave-out",
+        multiple=True,
+        default=["part", "exuviae", "egg"],
+        show_default=True,
+        help="Qualifiers of labels that do not count for their taxon; '' for none.",
+    ),
+    click.option(
+        "--carbon", multiple=True, help="TAXON=CONVERSION for the carbon of a taxon; may be given several times."
+    ),
+    click.option(
+        "--zone", "zones", multiple=True, help="Pool casts over a zone in m, as 0-200; may be given several times."
+    ),
+    click.option("--coverage", default=0.8, show_default=True, help="Share of a zone that a cast must cover."),
+    click.option(
+        "--members",
+        default=0,
+        show_default=True,
+        help="Draw and write this many members of every concentration; the intervals of probabilistic, "
+        "acc, pacc and em come from them.",
+    ),
+    click.option("--seed", default=0, show_default=True, help="Of the members."),
+    click.option("--sizes/--no-sizes", default=True, show_default=True, help="Keep fine size classes in the counts."),
+    click.option(
+        "--check-ids/--no-check-ids", default=True, show_default=True, help="Refuse objects whose id stands twice."
+    ),
+    click.option("--memory", default="2GiB", show_default=True, help="What the sums may take."),
+    click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here."),
+)
+"""Options of every verb that counts: the same on each door."""
+
+
+def _counting(function):
+    for option in reversed(COUNTING):
+        function = option(function)
+    return function
+
+
+def _chosen(given):
+    """Module that counts, and its options and products."""
+    module = import_module("aqqua_dist.concentrations.aggregate")
+    relation = import_module("aqqua_dist.counts.counts_table").parse_relation
+    zone = import_module("aqqua_dist.concentrations.zones").parse_zone
+    changed = {
+        "zones": tuple(map(zone, given["zones"])),
+        "carbon": dict(map(relation, given["carbon"])),
+        "memory": import_module("aqqua_dist.counts.objects").parse_memory(given["memory"]),
+        "leave_out": tuple(word for word in given["leave_out"] if word),
+    }
+    return module, *module.counting(given | changed)
+
+
+def _tell(found, place):
+    """Print what was counted, what has no value, and why; exit status 2 where nothing came out."""
+    for note in found.notes:
+        click.echo(note, err=note.startswith("zone_concentrations is empty"))
+    click.echo(f"{found.counted} of {found.objects} objects counted in {found.rows} rows; see {place}")
+    if found.empty:
+        click.echo("aqqua-dist: nothing came out: 0 concentrations.", err=True)
+        sys.exit(2)
+
+
 @main.command()
 @click.argument("sources", nargs=-1, required=True)
 @click.option("-o", "--out", required=True, help="Folder to write the tables to.")
@@ -127,138 +231,44 @@ def figures(recipe, runs, jobs, quiet):
 )
 @click.option("--project", help="Number of the project in a mapping sheet of PSSdb.")
 @click.option("--effort", help="YAML that says by which rule an instrument's sampled volume is found.")
-@click.option(
-    "--zone", "zones", multiple=True, help="Pool casts over a zone in m, as 0-200; may be given several times."
-)
-@click.option("--coverage", default=0.8, show_default=True, help="Share of a zone that a cast must cover.")
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    default=["validated"],
-    show_default=True,
-    help="Status of the objects that count in zones.",
-)
-@click.option("--taxon", "taxa", multiple=True, help="Sum labels to this taxon; may be given several times.")
+@_counting
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def ingest(sources, out, mapping, effort, **pooling):
-    """Read exports (files, folders, zip archives) into samples, objects and counts."""
-    module, zonal, pooled = (
-        import_module("aqqua_dist.readers.ingest"),
-        import_module("aqqua_dist.concentrations.zone_tables"),
-        None,
-    )
-    quiet, project = pooling.pop("quiet"), pooling.pop("project")
+@click.pass_context
+def ingest(ctx, sources, out, mapping, effort, **given):
+    """Read exports (files, folders, zip archives) into samples, objects and counts; with --zone count them too, as aggregate does."""
+    module, quiet, project = import_module("aqqua_dist.readers.ingest"), given.pop("quiet"), given.pop("project")
     mapping = (mapping, project) if project else mapping
-    if pooling["zones"]:
-        pooled = zonal.Pooling(
-            **pooling
-            | {"zones": tuple(map(import_module("aqqua_dist.concentrations.zones").parse_zone, pooling["zones"]))}
+    counts, options, products = _chosen(given)
+    asked = [name for name in given if ctx.get_parameter_source(name).name == "COMMANDLINE"]
+    if asked and not given["zones"]:
+        name = next(word for option in ctx.command.params if option.name == asked[0] for word in option.opts)
+        raise UserError(
+            f"{name} says how objects are counted, and 0 zones are given; add --zone, or count with 'aqqua-dist aggregate {out}'."
         )
     found = module.ingest(sources, out, mapping=mapping, effort=effort, progress=not quiet)
-    by_zone = zonal.pool(found.tables, pooled) if pooled is not None else None
-    if by_zone is not None:
-        zonal.write(by_zone, found.folder, found.origin)
     told = found.tables.findings["severity"].value_counts()
     click.echo(
         f"{len(found.tables.samples)} samples, {found.n_objects} objects, {len(found.tables.counts)} counts are in {out}"
     )
-    if by_zone is not None:
-        casts = f"{by_zone.samples['profile'].nunique()} profiles in {len(pooled.zones)} zones"
-        click.echo(
-            f"zones: {casts}, {len(by_zone.dropped)} left out for coverage; see {out}/zone_concentrations.csv and zone_spectra.csv"
-        )
     listed = ", ".join(f"{count} {severity}" for severity, count in told.items()) or "nothing odd"
     click.echo(f"findings: {listed}; see {out}/quality.md")
+    if given["zones"]:
+        made = counts.aggregate_ingest(out, options, products, given["scheduler"])
+        _tell(made, f"{out}/zone_concentrations.csv and {out}/aggregated")
 
 
 @main.command()
 @click.argument("source")
 @click.option("-o", "--out", required=True, help="Folder to write the counts to.")
 @click.option("--samples", help="Table of samples with their volume; that of the ingest unless given.")
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    default=["validated"],
-    show_default=True,
-    help="Status of the objects that count; 'all' for every one.",
-)
-@click.option("--min-score", default=0.0, show_default=True, help="Objects with a lower score go to 'unclassified'.")
-@click.option(
-    "--method",
-    default="labels",
-    show_default=True,
-    help="How objects that no human has labelled are counted: labels, validated, top1, "
-    "thresholded, probabilistic, acc, pacc or em.",
-)
-@click.option(
-    "--threshold", default=0.0, show_default=True, help="Least probability of the best class, for thresholded."
-)
-@click.option(
-    "--dubious",
-    default="predicted",
-    show_default=True,
-    help="What becomes of dubious objects: predicted, validated or unclassified.",
-)
-@click.option("--validation", help="Labelled validation table of the model (CSV or Parquet), for acc, pacc and em.")
-@click.option(
-    "--taxon", "taxa", multiple=True, help="Sum labels to this taxon in the concentrations; may be given several times."
-)
-@click.option("--carbon", multiple=True, help="TAXON=CONVERSION for the carbon of a taxon; may be given several times.")
-@click.option(
-    "--zone", "zones", multiple=True, help="Pool casts over a zone in m, as 0-200; may be given several times."
-)
-@click.option("--coverage", default=0.8, show_default=True, help="Share of a zone that a cast must cover.")
-@click.option(
-    "--members",
-    default=0,
-    show_default=True,
-    help="Draw and write this many members of every concentration; the intervals of probabilistic, "
-    "acc, pacc and em come from them.",
-)
-@click.option("--seed", default=0, show_default=True, help="Of the members.")
-@click.option("--sizes/--no-sizes", default=True, show_default=True, help="Keep fine size classes in the counts.")
-@click.option(
-    "--check-ids/--no-check-ids", default=True, show_default=True, help="Refuse objects whose id stands twice."
-)
-@click.option("--memory", default="2GiB", show_default=True, help="What the sums may take.")
-@click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
-def aggregate(source, out, samples, scheduler, **given):
+@_counting
+def aggregate(source, out, samples, **given):
     """Count objects (an ingested folder, or Parquet partitions) per sample, taxon and size class."""
-    module, options = (
-        import_module("aqqua_dist.concentrations.aggregate"),
-        import_module("aqqua_dist.counts.partitions").Options,
+    module, options, products = _chosen(given)
+    found = module.aggregate_objects(
+        source, out, options, samples=samples, products=products, scheduler=given["scheduler"]
     )
-    tables, zone = (
-        import_module("aqqua_dist.counts.counts_table"),
-        import_module("aqqua_dist.concentrations.zones").parse_zone,
-    )
-    scoring = import_module("aqqua_dist.counts.classifier_tallies").Scoring(
-        given["method"], (), given["threshold"], given["dubious"]
-    )
-    statuses = () if "all" in given["statuses"] else tuple(given["statuses"])
-    chosen = options(
-        statuses,
-        given["sizes"],
-        import_module("aqqua_dist.counts.objects").parse_memory(given["memory"]),
-        given["min_score"],
-        scoring,
-    )
-    products = module.Products(
-        given["taxa"],
-        tuple(map(zone, given["zones"])),
-        given["coverage"],
-        dict(map(tables.parse_relation, given["carbon"])),
-        given["validation"],
-        given["members"],
-        given["seed"],
-        given["check_ids"],
-    )
-    found = module.aggregate_objects(source, out, chosen, samples=samples, products=products, scheduler=scheduler)
-    click.echo(
-        f"{found.counted} of {found.objects} objects counted in {found.rows} rows; see {out}/counts.parquet and concentrations.parquet"
-    )
+    _tell(found, f"{out}/counts.parquet and concentrations.parquet")
 
 
 @main.command()

@@ -1,4 +1,8 @@
-"""`aqqua-dist aggregate`: an ingested folder, or objects and samples of any origin, to counts and concentrations."""
+"""`aqqua-dist aggregate`: an ingested folder, or objects and samples of any origin, to counts and concentrations.
+
+This is the only road from objects to concentrations: ``ingest --zone`` and
+recipes that name exports take it too (`aggregate_ingest`).
+"""
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -7,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aqqua_dist.concentrations import member_tables
+from aqqua_dist.concentrations import member_tables, sorting, zone_tables
 from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.concentrations.members import Sources
-from aqqua_dist.concentrations.zones import COVERAGE, pooled_counts, zone_samples
+from aqqua_dist.concentrations.zones import COVERAGE
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
-from aqqua_dist.core.tables import SAMPLES, TAXA, of_role, typed
+from aqqua_dist.core.tables import PARTICLES, TAXA, of_role
 from aqqua_dist.counts import classifier_counts, classifier_tallies, counting_error, counts_table, partitions, tallies
 from aqqua_dist.counts.confusion import Validated, read_validation
 from aqqua_dist.counts.duplicates import refuse_repeated
@@ -29,19 +33,10 @@ from aqqua_dist.counts.objects import (
     searched_samples,
     weighted_units,
 )
+from aqqua_dist.effort.volumes import flags_of
 from aqqua_dist.organisms import rollup
+from aqqua_dist.organisms.labels import parse_label
 
-UNITS = counts_table.UNITS | {
-    "volume": "m3",
-    "number_concentration": "m-3",
-    "biovolume_concentration": "mm3 m-3",
-    "carbon_biomass": "mg m-3",
-    "concentration_low": "m-3",
-    "concentration_high": "m-3",
-    "number_integral": "m-2",
-    "depth_top": "m",
-    "depth_bottom": "m",
-}
 DRAWN = ("probabilistic", "acc", "pacc", "em")
 """Methods whose intervals come from draws."""
 REFERENCES = {
@@ -77,6 +72,13 @@ class Products:
         ``probabilistic, acc, pacc`` and ``em`` are theirs.
     seed : int
         Of the draws.
+    leave_out : tuple of str
+        Qualifiers of labels that are not counted as their taxon.
+    least : float
+        Share of the objects of a sample (of a profile and zone) that must
+        count; below it there is no value. The rule of PSSdb is 0.95.
+    leave_out_flags : tuple of str
+        Flags of the effort; samples that bear one have no value.
     """
 
     taxa: tuple = ()
@@ -87,6 +89,17 @@ class Products:
     members: int = 0
     seed: int = 0
     check_ids: bool = True
+    leave_out: tuple = rollup.LEFT_OUT
+    least: float = 0.0
+    leave_out_flags: tuple = ()
+
+    def __post_init__(self):
+        sorting.check_share(self.least)
+
+    @property
+    def pooling(self):
+        """How samples become zones (aqqua_dist.concentrations.zone_tables.Pooling)."""
+        return zone_tables.Pooling(tuple(self.zones), self.coverage, self.least)
 
 
 @dataclass(frozen=True)
@@ -102,12 +115,18 @@ class Aggregated:
         Objects read; those that count by their status.
     rows : int
         Rows of ``counts.parquet``.
+    notes : tuple of str
+        What the user must know: samples without a value, empty tables, and why.
+    empty : bool
+        Whether what was asked for came out without a row.
     """
 
     folder: Path
     objects: int
     counted: int
     rows: int
+    notes: tuple = ()
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +141,13 @@ class _Made:
     validated: Validated | None
     lines: dict
     ingested: pd.DataFrame
+    statuses: dict
+    fine: pd.DataFrame
+
+    def goal(self, labels, products):
+        """Taxa, and those that each label counts for."""
+        every = {*labels, *self.known.axes.labels, *self.options.scoring.classes} if products.taxa else labels
+        return member_tables.goal_of(every, self.lines, products.taxa, products.leave_out)
 
 
 def aggregate_objects(source, out, options=None, *, samples=None, products=None, scheduler=None):
@@ -152,24 +178,32 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
         ``counts.parquet``: non-zero rows of sample, label and size class with
         Garwood intervals (95 %) of n, biovolume (mm3, NaN where the size
         of an object is unknown) and carbon (mg). ``concentrations.parquet``:
-        every sample with a volume and every taxon, zeros included;
-        ``zone_concentrations.parquet`` the same per profile and zone.
+        every sample with a volume and every taxon, zeros included, but no
+        sample whose objects wait for their label;
+        ``zone_concentrations`` (Parquet and CSV) the same per profile and
+        zone, with ``zone_samples``, ``zones_dropped`` and, of particles,
+        ``zone_spectra``.
 
     Raises
     ------
     UserError
-        Nothing to read, an object without its sample, or a file that is
-        damaged.
+        Nothing to read or to count, an object without its sample, or a file
+        that is damaged.
     """
     options, products, out = options or partitions.Options(), products or Products(), Path(out)
     refuse_same_folder(Path(source), out)
     paths, folder = object_files(Path(source))
-    table = of_role(read_samples(Path(samples) if samples is not None else folder / "samples.parquet"), TAXA)
+    every = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
+    table = of_role(every, TAXA)
     out.mkdir(parents=True, exist_ok=True)
     joined = out / ".objects.parquet"
     if options.scoring.method not in ("labels", "validated") and join_predictions(folder, joined):
         paths = [joined]
     groups = partitions.groups_of(paths)
+    rows, ingested, statuses = sum(group.rows for group in groups), ingested_counts(Path(source)), {}
+    if rows:
+        statuses = partitions.statuses_of(groups)
+    _refuse_nothing(rows, ingested, folder, products)
     checked = _check_ids(groups, paths, options) if products.check_ids else "not checked"
     units = weighted_units(folder)
     links = links_of(table, units)
@@ -177,9 +211,15 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     scoring, validated = _scoring(options.scoring, paths, labels, products.validation)
     options, lines = replace(options, scoring=scoring), hierarchies(folder)
     axes = tallies.Axes(
-        (*links.keys, *scoring.extra_rows), labels, tallies.CLASSES + 1 if options.sizes else 1, scoring.columns
+        (*links.keys, *scoring.extra_rows),
+        labels,
+        tallies.CLASSES + 1 if options.sizes else 1,
+        scoring.columns,
+        tallies.LEFT if scoring.method == "labels" and options.statuses else (),
+        frozenset(
+            label for label in {*labels, *scoring.classes} if parse_label(label, lines.get(label)).living is False
+        ),
     )
-    ingested = ingested_counts(Path(source))
     relations = counts_table.relations_of([*labels, *scoring.classes], lines, products.carbon)
     made = _Made(
         paths,
@@ -190,14 +230,55 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
         validated,
         lines,
         ingested,
+        statuses,
+        of_role(every, PARTICLES),
     )
     state = out / ".sums.npz"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
         sums = partitions.run_groups(groups, axes, links, options, state=state, submit=submit)
-    rows = _write(sums, made, products, out, {"objects": sum(group.rows for group in groups), "ids": checked})
+    found = _write(sums, made, products, out, {"objects": rows, "ids": checked, "statuses": statuses})
     state.unlink(missing_ok=True)
     joined.unlink(missing_ok=True)
-    return rows
+    return found
+
+
+def aggregate_ingest(folder, options, products, scheduler=None):
+    """Counts and concentrations of an ingest, beside its tables.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        Of an ingest. Gets ``aggregated/``, as `aggregate_objects` writes it,
+        whose tables of zones go to the folder itself.
+    options, products, scheduler
+        As for `aggregate_objects`.
+
+    Returns
+    -------
+    Aggregated
+
+    Raises
+    ------
+    UserError
+        As for `aggregate_objects`.
+    """
+    folder = Path(folder)
+    for stale in [*folder.glob("zone*_*.csv*"), *folder.glob("zone*_*.parquet")]:
+        stale.unlink()
+    found = aggregate_objects(folder, folder / "aggregated", options, products=products, scheduler=scheduler)
+    for path in [*found.folder.glob("zone*_*.csv*"), *found.folder.glob("zone*_*.parquet")]:
+        path.replace(folder / path.name)
+    return found
+
+
+def _refuse_nothing(rows, ingested, folder, products):
+    """Refuse an ingest in which nobody looked for taxa."""
+    particles = bool(products.zones) and (folder / "particles.parquet").is_file()
+    if not rows and not len(ingested) and not particles:
+        raise UserError(
+            f"{str(folder)!r} holds {rows} objects and {len(ingested)} counts, so there is nothing to count; exports of particles "
+            "alone give size spectra per --zone."
+        )
 
 
 def _scoring(scoring, paths, labels, validation):
@@ -232,17 +313,19 @@ def _check_ids(groups, paths, options):
 
 
 def _write(sums, made, products, out, told):
-    known, scoring, table = made.known, made.options.scoring, made.samples
+    known, scoring = made.known, made.options.scoring
+    table = sorting.sorted_samples(made.samples, sums, known, made.ingested)
+    searched = set(searched_samples(made.samples, made.folder)["sample_id"])
+    flagged = flags_of(table, products.leave_out_flags)
+    table["searched"] = table["sample_id"].isin(searched) & ~flagged.any(axis=1)
+    if told["objects"] and not len(made.ingested) and (table["share_counted"] <= 0).sum() == table["has_objects"].sum():
+        raise UserError(f"0 objects count: {sorting.status_sentence(made.statuses, made.options, told['objects'])}")
+    known = replace(known, share_counted=table.set_index("sample_id")["share_counted"])
     origin = _origin(made, products)
     model = counts_table.model_rows(sums, known, made.validated) if scoring.columns else None
     if len(made.ingested):
         model = made.ingested if model is None else pd.concat([made.ingested, model], ignore_index=True)
-    labels, plain = counts_table.by_label(sums, known.axes), known
-    if scoring.columns:
-        width = known.axes.width * known.axes.sizes
-        row, rest = np.divmod(labels.cells, width)
-        plain = counts_table.smaller(known)
-        labels = replace(labels, cells=row * plain.axes.width * plain.axes.sizes + rest)
+    labels, plain = counts_table.by_label(sums, known)
     rows = counts_table.write_counts(labels, plain, out / "counts.parquet", origin, model)
     counts = counts_table.whole_counts(labels, plain, model)
     counted = int(labels.n.sum()) + (
@@ -257,9 +340,34 @@ def _write(sums, made, products, out, told):
         "samples_without_volume": int((~(table["volume"] > 0)).sum()),
         "samples_without_objects": int(len(table) - counts["sample_id"].nunique()),
         "probabilities_scaled_to_1": classifier_counts.repaired_rows(sums, known.axes, scoring),
+        "probabilities_below_1": classifier_counts.short_rows(sums, known.axes, scoring),
     }
-    bounds = _members(sums, counts, made, products, out, origin) if products.members else None
-    _write_concentrations(counts, made, products, (out, bounds), origin)
+    whole = table[table["searched"] & (table["volume"] > 0)]
+    left_out = sorting.without_value(whole, products.least)
+    notes = _notes(made, told["objects"], counted, counts, whole, left_out)
+    notes += [f"{n} samples are left out for the flag {flag!r}." for flag, n in flagged.sum().items()]
+    if products.taxa:
+        overlap = rollup.overlap_sentence(made.goal(set(counts["taxon"]), products)[1])
+        if overlap:
+            notes.append(overlap)
+            report["taxa_overlap"] = overlap
+    valued = whole[~whole["sample_id"].isin(left_out["sample_id"])]
+    bounds = _members(sums, counts, made, products, (whole, left_out), (out, origin)) if products.members else None
+    by_taxon = counts
+    if products.taxa:
+        by_taxon = rollup.taxon_counts(
+            counts,
+            made.lines,
+            list(products.taxa),
+            leave_out=products.leave_out,
+            labels=[*known.axes.labels, *scoring.classes],
+        )
+    found = _concentrations(valued, by_taxon, made, products, bounds and bounds[0])
+    files.write_parquet(found, out / "concentrations.parquet", origin, counts_table.UNITS | zone_tables.UNITS)
+    empty = found.empty
+    if products.zones:
+        empty, more = _write_zones(table, by_taxon, made, products, (out, bounds and bounds[1], origin))
+        notes += more
     (files.write_geoparquet if {"lat", "lon"} <= set(table) else files.write_parquet)(
         table, out / "samples.parquet", origin
     )
@@ -267,8 +375,26 @@ def _write(sums, made, products, out, told):
         files.write_parquet(
             pd.DataFrame(made.lines.items(), columns=["label", "hierarchy"]), out / "taxa.parquet", origin
         )
+    report |= {"samples_without_value": left_out.to_dict("records"), "notes": notes}
     files.write_json(report, out / "report.json", origin)
-    return Aggregated(out, told["objects"], counted, rows)
+    return Aggregated(out, told["objects"], counted, rows, tuple(notes), bool(empty))
+
+
+def _notes(made, rows, counted, counts, whole, left_out):
+    """What the user must know of the samples."""
+    notes = sorting.sentences(left_out)
+    if rows and counted < rows and made.options.scoring.method == "labels":
+        notes.append(
+            f"{rows - counted} objects do not count: {sorting.status_sentence(made.statuses, made.options, rows)}"
+        )
+    if counts.empty:
+        notes.append("no taxon was counted, so that there are no concentrations.")
+    untold = int(whole["share_counted"].isna().sum())
+    if untold:
+        notes.append(
+            f"{untold} samples have counts without images, of which nobody tells how many were sorted; they are kept."
+        )
+    return notes
 
 
 def _origin(made, products):
@@ -291,63 +417,125 @@ def _origin(made, products):
     )
 
 
-def _members(sums, counts, made, products, out, origin):
+def _members(sums, counts, made, products, samples, place):
     """Draw and write the members; gives the intervals of samples back that come from draws, and what makes those of zones."""
-    scoring, table = made.options.scoring, made.samples
+    scoring, (whole, left_out), (out, origin) = made.options.scoring, samples, place
     raw = counts_table.raw_rows(sums, made.known) if scoring.method in ("acc", "pacc") else None
-    every = counts if raw is None else pd.concat([counts, raw], ignore_index=True)
-    labels = counts_table.relations_of(sorted(set(every["taxon"])), made.lines, products.carbon)
+    every = set(counts["taxon"]) | (set() if raw is None else set(raw["taxon"]))
+    labels = counts_table.relations_of(sorted(every), made.lines, products.carbon)
     plan = Sources(n_members=products.members, seed=products.seed, conversion=labels)
     parts = member_tables.parts_of(counts, raw, scoring.method, made.validated)
-    goal = member_tables.goal_of(every, made.lines, products.taxa)
-    whole = searched_samples(table, made.folder)
-    whole = whole[whole["volume"] > 0]
-    parts = [(part[part["sample_id"].isin(whole["sample_id"])], confusion) for part, confusion in parts]
-    member_tables.write_members(parts, whole, goal, plan, (out / "members.parquet", origin))
+    goal = made.goal(every, products)
+    drawn = whole[~whole["sample_id"].isin(left_out["sample_id"]) | _bins_that_count(whole)]
+    parts = [(part[part["sample_id"].isin(drawn["sample_id"])], confusion) for part, confusion in parts]
+    member_tables.write_members(parts, drawn, goal, plan, (out / "members.parquet", origin))
     if scoring.method not in DRAWN:
         return None
-    return member_tables.intervals(parts, whole, goal, plan), lambda pooled, members: member_tables.zone_intervals(
-        parts, (whole, pooled, members), goal, plan
+    return member_tables.intervals(parts, drawn, goal, plan), lambda pooled, belongs: member_tables.zone_intervals(
+        parts, (drawn, pooled, belongs), goal, plan
     )
 
 
-def _write_concentrations(counts, made, products, place, origin):
-    (out, bounds), taxa, table = place, products.taxa, made.samples
-    if taxa:
-        counts = rollup.taxon_counts(counts, made.lines, list(taxa))
-    for name in ("depth_top", "depth_bottom"):
-        table = table if name in table else table.assign(**{name: np.nan})
-    table = searched_samples(table, made.folder)
-    whole = table[table["volume"] > 0]
-    mine = counts[counts["sample_id"].isin(whole["sample_id"])]
-    found = _concentrations(whole, mine, taxa, made.options)
-    if bounds is not None:
-        found = found.merge(bounds[0], on=["sample_id", "taxon"], how="left")
-        found["concentration_low"] = found["concentration_low"].mask(found["n"] == 0, 0.0)
-    files.write_parquet(found, out / "concentrations.parquet", origin, UNITS)
-    if not products.zones:
-        return
-    pooled, members, dropped = zone_samples(typed(table, SAMPLES), products.zones, coverage=products.coverage)
-    if pooled.empty:
-        raise UserError(
-            f"none of {len(table)} samples covers {products.coverage:.0%} of a zone among {', '.join(name for name, _, _ in products.zones)}."
+def _bins_that_count(samples):
+    """Bins of casts with counted objects: how much of a cast was sorted is told by the cast, not by each bin."""
+    if "profile" not in samples:
+        return np.zeros(len(samples), dtype=bool)
+    return (samples["profile"].notna() & samples["profile"].duplicated(keep=False)).to_numpy() & (
+        samples["share_counted"] > 0
+    ).to_numpy()
+
+
+def _write_zones(samples, counts, made, products, place):
+    """Tables of zones; whether that of concentrations is empty, and why."""
+    out, bounds, origin = place
+    pooled = zone_tables.pool(samples, products.pooling)
+    mine = zone_tables.counts_of(counts[counts["sample_id"].isin(samples["sample_id"][samples["searched"]])], pooled)
+    intervals = bounds and bounds(
+        pooled.valued, pooled.belongs[pooled.belongs["pooled_id"].isin(pooled.valued["sample_id"])]
+    )
+    found = _concentrations(pooled.valued, mine, made, products, intervals)
+    where = pooled.valued.set_index("sample_id")[[*zone_tables.PLACE, "coverage"]]
+    found = found.join(where, on="sample_id")
+    found = found[[*zone_tables.PLACE, *(name for name in found if name not in zone_tables.PLACE)]]
+    tables = {"zone_samples": pooled.samples, "zone_concentrations": found, "zones_dropped": pooled.dropped}
+    notes, spectra = sorting.sentences(pooled.left_out, "profiles and zones"), pd.DataFrame()
+    particles = made.folder / "particles.parquet"
+    if particles.is_file():
+        fine = made.fine[~flags_of(made.fine, products.leave_out_flags).any(axis=1)]
+        tables["zone_spectra"] = spectra = zone_tables.spectra_of(
+            pd.DataFrame(files.read_parquet(particles)), fine, products.pooling
         )
-    found = _concentrations(
-        pooled, pooled_counts(mine[mine["sample_id"].isin(members["sample_id"])], members), taxa, made.options
+    zone_tables.write(tables, out, origin)
+    silent = pooled.samples.loc[~pooled.samples["searched"].astype(bool), "profile"].nunique()
+    words = f"zones: {pooled.valued['profile'].nunique()} profiles with taxa and {silent} without (particles alone)"
+    dropped = (
+        f"{len(pooled.dropped)} pairs of profile and zone left out as they cover less than {products.coverage:.0%}"
     )
-    if bounds is not None:
-        found = found.merge(bounds[1](pooled, members), on=["sample_id", "taxon"], how="left")
-    place = pooled.set_index("sample_id")[
-        ["profile", "zone", "cruise", "time", "lat", "lon", "depth_top", "depth_bottom", "coverage"]
-    ]
-    files.write_parquet(found.join(place, on="sample_id"), out / "zone_concentrations.parquet", origin, UNITS)
-    files.write_parquet(dropped, out / "zones_dropped.parquet", origin)
+    notes = [f"{words} in {len(products.zones)} zones; {dropped}.", *notes]
+    if found.empty:
+        notes.append(zone_tables.why_empty(samples, pooled, products.pooling))
+    return found.empty and (bool(products.taxa) or spectra.empty), notes
 
 
-def _concentrations(samples, counts, taxa, options):
+def _concentrations(samples, counts, made, products, intervals):
     """Concentrations with the interval of their counts; a correction by probabilities or a confusion has that of its members."""
-    found = concentrations(samples, counts, list(taxa) or None)
-    if options.scoring.method in DRAWN:
-        return found
-    low, high = counting_error.concentration_interval(counts, found)
-    return found.assign(concentration_low=low, concentration_high=high)
+    for name in ("depth_top", "depth_bottom"):
+        samples = samples if name in samples else samples.assign(**{name: np.nan})
+    counts = counts[counts["sample_id"].isin(samples["sample_id"])]
+    found = concentrations(samples, counts, list(products.taxa) or None)
+    found["share_counted"] = found["sample_id"].map(samples.set_index("sample_id")["share_counted"])
+    if made.options.scoring.method not in DRAWN:
+        low, high = counting_error.concentration_interval(counts, found)
+        return found.assign(concentration_low=low, concentration_high=high)
+    if intervals is not None:
+        found = found.merge(intervals, on=["sample_id", "taxon"], how="left")
+        found["concentration_low"] = found["concentration_low"].mask(found["n"] == 0, 0.0)
+    return found
+
+
+def counting(given):
+    """Options and products from words of a command or a recipe.
+
+    Parameters
+    ----------
+    given : dict
+        ``statuses, min_score, method, threshold, dubious, sizes, memory`` and
+        ``taxa, zones, coverage, carbon, validation, members, seed, check_ids,
+        leave_out, least, leave_out_flags``; what is missing has its default.
+
+    Returns
+    -------
+    options : aqqua_dist.counts.partitions.Options
+        What is counted.
+    products : Products
+        What is made of it.
+    """
+    plain = classifier_tallies.Scoring()
+    scoring = classifier_tallies.Scoring(
+        given.get("method", plain.method),
+        (),
+        given.get("threshold", plain.thresholds),
+        given.get("dubious", plain.dubious),
+    )
+    statuses = tuple(given.get("statuses", ("validated",)))
+    options = partitions.Options(
+        () if "all" in statuses else statuses,
+        given.get("sizes", True),
+        given.get("memory", partitions.MEMORY),
+        given.get("min_score", 0.0),
+        scoring,
+    )
+    names = (
+        "taxa",
+        "zones",
+        "coverage",
+        "carbon",
+        "validation",
+        "members",
+        "seed",
+        "check_ids",
+        "leave_out",
+        "least",
+        "leave_out_flags",
+    )
+    return options, Products(**{name: given[name] for name in names if name in given})

@@ -4,62 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
-
-
-def with_zeros(samples, counts, searched):
-    """Counts with a row for every taxon that was searched for in a sample.
-
-    Parameters
-    ----------
-    samples : pandas.DataFrame
-        Columns ``sample_id`` and the one that `searched` is keyed by.
-    counts : pandas.DataFrame
-        Columns ``sample_id, taxon, n`` and, where known, ``biovolume``.
-    searched : dict of str to list of str, or list of str
-        Taxa that were looked for, per value of ``cruise`` (or for all): a
-        taxon outside the list is missing in those samples, not zero.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``sample_id, taxon, n`` (and ``biovolume``), one row per
-        sample and taxon searched for; zeros where nothing was counted.
-
-    Raises
-    ------
-    UserError
-        A cruise has no list, or a count is of a taxon that its cruise did
-        not search for.
-    """
-    cruise = (
-        samples.set_index("sample_id")["cruise"]
-        if isinstance(searched, dict)
-        else pd.Series("", index=samples["sample_id"])
-    )
-    lists = searched if isinstance(searched, dict) else {"": list(searched)}
-    missing = sorted(set(cruise.astype(object)) - set(lists), key=str)
-    if missing:
-        raise UserError(
-            f"cruise {missing[0]!r} has no list of taxa that were searched for; {len(missing)} such cruises."
-        )
-    pairs = pd.DataFrame(
-        [(sample, taxon) for sample, name in cruise.items() for taxon in lists[name]], columns=["sample_id", "taxon"]
-    )
-    numbers = [name for name in ("n", "biovolume") if name in counts]
-    joined = pairs.merge(
-        counts[["sample_id", "taxon", *numbers]], on=["sample_id", "taxon"], how="outer", indicator=True
-    )
-    strange = joined[joined["_merge"] == "right_only"]
-    if len(strange):
-        row = strange.iloc[0]
-        raise UserError(
-            f"sample {row['sample_id']!r} holds {row['taxon']!r}, which is not among the taxa searched for there; "
-            f"{len(strange)} such counts."
-        )
-    absent = joined["_merge"] == "left_only"
-    for name in numbers:
-        joined[name] = np.where(absent, 0.0, joined[name].astype("float64"))
-    return joined.drop(columns="_merge")
+from aqqua_dist.core.tables import summed
 
 
 def concentrations(samples, counts, taxa=None):
@@ -100,12 +45,8 @@ def concentrations(samples, counts, taxa=None):
     weight = counts["weight"].fillna(1.0) if "weight" in counts else 1.0
     masses = [name for name in ("biovolume", "carbon") if name in counts]
     table = counts.assign(_n=counts["n"] * weight, **{f"_{name}": counts[name] * weight for name in masses})
-    table = table.assign(**{f"_no_{name}": counts[name].isna() for name in masses})
-    sums = table.groupby(["sample_id", "taxon"]).agg(
-        {"n": "sum", "_n": "sum"} | {f"_{name}": "sum" for name in masses} | {f"_no_{name}": "any" for name in masses}
-    )
-    for name in masses:
-        sums[f"_{name}"] = sums[f"_{name}"].mask(sums.pop(f"_no_{name}"))
+    sums = summed(table, ["sample_id", "taxon"], ["n", "_n", *(f"_{name}" for name in masses)])
+    sums = sums.set_index(["sample_id", "taxon"])
     index = pd.MultiIndex.from_product([volume.index[volume > 0], taxa], names=["sample_id", "taxon"])
     whole = sums.reindex(index)
     absent = ~index.isin(sums.index)

@@ -62,8 +62,8 @@ def drawn_parts(parts, samples, goal, plan):
         From `parts_of`.
     samples : pandas.DataFrame
         Samples with a volume.
-    goal : tuple of (list of str, dict of str to str)
-        Taxa, and the taxon that each label goes to (others are left out).
+    goal : tuple of (list of str, dict of str to tuple of str)
+        Taxa, and those that each label counts for (others are left out).
     plan : aqqua_dist.concentrations.members.Sources
         What is drawn.
 
@@ -93,35 +93,33 @@ def _add_up(total, found, names, taxa, goes):
     for name, whole in zip(QUANTITIES, total, strict=True):
         values = getattr(found, name)
         for place, label in enumerate(names):
-            taxon = goes.get(label)
-            if taxon is not None:
-                here = values[:, :, place]
-                whole[:, :, taxa.index(taxon)] += np.where(
-                    found.number_concentration[:, :, place] == 0, 0, here
-                )  # nothing has no size
+            here = np.where(found.number_concentration[:, :, place] == 0, 0, values[:, :, place])  # nothing has no size
+            for taxon in goes.get(label, ()):
+                whole[:, :, taxa.index(taxon)] += here
 
 
-def goal_of(counts, lines, taxa):
-    """Taxon of each label: itself, unless taxa were asked for.
+def goal_of(labels, lines, taxa, leave_out=rollup.LEFT_OUT):
+    """Taxa of each label: itself, unless taxa were asked for.
 
     Parameters
     ----------
-    counts : pandas.DataFrame
-        With ``taxon``.
+    labels : collection of str
+        Labels.
     lines : dict of str to str
         Hierarchy of each label.
     taxa : sequence of str
         Taxa; none: all labels.
+    leave_out : sequence of str
+        As for `aqqua_dist.organisms.rollup.goals`.
 
     Returns
     -------
-    tuple of (list of str, dict of str to str)
-        Taxa, and the taxon of each label.
+    tuple of (list of str, dict of str to tuple of str)
+        Taxa, and those that each label counts for.
     """
-    labels = sorted(set(counts["taxon"]))
     if not taxa:
-        return labels, {label: label for label in labels}
-    return list(taxa), rollup.goals(labels, lines, list(taxa))
+        return sorted(set(labels)), {label: (label,) for label in labels}
+    return list(taxa), rollup.goals(sorted(set(labels)), lines, list(taxa), leave_out=leave_out)
 
 
 def write_members(parts, samples, goal, plan, target):

@@ -1,22 +1,24 @@
-"""Ingested tables to zones: concentrations of taxa and size spectra per profile and zone."""
+"""Samples to zones: concentrations of taxa and size spectra per profile and zone, and why there are none."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from aqqua_dist.concentrations.concentrations import concentrations
+from aqqua_dist.concentrations import sorting
 from aqqua_dist.concentrations.zones import COVERAGE, pooled_counts, zone_samples
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import PARTICLES, TAXA, of_role
-from aqqua_dist.counts import label_counts
-from aqqua_dist.organisms import rollup
+from aqqua_dist.core.tables import SAMPLES, typed
 from aqqua_dist.spectra import spectrum
 
 UNITS = {
     "volume": "m3",
     "number_concentration": "m-3",
     "biovolume_concentration": "mm3 m-3",
+    "carbon_biomass": "mg m-3",
+    "concentration_low": "m-3",
+    "concentration_high": "m-3",
     "number_integral": "m-2",
     "esd_low": "um",
     "esd_high": "um",
@@ -50,153 +52,194 @@ class Pooling:
         Name, top and bottom (m, positive down).
     coverage : float
         Share of a zone that a profile must cover.
-    statuses : tuple of str
-        Statuses of objects that are counted.
-    taxa : tuple of str
-        Taxa to sum labels to; empty: every label by itself.
-    leave_out : tuple of str
-        Qualifiers of labels that are not counted as their taxon.
+    least : float
+        Share of the objects of a profile and zone that must count.
     """
 
     zones: tuple
     coverage: float = COVERAGE
-    statuses: tuple = ("validated",)
-    taxa: tuple = ()
-    leave_out: tuple = rollup.LEFT_OUT
+    least: float = 0.0
 
 
 @dataclass(frozen=True)
-class Zonal:
-    """Tables per profile and zone.
+class Pooled:
+    """Profiles and zones.
 
     Attributes
     ----------
     samples : pandas.DataFrame
-        From `aqqua_dist.concentrations.zones.zone_samples`.
-    concentrations : pandas.DataFrame
-        `PLACE`, ``taxon`` and the columns of
-        `aqqua_dist.concentrations.zones.concentrations`; zeros where a taxon was
-        searched for and not found, no row where nobody searched.
-    spectra : pandas.DataFrame
-        `PLACE` and the columns of `aqqua_dist.concentrations.zones.spectra`.
+        From `aqqua_dist.concentrations.zones.zone_samples`, with
+        ``share_counted``; those without taxa too, which may have particles.
+    belongs : pandas.DataFrame
+        Which sample goes to which of them.
     dropped : pandas.DataFrame
         ``profile, zone, coverage`` of profiles that cover too little.
+    valued : pandas.DataFrame
+        Those of `samples` in which taxa were looked for and enough objects
+        count.
+    left_out : pandas.DataFrame
+        The others in which taxa were looked for, with the reason.
     """
 
     samples: pd.DataFrame
-    concentrations: pd.DataFrame
-    spectra: pd.DataFrame
+    belongs: pd.DataFrame
     dropped: pd.DataFrame
+    valued: pd.DataFrame
+    left_out: pd.DataFrame
 
 
-def pool(tables, pooling):
-    """Pool ingested tables over zones.
+def pool(samples, pooling):
+    """Pool samples over zones.
 
     Parameters
     ----------
-    tables : aqqua_dist.core.tables.Ingested
-        From a reader or `aqqua_dist.readers.ingest.ingest`.
+    samples : pandas.DataFrame
+        Columns of `aqqua_dist.core.tables.SAMPLES` and, where known,
+        `aqqua_dist.concentrations.sorting.COLUMNS`.
     pooling : Pooling
         Zones and rules.
 
     Returns
     -------
-    Zonal
-        Concentrations and spectra.
+    Pooled
 
     Raises
     ------
     UserError
-        No profile covers a zone, or a taxon is unknown to the labels.
+        No profile covers a zone.
     """
-    samples, members, dropped = zone_samples(of_role(tables.samples, TAXA), pooling.zones, coverage=pooling.coverage)
-    fine, of_fine, short = zone_samples(of_role(tables.samples, PARTICLES), pooling.zones, coverage=pooling.coverage)
-    if samples.empty and fine.empty:
-        with_volume = int((tables.samples["volume"] > 0).sum())
+    known = {"searched": True, "n_counted": np.nan, "n_objects": np.nan, "unsorted_part": False}
+    more = pd.DataFrame(
+        {name: samples[name] if name in samples else value for name, value in known.items()}, samples.index
+    )
+    table = typed(samples, SAMPLES)
+    pooled, belongs, dropped = zone_samples(table, pooling.zones, coverage=pooling.coverage)
+    if pooled.empty:
+        volumes = int((table["volume"] > 0).sum())
+        told = f" ({volumes} of them with a volume)" if volumes < len(table) else ""
         raise UserError(
-            f"none of {len(tables.samples)} samples ({with_volume} of them with a volume) covers {pooling.coverage:.0%} of a zone among "
-            f"{', '.join(name for name, _, _ in pooling.zones)}."
+            f"none of {len(table)} samples{told} covers {pooling.coverage:.0%} of a zone among "
+            f"{', '.join(name for name, _, _ in pooling.zones)}{_reach(table, dropped)}."
         )
-    counts = _counts(tables, pooling)
-    counts = pooled_counts(counts[counts["sample_id"].isin(members["sample_id"])], members)
-    searched = samples[samples["profile"].isin(_searched(tables, samples))]
-    found = concentrations(searched, counts, list(pooling.taxa) or None)
-    particles = tables.extra.get(
-        "particles", pd.DataFrame(columns=["sample_id", "esd_low", "esd_high", "n", "biovolume"])
+    more = more.assign(sample_id=table["sample_id"].to_numpy())
+    own = belongs.merge(more, on="sample_id").groupby("pooled_id", sort=False)
+    sums = (
+        own[["n_counted", "n_objects"]]
+        .sum(min_count=1)
+        .assign(searched=own["searched"].all(), unsorted_part=own["unsorted_part"].any())
     )
-    particles = pooled_counts(particles[particles["sample_id"].isin(of_fine["sample_id"])], of_fine)
-    seen = fine[fine["sample_id"].isin(particles["sample_id"])]
-    whole = pd.concat([fine, samples]).drop_duplicates("sample_id", ignore_index=True)
-    dropped = pd.concat([short, dropped]).drop_duplicates(["profile", "zone"], ignore_index=True)
-    place = whole.set_index("sample_id")[PLACE]
-    return Zonal(
-        whole,
-        found.join(place, on="sample_id")[[*PLACE, *found.columns]],
-        spectrum.spectra(seen, particles).join(place, on="sample_id")[[*PLACE, "sample_id", *SPECTRUM]],
-        dropped,
-    )
+    pooled = pooled.join(sums, on="sample_id")
+    pooled["share_counted"] = sorting.share_of(pooled)
+    searched = pooled[pooled["searched"].astype(bool)]
+    left_out = sorting.without_value(searched, pooling.least)
+    valued = searched[~searched["sample_id"].isin(left_out["sample_id"])].reset_index(drop=True)
+    return Pooled(pooled, belongs, dropped, valued, left_out)
 
 
-def _counts(tables, pooling):
-    tally = tables.extra.get("tally")
-    counts = tables.counts
-    if tally is not None and len(tally):
-        unplaced = tally[~tally["sample_id"].isin(tables.samples["sample_id"])]
-        if len(unplaced):
-            raise UserError(
-                f"{int(unplaced['n'].sum())} objects of casts, first {unplaced['sample_id'].iloc[0]!r}, are not in their depth bins yet; "
-                "ingest without zones, then count them: 'aggregate FOLDER --zone …' places each by its depth."
-            )
-        counts = pd.concat(
-            [counts, label_counts.label_counts(tally, tables.extra.get("acquisitions"), statuses=pooling.statuses)],
-            ignore_index=True,
-        )
-    if not pooling.taxa:
-        return counts
-    known = tables.extra.get("taxa", pd.DataFrame(columns=["label", "hierarchy"]))
-    name = (
-        known["label"].fillna(known["taxon"])
-        if {"label", "taxon"} <= set(known)
-        else known["label" if "label" in known else "taxon"]
-    )
-    lines = dict(zip(name, known["hierarchy"].fillna(""), strict=True))
-    return rollup.taxon_counts(counts, lines, list(pooling.taxa), leave_out=pooling.leave_out)
-
-
-def _searched(tables, samples):
-    """Profiles in which taxa were looked for; an export without its taxa says nothing about them."""
-    known = tables.extra.get("searched")
-    if known is None:
-        return set(samples["profile"])
-    return set(samples["profile"]) - set(known.loc[~known["searched"].astype(bool), "profile"])
-
-
-def write(zonal, folder, origin):
-    """Write the tables as CSV with their units beside them.
+def counts_of(counts, pooled):
+    """Counts of profiles and zones that have a value.
 
     Parameters
     ----------
-    zonal : Zonal
+    counts : pandas.DataFrame
+        As for `aqqua_dist.concentrations.zones.pooled_counts`.
+    pooled : Pooled
         From `pool`.
-    folder : pathlib.Path
-        Gets ``zone_samples.csv``, ``zone_concentrations.csv``,
-        ``zone_spectra.csv`` and ``zones_dropped.csv``.
-    origin : aqqua_dist.core.provenance.Provenance
-        Kept with each file.
 
     Returns
     -------
-    list of pathlib.Path
-        What was written.
+    pandas.DataFrame
+        Same columns.
     """
-    tables = {
-        "zone_samples": zonal.samples,
-        "zone_concentrations": zonal.concentrations,
-        "zone_spectra": zonal.spectra,
-        "zones_dropped": zonal.dropped,
-    }
-    paths = []
+    belongs = pooled.belongs[pooled.belongs["pooled_id"].isin(pooled.valued["sample_id"])]
+    return pooled_counts(counts[counts["sample_id"].isin(belongs["sample_id"])], belongs)
+
+
+def why_empty(samples, pooled, pooling):
+    """Why a table of zones has no row.
+
+    Parameters
+    ----------
+    samples : pandas.DataFrame
+        As for `pool`.
+    pooled : Pooled
+        From `pool`.
+    pooling : Pooling
+        Zones and rules.
+
+    Returns
+    -------
+    str
+        One sentence: profiles without taxa, those that cover too little and how far they reach, those that wait for labels.
+    """
+    table = typed(samples, SAMPLES)
+    profile = table["profile"].fillna(table["sample_id"])
+    silent = set(profile[~samples["searched"].to_numpy(dtype=bool)]) if "searched" in samples else set()
+    mine = pooled.dropped[~pooled.dropped["profile"].isin(silent)]
+    words = []
+    if silent:
+        words.append(
+            f"{len(silent)} profiles have no taxa (particles only: their export has no ZOO file, or nobody searched)"
+        )
+    if len(mine):
+        reach = _reach(table[profile.isin(mine["profile"]).to_numpy()], mine)
+        words.append(f"{mine['profile'].nunique()} profiles cover less than {pooling.coverage:.0%} of each zone{reach}")
+    if len(pooled.left_out):
+        words += [text.rstrip(".") for text in sorting.sentences(pooled.left_out, "profiles and zones")]
+    if len(pooled.valued):
+        words.append(f"no taxon was counted in {pooled.valued['profile'].nunique()} profiles")
+    return f"zone_concentrations is empty: {'; '.join(words) or 'no profile lies in a zone'}."
+
+
+def _reach(samples, dropped):
+    """How far profiles reach, and what would take them in."""
+    bottom = samples.groupby(samples["profile"].fillna(samples["sample_id"]))["depth_bottom"].max().dropna()
+    if bottom.empty:
+        return ""
+    told = f" (half of the {len(bottom)} profiles reach {bottom.median():g} m, the deepest {bottom.max():g} m"
+    if len(dropped):
+        best = dropped.loc[dropped["coverage"].idxmax()]
+        told += f"; the most covered is {best['coverage']:.2f} of {best['zone']}"
+    return f"{told}; try a shallower --zone, or --coverage)"
+
+
+def spectra_of(particles, samples, pooling):
+    """Size spectra of profiles and zones.
+
+    Parameters
+    ----------
+    particles : pandas.DataFrame
+        ``sample_id, esd_low, esd_high`` (µm), ``n, biovolume`` (mm3).
+    samples : pandas.DataFrame
+        Samples in which particles were counted (`aqqua_dist.core.tables.of_role`).
+    pooling : Pooling
+        Zones and rules.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `PLACE`, ``sample_id`` and `SPECTRUM`.
+    """
+    pooled, belongs, _ = zone_samples(typed(samples, SAMPLES), pooling.zones, coverage=pooling.coverage)
+    mine = pooled_counts(particles[particles["sample_id"].isin(belongs["sample_id"])], belongs)
+    seen = pooled[pooled["sample_id"].isin(mine["sample_id"])]
+    place = pooled.set_index("sample_id")[PLACE]
+    return spectrum.spectra(seen, mine).join(place, on="sample_id")[[*PLACE, "sample_id", *SPECTRUM]]
+
+
+def write(tables, folder, origin):
+    """Write tables of zones as Parquet and as CSV, with their units.
+
+    Parameters
+    ----------
+    tables : dict of str to pandas.DataFrame
+        By name, such as ``zone_concentrations``.
+    folder : pathlib.Path
+        Gets two files for each.
+    origin : aqqua_dist.core.provenance.Provenance
+        Kept with each file.
+    """
     for name, table in tables.items():
-        paths.append(folder / f"{name}.csv")
-        files.write_csv(table, paths[-1], origin, {unit: UNITS[unit] for unit in UNITS if unit in table})
-    return paths
+        units = {unit: UNITS[unit] for unit in UNITS if unit in table}
+        files.write_parquet(table, folder / f"{name}.parquet", origin, units)
+        files.write_csv(table, folder / f"{name}.csv", origin, units)

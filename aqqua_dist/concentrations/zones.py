@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import SAMPLES, typed
+from aqqua_dist.core.tables import SAMPLES, summed, typed
 
 COVERAGE = 0.8
 """Share of a zone that a profile must cover (Drago et al. 2022, doi 10.3389/fmars.2022.894372; Laget et al. 2024)."""
@@ -136,13 +136,7 @@ def pooled_counts(counts, members):
     joined = counts.merge(members, on="sample_id").drop(columns="sample_id").rename(columns={"pooled_id": "sample_id"})
     if joined.empty:
         return counts.iloc[:0].copy()
-    grouped = joined.assign(**{f"_{name}": joined[name].isna() for name in numbers}).groupby(
-        keys, sort=False, dropna=False
-    )
-    found = grouped.agg({name: "sum" for name in numbers} | {f"_{name}": "any" for name in numbers}).reset_index()
-    for name in numbers:
-        found[name] = found[name].mask(found[f"_{name}"])  # a sum of which a part is unknown is unknown
-    return found[list(counts.columns)]
+    return summed(joined, keys, numbers)[list(counts.columns)]
 
 
 def parse_zone(text):

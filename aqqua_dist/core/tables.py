@@ -69,6 +69,14 @@ FINDINGS = {
 }
 """Columns of ``findings``: severity is one of `SEVERITIES`; row counts the header as 1."""
 STATUSES = ("validated", "predicted", "dubious", "unclassified")
+NO_WORDS = ("", "nan", "na", "n/a", "<na>", "none", "null", "nat")
+"""Words that stand for none, in lower case."""
+STATUS_WORDS = (
+    {name: name for name in STATUSES}
+    | {"v": "validated", "p": "predicted", "d": "dubious", "u": "unclassified"}
+    | dict.fromkeys(NO_WORDS, "unclassified")
+)
+"""Status of every word that exports use, in lower case: EcoTaxa's letters and words, and none."""
 SEVERITIES = ("repaired", "suspicious", "refused")
 
 
@@ -102,6 +110,88 @@ def typed(table, columns):
         else:
             frame[name] = values.astype(kind)
     return pd.DataFrame(frame, index=table.index).reset_index(drop=True)
+
+
+def status_of(word):
+    """Status that a word stands for.
+
+    Parameters
+    ----------
+    word : str or None
+        Letter or word of any case; none is ``unclassified``.
+
+    Returns
+    -------
+    str or None
+        One of `STATUSES`; None for a word that nobody knows.
+    """
+    return STATUS_WORDS.get("" if word is None else str(word).strip().lower())
+
+
+def refuse_unknown_statuses(numbers, place):
+    """Refuse words of status that nobody knows, as objects of such a status would count as nothing.
+
+    Parameters
+    ----------
+    numbers : dict of str to int
+        Rows of each word.
+    place : str
+        File, for the message.
+
+    Raises
+    ------
+    UserError
+        Names the word and its number of rows.
+    """
+    for word, rows in numbers.items():
+        if status_of(word) is None:
+            raise UserError(
+                f"{place}, column 'status': {word!r} in {rows} rows is unknown, allowed are {', '.join(STATUSES)}, their first "
+                "letters, and an empty cell."
+            )
+
+
+def is_unlabelled(label):
+    """Whether a label says nothing.
+
+    Parameters
+    ----------
+    label : str or None
+        Text of a label.
+
+    Returns
+    -------
+    bool
+        True for none, an empty text, and words such as ``nan`` that writers
+        of tables leave where there was none.
+    """
+    return label is None or str(label).strip().lower() in NO_WORDS
+
+
+def summed(table, keys, numbers):
+    """Sums of groups; a sum of which a part is unknown is unknown.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows.
+    keys : list of str
+        Columns that groups share; a missing key is a key of its own.
+    numbers : list of str
+        Columns that are summed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `keys` and `numbers`, one row per group in the order in which they
+        first stand.
+    """
+    unknown = {f"unknown {name}": table[name].isna() for name in numbers}
+    grouped = table.assign(**unknown).groupby(list(keys), sort=False, dropna=False)
+    found = grouped.agg(dict.fromkeys(numbers, "sum") | dict.fromkeys(unknown, "any")).reset_index()
+    for name in numbers:
+        found[name] = found[name].mask(found[f"unknown {name}"].astype(bool))
+    return found[[*keys, *numbers]]
 
 
 def of_role(samples, role):

@@ -31,7 +31,8 @@ def raw_counts(sums, axes, scoring):
     """
     row, rest = np.divmod(sums.cells, axes.width * axes.sizes)
     column, size = np.divmod(rest, axes.sizes)
-    mine = (column >= len(axes.labels)) & (row < len(axes.samples) - len(scoring.extra_rows))
+    mine = (column >= len(axes.labels)) & (column < len(axes.labels) + len(axes.columns))
+    mine &= row < len(axes.samples) - len(scoring.extra_rows)
     unit = tallies.SHARE_UNIT if scoring.method in ("probabilistic", "pacc") else 1.0
     return pd.DataFrame(
         {
@@ -58,6 +59,23 @@ def repaired_rows(sums, axes, scoring):
         Their number.
     """
     cell = (len(axes.samples) - len(scoring.extra_rows)) * axes.width * axes.sizes
+    return int(sums.n[sums.cells == cell].sum()) if scoring.extra_rows else 0
+
+
+def short_rows(sums, axes, scoring):
+    """Objects whose probabilities stay below 1 in sum.
+
+    Parameters
+    ----------
+    sums, axes, scoring
+        As for `raw_counts`.
+
+    Returns
+    -------
+    int
+        Their number.
+    """
+    cell = ((len(axes.samples) - len(scoring.extra_rows)) * axes.width + 1) * axes.sizes
     return int(sums.n[sums.cells == cell].sum()) if scoring.extra_rows else 0
 
 

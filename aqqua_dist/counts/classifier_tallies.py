@@ -24,6 +24,8 @@ LEVELS = 20
 WITH_PROB = ("probabilistic", "pacc", "em")
 """Ways to count that need the probabilities of all classes."""
 METHODS = ("labels", *correction.METHODS, "em")
+REST = "unclassified"
+"""Where the part goes that probabilities below 1 in sum give to no class."""
 WHOLE = np.int64(round(1 / tallies.SHARE_UNIT))
 BLOCK = 2**22
 """Probabilities that are looked at together."""
@@ -66,9 +68,11 @@ class Scoring:
 
     @property
     def columns(self):
-        """Names of what is summed (tuple): classes, or (best class, second, level) for ``em``."""
+        """Names of what is summed (tuple): classes (and the rest of probabilities), or (best class, second, level) for ``em``."""
         if self.method in ("labels", "validated"):
             return ()
+        if self.method == "probabilistic" and self.soft and REST not in self.classes:
+            return (*self.classes, REST)
         if self.method != "em":
             return self.classes
         return tuple(
@@ -109,8 +113,8 @@ def classes_of(paths):
     ------
     UserError
         Probabilities without the names of their classes (``classes``, a JSON
-        list in the metadata of the file or the column), or files that name
-        others or in another order.
+        list or names with commas between them, in the metadata of the file or
+        the column), or files that name others or in another order.
     """
     first, found = None, None
     for path in paths:
@@ -126,7 +130,7 @@ def classes_of(paths):
             raise UserError(
                 f"{path}: the classes of column 'prob' have no names; give them as a JSON list 'classes' in the metadata of the file."
             )
-        names = tuple(map(str, json.loads(held)))
+        names = _names(held, path)
         if found is not None and names != found:
             raise UserError(
                 f"{path}: the probabilities are of the classes {list(names)[:8]}, those of {first} of {list(found)[:8]}; the order must be the same."
@@ -137,6 +141,18 @@ def classes_of(paths):
             )
         first, found = first or path, names
     return found
+
+
+def _names(held, path):
+    """Names of classes, as a JSON list or with commas between them."""
+    text = held.decode("utf-8", "replace").strip()
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = [part.strip().strip("'\"") for part in text.strip("[]").split(",")]
+    if not isinstance(names, list) or not names or not all(str(name).strip() for name in names):
+        raise UserError(f"{path}: the classes of column 'prob' are {text[:80]!r}, needed is a JSON list of names.")
+    return tuple(map(str, names))
 
 
 def answers(table, scoring, place):
@@ -158,9 +174,13 @@ def answers(table, scoring, place):
     top : numpy.ndarray
         float64, shape (n,): its probability, NaN where nobody knows.
     prob : numpy.ndarray or None
-        float64, shape (n, n_classes), adding up to 1.
+        float64, shape (n, n_classes), adding up to 1 or, but for the methods
+        that need all of them, less.
     repaired : int
         Rows that were scaled to a sum of 1.
+    short : int
+        Rows whose probabilities stay below 1 in sum, as those of the best few
+        classes do: what is missing belongs to no class.
 
     Raises
     ------
@@ -169,9 +189,10 @@ def answers(table, scoring, place):
         that are none.
     """
     if scoring.soft:
-        prob, record = _checked(_matrix(table["prob"], len(scoring.classes), place), scoring.classes, place)
+        whole = scoring.method in ("pacc", "em")
+        prob, record = _checked(_matrix(table["prob"], len(scoring.classes), place), scoring.classes, whole, place)
         best = prob.argmax(axis=1) if len(prob) else np.zeros(0, np.int64)
-        return best, prob[np.arange(len(prob)), best], prob, record["rows"]
+        return best, prob[np.arange(len(prob)), best], prob, record["rows"], record["short"]
     known = {name: number for number, name in enumerate(scoring.classes)}
     labels = table["label"].cast(pa.string()).to_pylist()
     best = np.array([known.get(label, -1) for label in labels], dtype=np.int64)
@@ -181,12 +202,12 @@ def answers(table, scoring, place):
             f"{place}: object {row + 1} of the model has the label {labels[row]!r}, which is none of its {len(known)} classes {list(known)[:8]}."
         )
     top = table["score"].to_numpy().astype(np.float64) if "score" in table.column_names else np.full(len(best), np.nan)
-    return best, top, None, 0
+    return best, top, None, 0, 0
 
 
-def _checked(prob, classes, place):
+def _checked(prob, classes, whole, place):
     try:
-        return check_probabilities(prob, classes)
+        return check_probabilities(prob, classes, whole=whole)
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
 
@@ -251,13 +272,14 @@ def tally_model(table, places, sizes, scoring, place):
 
 
 def _block(table, places, axes, scoring, place):
-    best, top, prob, repaired = answers(table, scoring, place)
+    best, top, prob, repaired, short = answers(table, scoring, place)
     sample, size, volume, unknown = places
     first = len(axes.samples) - len(scoring.extra_rows)
-    found = [_single(first, 0, axes, repaired)] if repaired else []
+    found = [_single(first, place, axes, n) for place, n in enumerate((repaired, short)) if n]
     if scoring.method in ("probabilistic", "pacc"):
-        return [*found, _shares(prob, best, (sample, size, volume, unknown), axes)]
-    column = len(axes.labels) + best
+        prob = _with_rest(prob, scoring, axes)
+        return [*found, _shares(prob, prob.argmax(axis=1), (sample, size, volume, unknown), axes)]
+    column = np.where(top == 0, len(axes.labels) - 1, len(axes.labels) + best)  # no class has any probability
     if scoring.method == "thresholded":
         column = np.where(top >= scoring.limits[best], column, len(axes.labels) - 1)
     elif scoring.method == "em":
@@ -266,6 +288,17 @@ def _block(table, places, axes, scoring, place):
         none = np.zeros(len(bins), np.int64)
         found.append(_shares(prob, best, (first + 1 + bins, none, none, none.astype(bool)), axes))
     return [*found, tallies.tally_cells((sample * axes.width + column) * axes.sizes + size, volume, unknown)]
+
+
+def _with_rest(prob, scoring, axes):
+    """Probabilities of the columns: what is missing to 1 is `REST`."""
+    rest = np.clip(1 - prob.sum(axis=1), 0, 1)
+    if len(axes.columns) > prob.shape[1]:
+        return np.column_stack([prob, np.where(rest < 1e-9, 0, rest)])
+    if REST in scoring.classes and scoring.method == "probabilistic":
+        prob = prob.copy()
+        prob[:, scoring.classes.index(REST)] += rest
+    return prob
 
 
 def _bins(prob, best, top):

@@ -17,6 +17,8 @@ ADJUSTED = {"acc": "labels", "pacc": "probabilities"}
 """Ways to count the model's objects with the sums that each needs, and the kind of confusion that corrects some of them."""
 TOLERANCE, REPAIR = 1e-3, 1e-6
 """Distance of a row of probabilities from a sum of 1 that half precision leaves, and from which scaling it is recorded."""
+DIGITS = 5e-5
+"""What four decimal digits may take from each probability, or add to it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def confusion(true, predicted, classes):
     return Confusion(classes, table, "probabilities" if soft else "labels")
 
 
-def check_probabilities(prob, classes, columns=None):
+def check_probabilities(prob, classes, columns=None, *, whole=True):
     """Probabilities whose rows add up to 1.
 
     Parameters
@@ -99,13 +101,18 @@ def check_probabilities(prob, classes, columns=None):
         Classes, in the order of the columns.
     columns : sequence of str, optional
         Classes that the file names; they must be `classes` in their order.
+    whole : bool
+        Whether a row must hold all classes; otherwise it may add up to less
+        than 1, as the best few classes of a model do.
 
     Returns
     -------
     prob : numpy.ndarray
-        float64; rows within `TOLERANCE` of 1 are scaled to 1.
+        float64; rows within `TOLERANCE` of 1, or what four digits of each
+        class leave, are scaled to 1.
     record : dict
-        ``rows`` that were off by more than `REPAIR`, ``largest`` distance.
+        ``rows`` that were scaled and off by more than `REPAIR`, ``largest``
+        distance of those, ``short`` rows that stay below 1.
 
     Raises
     ------
@@ -129,12 +136,16 @@ def check_probabilities(prob, classes, columns=None):
         )
     total = prob.sum(axis=1)
     off = np.abs(total - 1)
-    if (off > TOLERANCE).any():
-        row = int(np.argmax(off > TOLERANCE))
+    near = off <= max(TOLERANCE, DIGITS * len(classes))
+    wrong = ~near if whole else ~near & (total > 1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
         raise UserError(
-            f"probabilities, row {row + 1}: they add up to {total[row]:.6g}, needed is 1; {(off > TOLERANCE).sum()} such rows."
+            f"probabilities, row {row + 1}: they add up to {total[row]:.6g}, needed is {'1' if whole else '1 or less'}; "
+            f"{wrong.sum()} such rows."
         )
-    return prob / total[:, None], {"rows": int((off > REPAIR).sum()), "largest": float(off.max(initial=0.0))}
+    record = {"rows": int((near & (off > REPAIR)).sum()), "largest": float(off[near].max(initial=0.0))}
+    return prob / np.where(near, total, 1.0)[:, None], record | {"short": int((~near).sum())}
 
 
 def codes(labels, classes, what):

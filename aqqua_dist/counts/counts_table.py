@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import COUNTS
+from aqqua_dist.core.tables import COUNTS, summed, typed
 from aqqua_dist.counts import classifier_counts, counting_error, tallies
 from aqqua_dist.organisms import rollup
 from aqqua_dist.organisms.elements import carbon
@@ -27,10 +27,11 @@ SCHEMA = pa.schema(
         ("carbon", pa.float64()),
         ("weight", pa.float64()),
         ("method", pa.string()),
+        ("share_counted", pa.float64()),
     ]
 )
 UNITS = {"esd_low": "um", "esd_high": "um", "biovolume": "mm3", "carbon": "mg"}
-REPEATING = ["sample_id", "taxon", "esd_low", "esd_high", "weight", "method", "n"]
+REPEATING = ["sample_id", "taxon", "esd_low", "esd_high", "weight", "method", "n", "share_counted"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Known:
         What was counted.
     relations : dict of str to str
         Conversion of each label that has one (`aqqua_dist.organisms.conversions`).
+    share_counted : pandas.Series or None
+        Share of each sample's objects that are counted, by ``sample_id``.
     """
 
     axes: tallies.Axes
@@ -56,6 +59,7 @@ class Known:
     weights: np.ndarray
     options: object
     relations: dict = field(default_factory=dict)
+    share_counted: pd.Series | None = None
 
 
 def known_of(axes, samples, units, options, relations=None):
@@ -110,7 +114,7 @@ def relations_of(labels, lines, wanted):
     for name in wanted.values():
         carbon(np.array([1e-3]), name)
     goal = rollup.goals(labels, lines, list(wanted))
-    return {label: wanted[taxon] for label, taxon in goal.items() if taxon is not None}
+    return {label: wanted[taxa[0]] for label, taxa in goal.items() if taxa}
 
 
 def method_of(options):
@@ -183,7 +187,8 @@ def model_rows(sums, known, validated=None, prior=None):
     """
     scoring = known.options.scoring
     found = classifier_counts.model_counts(sums, known.axes, scoring, validated, prior)
-    taxon = np.array(scoring.classes, dtype=object)[found["class"].to_numpy(dtype=np.int64)]
+    names = scoring.classes if scoring.method == "em" else scoring.columns
+    taxon = np.array(names, dtype=object)[found["class"].to_numpy(dtype=np.int64)]
     table = _complete(found.drop(columns="class").assign(taxon=taxon), known)
     return table.assign(method=scoring.method)
 
@@ -278,33 +283,69 @@ def write_counts(sums, known, path, origin, model=None):
     """
     with files.parquet_parts(path, SCHEMA, units=UNITS, repeating=REPEATING) as parts:
         for start in range(0, len(sums.cells), ROWS):
-            rows = with_interval(label_rows(sums, known, slice(start, start + ROWS)))
-            parts.write(pa.Table.from_pandas(rows[SCHEMA.names], preserve_index=False))
+            _write_rows(parts, label_rows(sums, known, slice(start, start + ROWS)), known)
         if model is not None and len(model):
-            parts.write(pa.Table.from_pandas(with_interval(model)[SCHEMA.names], preserve_index=False))
+            _write_rows(parts, model, known)
         parts.provenance = origin
     return parts.rows
 
 
-def by_label(sums, axes):
-    """Sums of the labels alone, without the columns of a model and what stands beside the samples.
+def _write_rows(parts, rows, known):
+    share = np.nan if known.share_counted is None else rows["sample_id"].map(known.share_counted)
+    rows = with_interval(rows).assign(share_counted=share)
+    parts.write(pa.Table.from_pandas(rows[SCHEMA.names], preserve_index=False))
+
+
+def by_label(sums, known):
+    """Sums of the labels alone, without the columns of a model, what does not count, and the rows beside the samples.
 
     Parameters
     ----------
     sums : aqqua_dist.counts.tallies.Tally
         Of everything.
-    axes : aqqua_dist.counts.tallies.Axes
-        Of `sums`.
+    known : Known
+        What they are of.
 
     Returns
     -------
-    aqqua_dist.counts.tallies.Tally
-        Same cells.
+    sums : aqqua_dist.counts.tallies.Tally
+        Of the labels.
+    known : Known
+        What they are of.
     """
-    if not axes.columns:
-        return sums
-    mine = sums.cells // axes.sizes % axes.width < len(axes.labels)
-    return tallies.Tally(*(getattr(sums, name)[mine] for name in ("cells", "n", "volume", "unknown")))
+    axes, plain = known.axes, replace(known, axes=replace(known.axes, columns=(), left=()))
+    if axes.width == len(axes.labels) and len(axes.samples) == len(known.names):
+        return sums, plain
+    row, rest = np.divmod(sums.cells, axes.width * axes.sizes)
+    mine = (rest // axes.sizes < len(axes.labels)) & (row < len(known.names))
+    cells = row[mine] * plain.axes.width * axes.sizes + rest[mine]
+    return tallies.Tally(cells, *(getattr(sums, name)[mine] for name in ("n", "volume", "unknown"))), plain
+
+
+def left_rows(sums, known):
+    """Objects that do not count.
+
+    Parameters
+    ----------
+    sums : aqqua_dist.counts.tallies.Tally
+        Of everything.
+    known : Known
+        What they are of.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``row`` (place in `known.names`), ``left`` and ``dead`` (number of
+        objects whose label lives or says nothing, and of the others).
+    """
+    axes = known.axes
+    row, rest = np.divmod(sums.cells, axes.width * axes.sizes)
+    place = rest // axes.sizes - len(axes.labels) - len(axes.columns)
+    mine = (place >= 0) & (row < len(known.names))
+    found = pd.DataFrame(
+        {"row": row[mine], "left": sums.n[mine] * (place[mine] == 0), "dead": sums.n[mine] * place[mine]}
+    )
+    return found.groupby("row", as_index=False).sum()
 
 
 def whole_counts(sums, known, model=None):
@@ -325,19 +366,12 @@ def whole_counts(sums, known, model=None):
     pieces += [_summed(model)] if model is not None and len(model) else []
     names = [*COUNTS, "carbon"]
     if not pieces:
-        return pd.DataFrame({name: [] for name in names})
+        return typed(pd.DataFrame(), COUNTS | {"carbon": "float64"})
     return _summed(pd.concat(pieces, ignore_index=True))[names]
 
 
 def _summed(table):
-    keys = ["sample_id", "taxon", "method", "weight"]
-    grouped = table.assign(_v=table["biovolume"].isna(), _c=table["carbon"].isna()).groupby(keys, sort=False)
-    found = grouped.agg(
-        n=("n", "sum"), biovolume=("biovolume", "sum"), carbon=("carbon", "sum"), _v=("_v", "any"), _c=("_c", "any")
-    ).reset_index()
-    return found.assign(biovolume=found["biovolume"].mask(found["_v"]), carbon=found["carbon"].mask(found["_c"])).drop(
-        columns=["_v", "_c"]
-    )
+    return summed(table, ["sample_id", "taxon", "method", "weight"], ["n", "biovolume", "carbon"])
 
 
 def parse_relation(text):
@@ -362,18 +396,3 @@ def parse_relation(text):
     if not (mark and taxon.strip() and name.strip()):
         raise UserError(f"carbon {text!r} is not TAXON=CONVERSION.")
     return taxon.strip(), name.strip()
-
-
-def smaller(known):
-    """The same without the columns of a model.
-
-    Parameters
-    ----------
-    known : Known
-        What sums are of.
-
-    Returns
-    -------
-    Known
-    """
-    return replace(known, axes=replace(known.axes, columns=()))

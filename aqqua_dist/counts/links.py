@@ -28,6 +28,8 @@ class Links:
     units : dict of tuple to int
         For samples whose acquisitions have weights of their own: place of a
         sample and acquisition id, after the samples.
+    weights : tuple of float
+        What one object of each of the units stands for, in their order.
     """
 
     samples: pd.Index
@@ -35,6 +37,7 @@ class Links:
     bins: pd.DataFrame | None = None
     lookup: np.ndarray | None = None
     units: dict = field(default_factory=dict)
+    weights: tuple = ()
 
     @property
     def keys(self):
@@ -49,13 +52,14 @@ def links_of(samples, units=()):
     ----------
     samples : pandas.DataFrame
         Columns of `aqqua_dist.core.tables.SAMPLES`.
-    units : sequence of tuple
-        Sample and acquisition ids that are summed apart.
+    units : dict of tuple to float
+        Weight of the sample and acquisition ids that are summed apart.
 
     Returns
     -------
     Links
-        By ``sample_id``, or by ``profile`` and depth for the bins of casts.
+        By ``sample_id``, or by ``profile`` and depth for the bins of casts;
+        an id that is both a sample's and a profile's is the sample's.
 
     Raises
     ------
@@ -68,8 +72,9 @@ def links_of(samples, units=()):
             f"samples: {ids[ids.duplicated()][0]!r} stands {int((ids == ids[ids.duplicated()][0]).sum())} times, allowed is once."
         )
     places = {key: len(ids) + number for number, key in enumerate(units)}
+    weights = tuple(units.values()) if isinstance(units, dict) else ()
     if "profile" not in samples or samples["profile"].isna().all():
-        return Links(ids, units=places)
+        return Links(ids, units=places, weights=weights)
     known = samples["profile"].notna().to_numpy()
     number, casts = pd.factorize(samples["profile"][known].astype(str), sort=True)
     bins = pd.DataFrame(
@@ -80,7 +85,7 @@ def links_of(samples, units=()):
             "place": np.flatnonzero(known),
         }
     ).sort_values(["cast", "top"], ignore_index=True)
-    return Links(ids, pd.Index(casts), bins, _lookup(bins, len(casts)), places)
+    return Links(ids, pd.Index(casts), bins, _lookup(bins, len(casts)), places, weights)
 
 
 def _lookup(bins, casts):
@@ -129,11 +134,11 @@ def _samples(table, links, place):
         codes, column = codes_of(table["sample_id"], links.samples)
         _refuse_unknown(codes, column, links, place)
         return codes
-    casts, column = codes_of(table["sample_id"], links.casts)
-    mine = casts >= 0
+    codes, column = codes_of(table["sample_id"], links.samples)
+    casts, _ = codes_of(table["sample_id"], links.casts)
+    mine = (codes < 0) & (casts >= 0)
     if mine.all():
         return _bins(casts, table, links, place)
-    codes, column = codes_of(table["sample_id"], links.samples)
     _refuse_unknown(np.where(mine, 0, codes), column, links, place)
     if mine.any():
         codes[mine] = _bins(casts[mine], table.filter(pa.array(mine)), links, place)

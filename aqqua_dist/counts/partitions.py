@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import STATUSES
+from aqqua_dist.core.tables import STATUSES, is_unlabelled, refuse_unknown_statuses, status_of
 from aqqua_dist.counts import classifier_tallies, correction, tallies
 from aqqua_dist.counts.links import codes_of, sample_places
 
@@ -42,7 +42,8 @@ class Options:
     Attributes
     ----------
     statuses : tuple of str
-        Statuses of the objects that count; empty: all of them, also where
+        Statuses of the objects that count, in any spelling of
+        `aqqua_dist.core.tables.STATUS_WORDS`; empty: all of them, also where
         the file has no such column.
     sizes : bool
         Whether counts keep their size class.
@@ -63,9 +64,10 @@ class Options:
     scoring: classifier_tallies.Scoring = classifier_tallies.Scoring()
 
     def __post_init__(self):
-        unknown = sorted(set(self.statuses) - set(STATUSES))
+        unknown = sorted(word for word in self.statuses if not str(word).strip() or status_of(word) is None)
         if unknown:
             raise UserError(f"statuses {unknown} are unknown, allowed are {STATUSES}.")
+        object.__setattr__(self, "statuses", tuple(dict.fromkeys(map(status_of, self.statuses))))
         if not 0 <= self.min_score <= 1:
             raise UserError(f"min_score {self.min_score!r} is outside [0, 1].")
 
@@ -145,8 +147,8 @@ def labels_of(groups):
     Returns
     -------
     tuple of str
-        Sorted; objects without a label go to ``unclassified``, which is
-        always the last.
+        Sorted; objects without a label, or with a word for none, go to
+        ``unclassified``, which is always the last.
     """
     found, without = set(), set()
     for path in {path for group in groups for path, _ in group.parts}:
@@ -157,8 +159,45 @@ def labels_of(groups):
             if path in without:
                 continue
             column = _read(path, number, ["label"])["label"]
-            found.update(value for value in pc.unique(column).to_pylist() if value is not None)
+            found.update(value for value in pc.unique(column).to_pylist() if not is_unlabelled(value))
     return (*sorted(found - {"unclassified"}), "unclassified")
+
+
+def statuses_of(groups):
+    """Statuses of all objects.
+
+    Parameters
+    ----------
+    groups : list of Group
+        From `groups_of`.
+
+    Returns
+    -------
+    dict of str to int
+        Number of objects by status; ``no status`` where a file has no such
+        column.
+
+    Raises
+    ------
+    UserError
+        A word of a file that stands for no status.
+    """
+    words, found = {}, {}
+    for group in groups:
+        for path, number in group.parts:
+            held = words.setdefault(path, {})
+            if "status" not in pq.read_schema(path).names:
+                rows = pq.read_metadata(path).row_group(number).num_rows
+                found["no status"] = found.get("no status", 0) + rows
+                continue
+            for entry in pc.value_counts(_read(path, number, ["status"])["status"].cast(pa.string())).to_pylist():
+                word = entry["values"]
+                held[word] = held.get(word, 0) + entry["counts"]
+    for path, numbers in words.items():
+        refuse_unknown_statuses(numbers, path)
+        for word, rows in numbers.items():
+            found[status_of(word)] = found.get(status_of(word), 0) + rows
+    return found
 
 
 def _read(path, number, columns):
@@ -205,9 +244,12 @@ def tally_group(group, axes, links, options, into=None):
     wanted = _wanted(group, links, options)
     for path, number in group.parts:
         place = f"{path}, row group {number}"
-        table = _read(path, number, wanted)
+        table = _with_statuses(_read(path, number, wanted), place)
         if by_label and options.statuses:
-            table = table.filter(pc.is_in(table["status"].cast(pa.string()), pa.array(options.statuses)))
+            counts = pc.is_in(table["status"].cast(pa.string()), pa.array(options.statuses))
+            if axes.left:
+                _add_left(held, table.filter(pc.invert(counts)), axes, links, place)
+            table = table.filter(counts)
         if not table.num_rows:
             continue
         sample = sample_places(table, links, place)
@@ -224,6 +266,33 @@ def tally_group(group, axes, links, options, into=None):
             size = tallies.size_class(esd) if axes.sizes > 1 else np.zeros(table.num_rows, np.int16)
             _add_scored(held, table, (sample, size, volume, unknown), axes, options, place)
     return held.result() if into is None else None
+
+
+def _with_statuses(table, place):
+    """The same table with statuses in our words; none is ``unclassified``."""
+    if "status" not in table.column_names:
+        return table
+    column = table["status"].combine_chunks()
+    column = column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
+    words = column.dictionary.to_pylist()
+    if any(status_of(word) is None for word in words):
+        refuse_unknown_statuses(column.to_pandas().astype(object).value_counts().to_dict(), place)
+    names = pa.array([*map(status_of, words), "unclassified"], pa.string())
+    ours = pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()).fill_null(len(words)), names)
+    return table.set_column(table.column_names.index("status"), "status", ours)
+
+
+def _add_left(held, table, axes, links, place):
+    """Count objects of other statuses by sample, and by whether their label says that they do not live."""
+    if not table.num_rows:
+        return
+    dead = np.zeros(table.num_rows, dtype=np.int64)
+    if "label" in table.column_names:
+        codes, _ = codes_of(table["label"], pd.Index(sorted(axes.dead), dtype=object))
+        dead = (codes >= 0).astype(np.int64)
+    row = sample_places(table, links, place) * axes.width + len(axes.labels) + len(axes.columns) + dead
+    none = np.zeros(table.num_rows, np.int64)
+    held.add(row * axes.sizes, none, none.astype(bool))
 
 
 def _wanted(group, links, options):
@@ -256,6 +325,8 @@ def _add_scored(held, table, places, axes, options, place):
             raise UserError(f"{place}: {error}") from None
     mine = who == 1 if options.scoring.columns else np.zeros(len(who), dtype=bool)
     human = who == 0
+    if mine.any() and not options.scoring.soft and "label" in table.column_names:
+        mine &= ~_unlabelled(table["label"])  # a model that says nothing
     label = np.full(len(who), len(axes.labels) - 1, np.int64)
     if human.any():
         label[human] = _labels(table.filter(pa.array(human)), axes, options, place)
@@ -277,6 +348,8 @@ def _labels(table, axes, options, place):
     labels = pd.Index(axes.labels)
     codes, column = codes_of(table["label"], labels)
     if (codes == -1).any():
+        codes[_unlabelled(table["label"])] = -2
+    if (codes == -1).any():
         strange = column[int(np.flatnonzero(codes == -1)[0])].as_py()
         raise UserError(
             f"{place}: label {strange!r} is not among the {len(labels)} labels; {int((codes == -1).sum())} such objects."
@@ -290,8 +363,15 @@ def _labels(table, axes, options, place):
     return codes
 
 
-def key_of(groups, axes, options):
-    """Name of the parts of one aggregation: it changes with the objects, the samples and the options.
+def _unlabelled(column):
+    """Whether the label of each object says nothing."""
+    _, column = codes_of(column, pd.Index([], dtype=object))
+    silent = np.array([*map(is_unlabelled, column.dictionary.to_pylist()), True])
+    return silent[column.indices.fill_null(len(silent) - 1).to_numpy(zero_copy_only=False)]
+
+
+def key_of(groups, axes, links, options):
+    """Name of the parts of one aggregation: it changes with the objects, the samples, their depths and weights, and the options.
 
     Parameters
     ----------
@@ -299,6 +379,8 @@ def key_of(groups, axes, options):
         From `groups_of`.
     axes : aqqua_dist.counts.tallies.Axes
         Samples, labels and size classes.
+    links : aqqua_dist.counts.links.Links
+        How objects find their sample.
     options : Options
         What is counted.
 
@@ -310,9 +392,13 @@ def key_of(groups, axes, options):
     paths = sorted({path for group in groups for path, _ in group.parts})
     stats = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
     digest = hashlib.sha256(
-        repr((stats, groups, axes.labels, axes.sizes, options.statuses, options.min_score, options.scoring)).encode()
+        repr((stats, groups, axes.labels, axes.sizes, axes.columns, axes.left, sorted(axes.dead))).encode()
     )
+    digest.update(repr((options.statuses, options.min_score, options.scoring)).encode())
     digest.update("\n".join(map(str, axes.samples)).encode())
+    digest.update(repr((sorted(links.units.items()), links.weights, list(links.casts))).encode())
+    if links.bins is not None:
+        digest.update(links.bins.to_numpy(dtype=np.float64).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -337,7 +423,7 @@ def run_groups(groups, axes, links, options, *, state, submit=None):
     aqqua_dist.counts.tallies.Tally
         Sums of everything.
     """
-    key = key_of(groups, axes, options)
+    key = key_of(groups, axes, links, options)
     held = tallies.Accumulator(axes.cells, options.memory)
     done, saved = _resumed(state, key, held), time.monotonic()
     left = [number for number in range(len(groups)) if number not in done]

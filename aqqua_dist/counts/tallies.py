@@ -22,6 +22,8 @@ CLASSES = 60
 """Classes from 1 µm to 1 m; smaller and larger objects go to the first and the last."""
 DENSE_SHARE = 8
 """Cells per row up to which a table of all cells is quicker than sorting the rows."""
+LEFT = ("left", "left and dead")
+"""Objects that do not count: those that may live, and those whose label does not."""
 _LIMIT = np.int64(2**62)
 
 
@@ -40,17 +42,24 @@ class Axes:
         What the objects of a model are summed by, after the labels that
         humans gave (`aqqua_dist.counts.classifier_tallies`); empty where labels alone
         count.
+    left : tuple
+        What objects that do not count are summed by, after the columns
+        (`LEFT`); empty where nobody asks.
+    dead : frozenset of str
+        Labels that do not live.
     """
 
     samples: tuple
     labels: tuple
     sizes: int = CLASSES + 1
     columns: tuple = ()
+    left: tuple = ()
+    dead: frozenset = frozenset()
 
     @property
     def width(self):
-        """Number of labels and columns (int)."""
-        return len(self.labels) + len(self.columns)
+        """Number of labels, columns and what is left (int)."""
+        return len(self.labels) + len(self.columns) + len(self.left)
 
     @property
     def cells(self):

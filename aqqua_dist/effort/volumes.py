@@ -324,6 +324,28 @@ def _of_project(acquisitions, project):
     return acquisitions.assign(acquisition_volume=part, _read=volume)
 
 
+def flags_of(samples, flags):
+    """Which samples bear which flags of their effort.
+
+    Parameters
+    ----------
+    samples : pandas.DataFrame
+        With ``flags``, words between semicolons; none where the column is missing.
+    flags : sequence of str
+        Words, each as a whole.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Boolean, one row per sample and one column per flag.
+    """
+    told = samples["flags"] if "flags" in samples else pd.Series("", index=samples.index)
+    held = told.fillna("").str.split(";").map(set)
+    return pd.DataFrame(
+        {flag: held.map(lambda words, f=flag: f in words).astype(bool) for flag in flags}, samples.index
+    )
+
+
 def without_flags(ingested, flags):
     """Samples that bear none of some flags.
 
@@ -341,9 +363,9 @@ def without_flags(ingested, flags):
     told : list of str
         One sentence per flag: how many samples it left out.
     """
-    held = ingested.samples["flags"].fillna("").str.split(";").map(set)
-    told = [f"{int(held.map(lambda words, f=f: f in words).sum())} samples left out for the flag {f!r}" for f in flags]
-    kept = ingested.samples[~held.map(lambda words: bool(words & set(flags)))].reset_index(drop=True)
+    borne = flags_of(ingested.samples, flags)
+    told = [f"{number} samples left out for the flag {flag!r}" for flag, number in borne.sum().items()]
+    kept = ingested.samples[~borne.any(axis=1)].reset_index(drop=True)
     gone = set(ingested.samples["sample_id"]) - set(kept["sample_id"])
 
     extra = {name: table if name == "ifcb_bins" else _without(table, gone) for name, table in ingested.extra.items()}

@@ -130,9 +130,7 @@ def parse_label(text, hierarchy=None, words=None, table=None):
     if not isinstance(text, str) or not text.strip(" <>"):
         raise UserError(f"label {text!r} is empty or not text; give a name such as 'Copepoda' or 'egg<Copepoda'.")
     words, table = words or read_words(), read_taxa() if table is None else table
-    source = hierarchy if isinstance(hierarchy, str) and hierarchy.strip(" <>") else text
-    line = source.split("<") if "<" in source and ">" not in source else source.split(">")[::-1]
-    line = [part.strip() for part in line if part.strip()]  # from the label up to its root
+    line = line_of(text, hierarchy)
     living = _living(line, words, table)
     qualifier, taxon = "", ""
     for part in line:
@@ -160,6 +158,69 @@ def parse_label(text, hierarchy=None, words=None, table=None):
         living,
         float("nan") if count is None else float(count),
         record,
+    )
+
+
+def line_of(text, hierarchy=None):
+    """Names of a label, from itself up to its root.
+
+    Parameters
+    ----------
+    text : str
+        Label, such as ``egg<Copepoda`` or ``living>Copepoda``.
+    hierarchy : str, optional
+        Its hierarchy from the root, joined by ``>``, which comes first.
+
+    Returns
+    -------
+    list of str
+        Without empty names.
+    """
+    source = hierarchy if isinstance(hierarchy, str) and hierarchy.strip(" <>") else text
+    line = source.split("<") if "<" in source and ">" not in source else source.split(">")[::-1]
+    return [part.strip() for part in line if part.strip()]
+
+
+def held_back(line, parsed, leave_out, words):
+    """How far up its line a label counts.
+
+    Parameters
+    ----------
+    line : list of str
+        From `line_of`, and what lies above it.
+    parsed : Label
+        The label taken apart.
+    leave_out : sequence of str
+        Qualifiers whose labels do not count for the taxa above them.
+    words : dict
+        From `read_words`.
+
+    Returns
+    -------
+    int
+        Number of names of the line that it counts for: an egg is an egg and
+        no copepod, dead copepods are dead and no copepods.
+    """
+    reach = len(line)
+    if parsed.living is False:
+        table = read_taxa()
+        dead = [place for place, part in enumerate(line) if _is_dead(part, words, table)]
+        reach = max(dead, default=0) + 1
+    if parsed.qualifier in leave_out:
+        for place, part in enumerate(line):
+            word = _word(part)
+            found = {words["qualifiers"].get(word), words["qualifiers"].get(word.rpartition(" ")[2])}
+            if parsed.qualifier in found:
+                return min(reach, place + 1)
+    return reach
+
+
+def _is_dead(part, words, table):
+    name = _known(part, table)
+    return (
+        _word(part) in words["not_living"]
+        or words["roots"].get(_word(part)) is False
+        or (name is not None and table[name].living is False)
     )
 
 

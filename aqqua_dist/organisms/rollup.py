@@ -1,107 +1,154 @@
-"""Labels summed to the taxa that a study names."""
+"""Labels summed to the taxa that a study names: a taxon is the total of all that is below it.
+
+What lies above a label is told by the hierarchy of its export, else by its
+own words (``Calanoida<Copepoda``), else by the table of taxa of the package.
+A taxon's number does not depend on which other taxa were asked for, so that
+taxa may overlap; `overlaps` tells which must never be added.
+"""
 
 import warnings
 
 from aqqua_dist.core.errors import MethodWarning, UserError
-from aqqua_dist.core.tables import COUNTS, typed
-from aqqua_dist.organisms.labels import parse_label, read_words
-from aqqua_dist.organisms.taxonomy import canonical, read_taxa
+from aqqua_dist.core.tables import COUNTS, summed, typed
+from aqqua_dist.organisms.labels import held_back, line_of, parse_label, read_words
+from aqqua_dist.organisms.taxonomy import canonical, lineage, read_taxa
 
 LEFT_OUT = ("part", "exuviae", "egg")
 """Qualifiers of labels that are no animal of their taxon, unless the user says otherwise."""
 
 
-def parents_of(hierarchies):
-    """Parent of each name in hierarchies.
-
-    Parameters
-    ----------
-    hierarchies : iterable of str
-        From the root, joined by ``>``.
-
-    Returns
-    -------
-    dict of str to str
-        Name to the name above it; roots are left out.
-
-    Raises
-    ------
-    UserError
-        A name stands below two different names: such labels must be told
-        apart (``child<parent``) before they are summed.
-    """
-    found = {}
-    for hierarchy in hierarchies:
-        line = [part.strip() for part in hierarchy.split(">") if part.strip()]
-        for parent, child in zip(line, line[1:], strict=False):
-            if found.setdefault(child, parent) != parent:
-                raise UserError(
-                    f"taxon {child!r} stands below {found[child]!r} and below {parent!r}; tell the two apart before rolling up."
-                )
-    return found
-
-
-def roll_up(counts, taxa, parents=None, table=None):
-    """Counts of taxa with all that is below them, each count used once.
+def taxon_counts(counts, lines, taxa, *, leave_out=LEFT_OUT, words=None, labels=()):
+    """Counts of labels summed to the taxa that were asked for.
 
     Parameters
     ----------
     counts : pandas.DataFrame
-        Columns ``sample_id, taxon, n`` and, where known, ``biovolume``
-        (mm3); counts of a taxon without those of its children.
-    taxa : list of str
-        Taxa to sum to. A count goes to the nearest of them above it, so that
-        no count is used twice where one of them lies inside another. Of a
-        synonym, such as Metazoa, what lies below its taxon.
-    parents : dict of str to str, optional
-        Of the export, from `parents_of`. A name that it does not place is
-        looked for in the table.
-    table : dict of str to aqqua_dist.organisms.taxonomy.Taxon, optional
-        From `aqqua_dist.organisms.taxonomy.read_taxa`; the one of the package unless
-        given. An empty one leaves the parents of the export alone.
+        Columns of `aqqua_dist.core.tables.COUNTS`, ``taxon`` a label.
+    lines, taxa, leave_out, words
+        As for `goals`.
+    labels : sequence of str
+        Labels beside those of `counts`, so that a taxon that was looked for
+        and not counted anywhere is known.
 
     Returns
     -------
     pandas.DataFrame
-        Columns as in `counts`, ``taxon`` one of `taxa`; what lies below none
-        of them is left out.
+        Same columns, ``taxon`` one of `taxa`; a label that lies below several
+        of them counts for each. What lies below none of them is left out.
 
     Raises
     ------
     UserError
-        A taxon stands twice, also as a synonym, or the parents run in a
-        circle.
+        As `goals`.
+    """
+    goal = goals([*counts["taxon"].dropna().unique(), *labels], lines, taxa, leave_out=leave_out, words=words)
+    numbers = [name for name in ("n", "biovolume", "carbon") if name in counts]
+    keys = [name for name in counts.columns if name not in numbers]
+    kept = counts.assign(taxon=[goal.get(label, ()) for label in counts["taxon"]]).explode("taxon")
+    found = summed(kept.dropna(subset="taxon"), keys, numbers)
+    return typed(found, COUNTS | ({"carbon": "float64"} if "carbon" in counts else {}))
+
+
+def goals(labels, lines, taxa, *, leave_out=LEFT_OUT, words=None):
+    """Taxa that each label counts for.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Labels.
+    lines : dict of str to str
+        Hierarchy of each label from the root, joined by ``>``; a label
+        without one is taken by its own words and the table of taxa.
+    taxa : list of str
+        Names that occur in the hierarchies, or ``child<parent`` where a name
+        stands below several parents. Synonyms stand for their taxon.
+    leave_out : sequence of str
+        Qualifiers (`aqqua_dist.organisms.labels`) of labels that are not
+        counted for the taxa above the qualifier.
+    words : dict, optional
+        From `aqqua_dist.organisms.labels.read_words`.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Those of `taxa` at or above each label, the nearest first.
+
+    Raises
+    ------
+    UserError
+        A taxon stands twice, also as a synonym, is the name of different
+        things, or stands in no label's hierarchy.
 
     Warns
     -----
     MethodWarning
-        Some counts are of names that neither the export nor the table places,
-        so that nobody knows whether they belong to `taxa`.
+        Some labels are placed by neither the export nor the table, so that
+        nobody knows whether they belong to `taxa`.
     """
-    if len(set(taxa)) != len(taxa):
-        twice = sorted({name for name in taxa if list(taxa).count(name) > 1})
-        raise UserError(f"taxa {twice} stand twice, allowed is once.")
-    table = read_taxa() if table is None else table
+    words, table = words or read_words(), read_taxa()
     wanted = _wanted(taxa, table)
-    parents = _parents(parents or {}, table)
-    names = counts["taxon"].dropna().unique()
-    placed = set(parents) | set(parents.values()) | set(taxa)
-    lost = sorted(name for name in names if name not in placed)
+    labels = list(dict.fromkeys(labels))
+    known, lost, goal = {label: _names(label, lines.get(label, ""), table) for label in labels}, [], {}
+    _refuse_ambiguous(wanted, known, table, words)
+    for label, names in known.items():
+        parsed = parse_label(label, lines.get(label) or None, words)
+        reach = held_back(names, parsed, leave_out, words)
+        mine = [wanted.get(form) for name in _forms(label, names, reach) for form in (name, canonical(name, table))]
+        goal[label] = tuple(dict.fromkeys(taxon for taxon in mine if taxon is not None))
+        if not goal[label] and len(names) == 1 and parsed.living and not _placed(label, table):
+            lost.append(label)
+    _refuse_absent(wanted, known, table)
     if lost:
         warnings.warn(
-            f"{len(lost)} labels have no known parent and are left out of the sums, such as {lost[:3]}; take them apart first "
-            "(parse_label) or add them to a table of taxa of your own.",
+            f"{len(lost)} labels have no known parent and are left out of the sums, such as {sorted(lost)[:3]}; write their "
+            "parents into them (child<parent), or give the hierarchies of the export.",
             MethodWarning,
             stacklevel=2,
         )
-    goal = {name: wanted.get(_nearest(name, wanted, parents)) for name in names}
-    numbers = [name for name in ("n", "biovolume") if name in counts]
-    kept = counts.assign(taxon=counts["taxon"].map(goal)).dropna(subset="taxon")
-    return kept.groupby(["sample_id", "taxon"], sort=False)[numbers].sum(min_count=1).reset_index()
+    return goal
+
+
+def overlaps(goal):
+    """Pairs of taxa of which one holds labels of the other, so that their sum would count animals twice.
+
+    Parameters
+    ----------
+    goal : dict of str to tuple of str
+        From `goals`.
+
+    Returns
+    -------
+    list of tuple of str
+        Outer and inner taxon, sorted.
+    """
+    return sorted({(outer, inner) for taxa in goal.values() for k, inner in enumerate(taxa) for outer in taxa[k + 1 :]})
+
+
+def overlap_sentence(goal):
+    """What is said of taxa that overlap.
+
+    Parameters
+    ----------
+    goal : dict of str to tuple of str
+        From `goals`.
+
+    Returns
+    -------
+    str
+        One sentence; empty where no taxa overlap.
+    """
+    pairs = overlaps(goal)
+    if not pairs:
+        return ""
+    told = ", ".join(f"{outer} holds {inner}" for outer, inner in pairs)
+    return f"taxa overlap ({told}): each is a total with its descendants, so never add their numbers."
 
 
 def _wanted(taxa, table):
-    """Each taxon by its own label and by that of which it is a synonym."""
+    """Each taxon by its own name and by that of which it is a synonym."""
+    twice = sorted({name for name in taxa if list(taxa).count(name) > 1})
+    if twice:
+        raise UserError(f"taxa {twice} stand twice, allowed is once.")
     wanted = {name: name for name in taxa}
     for name in taxa:
         top = canonical(name, table)
@@ -110,137 +157,55 @@ def _wanted(taxa, table):
     return wanted
 
 
-def _parents(parents, table):
-    """Parents of the export, and of the table for names without one; roots of the table have the parent None."""
-    return {label: taxon.parent or None for label, taxon in table.items()} | parents
+def _names(label, line, table):
+    """Names from a label up to its root."""
+    names = line_of(label, line)
+    if not line and _placed(names[-1], table):
+        return [*names, *lineage(names[-1], table)[1:]]
+    return names
 
 
-def _nearest(name, wanted, parents):
-    seen = []
-    while name is not None and name not in wanted:
-        if name in seen:
-            raise UserError(f"the parents of {seen[0]!r} run in a circle: {' > '.join([*seen, name])}.")
-        seen.append(name)
-        name = parents.get(name)
-    return name
+def _placed(name, table):
+    return name in table and bool(table[name].parent)
 
 
-def roll_up_searched(searched, taxa, parents=None, table=None):
-    """Taxa that a sum over what was searched for gives in full.
-
-    A sample in which nobody looked for a group has no zero of it. Looking for
-    a taxon means looking for all that is below it; looking for some of its
-    children is no search for the taxon.
-
-    Parameters
-    ----------
-    searched : dict of str to list of str, or list of str
-        Taxa that were looked for, per cruise (or for all).
-    taxa : list of str
-        Taxa that counts are summed to with `roll_up`.
-    parents : dict of str to str, optional
-        As in `roll_up`.
-    table : dict of str to aqqua_dist.organisms.taxonomy.Taxon, optional
-        As in `roll_up`.
-
-    Returns
-    -------
-    dict of str to list of str, or list of str
-        Of `taxa`, those that were searched for themselves or within a taxon
-        above them; what `with_zeros` takes for the summed counts.
-
-    Raises
-    ------
-    UserError
-        The parents run in a circle.
-    """
-    if isinstance(searched, dict):
-        return {cruise: roll_up_searched(names, taxa, parents, table) for cruise, names in searched.items()}
-    table = read_taxa() if table is None else table
-    wanted = {*searched, *(canonical(name, table) for name in searched)}
-    above = _parents(parents or {}, table)
-    return [name for name in taxa if _nearest(name, wanted, above) is not None]
+def _forms(label, names, reach):
+    """Spellings by which a label is asked for: itself, each name above it, and each with its parent."""
+    yield label
+    for place, name in enumerate(names[:reach]):
+        yield name
+        if place + 1 < len(names):
+            yield f"{name}<{names[place + 1]}"
 
 
-def taxon_counts(counts, lines, taxa, *, leave_out=LEFT_OUT, words=None):
-    """Counts of labels summed to the taxa that were asked for.
-
-    Parameters
-    ----------
-    counts : pandas.DataFrame
-        Columns of `aqqua_dist.core.tables.COUNTS`, ``taxon`` a label.
-    lines : dict of str to str
-        Hierarchy of each label from the root, joined by ``>``; a label
-        without one is taken by its own words.
-    taxa : list of str
-        Names that occur in the hierarchies. A label goes to the nearest of
-        them above it, so that nothing counts twice.
-    leave_out : sequence of str
-        Qualifiers (`aqqua_dist.organisms.labels`) of labels that are not counted.
-    words : dict, optional
-        From `aqqua_dist.organisms.labels.read_words`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Same columns, ``taxon`` one of `taxa`; what lies below none of them is
-        left out.
-
-    Raises
-    ------
-    UserError
-        A name of `taxa` stands in no label's hierarchy.
-    """
-    goal = goals(counts["taxon"].dropna().unique(), lines, taxa, leave_out=leave_out, words=words)
-    kept = counts.assign(taxon=counts["taxon"].map(goal)).dropna(subset="taxon")
-    numbers = [name for name in ("n", "biovolume", "carbon") if name in counts]
-    keys = [name for name in counts.columns if name not in numbers]
-    grouped = kept.assign(**{f"_{name}": kept[name].isna() for name in numbers}).groupby(keys, sort=False, dropna=False)
-    found = grouped.agg({name: "sum" for name in numbers} | {f"_{name}": "any" for name in numbers}).reset_index()
-    for name in numbers:
-        found[name] = found[name].mask(found[f"_{name}"])  # a sum of which a part is unknown is unknown
-    return typed(found, COUNTS | ({"carbon": "float64"} if "carbon" in counts else {}))
-
-
-def goals(labels, lines, taxa, *, leave_out=LEFT_OUT, words=None):
-    """Taxon that each label goes to.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        Labels.
-    lines, taxa, leave_out, words
-        As for `taxon_counts`.
-
-    Returns
-    -------
-    dict of str to str or None
-        None for a label below none of the taxa; labels that are left out have
-        no entry.
-
-    Raises
-    ------
-    UserError
-        A name of `taxa` stands in no label's hierarchy.
-    """
-    words = words or read_words()
-    goal, seen = {}, set()
-    for label in labels:
-        names = _names(label, lines.get(label, ""))
-        seen.update(names)
-        parsed = parse_label(label, lines.get(label) or None, words)
-        if parsed.qualifier not in leave_out and (parsed.living is not False or names[0] in taxa):
-            goal[label] = next((name for name in names if name in taxa), None)
-    unknown = [name for name in taxa if name not in seen]
-    if unknown and len(labels):
+def _refuse_absent(wanted, known, table):
+    seen = set(known)
+    for label, names in known.items():
+        seen.update(_forms(label, names, len(names)))
+    seen |= {canonical(name, table) for name in seen}
+    absent = [taxon for name, taxon in wanted.items() if name == taxon and not {name, canonical(name, table)} & seen]
+    if absent and known:
         raise UserError(
-            f"taxon {unknown[0]!r} stands in none of the {len(labels)} labels or their parents; known are {sorted(seen)[:30]}."
+            f"taxon {absent[0]!r} stands in none of the {len(known)} labels or their parents; known are {sorted(seen)[:30]}."
         )
-    return goal
 
 
-def _names(label, line):
-    """Names of a label, from itself up to its root."""
-    if line:
-        return [label, *(part.strip() for part in reversed(line.split(">")) if part.strip())]
-    return [part.strip() for part in (label.split("<") if "<" in label else reversed(label.split(">"))) if part.strip()]
+def _refuse_ambiguous(wanted, known, table, words):
+    """Refuse a short name, as ``like``, that is the name of different things."""
+    for name in dict.fromkeys(wanted.values()):
+        places = {
+            (part, names[place + 1])
+            for names in known.values()
+            for place, part in enumerate(names[:-1])
+            if part == name
+        }
+        if len(places) < 2 or (name in table and table[name].rank and not _homonyms(places, table, words)):
+            continue
+        candidates = sorted(f"{child}<{parent}" for child, parent in places)
+        raise UserError(f"taxon {name!r} is the name of {len(candidates)} different things; write one of {candidates}.")
+
+
+def _homonyms(places, table, words):
+    """Whether the parents of a name belong to different groups."""
+    notes = {"homonym" in parse_label(f"{child}<{parent}", None, words, table).record.note for child, parent in places}
+    return len(notes) > 1

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from aqqua_dist.core.errors import RecipeError, UserError
 from aqqua_dist.core.grid import wrap_longitude
-from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, STATUSES, Ingested, finding, typed
+from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, STATUSES, Ingested, finding, status_of, typed
 from aqqua_dist.core.units import convert
 from aqqua_dist.readers.sources import encoding_of
 
@@ -330,9 +330,10 @@ def _check(table, mapping, source):
             f"{source}: row {row + 2}: depth_top {table['depth_top'].iloc[row]:g} m lies below depth_bottom {table['depth_bottom'].iloc[row]:g} m."
         )
     if "status" in table:
-        strange = table["status"].notna() & ~table["status"].isin(STATUSES)
-        if strange.any():
-            row = int(np.flatnonzero(strange)[0])
+        known = table["status"].dropna().map(status_of)
+        if known.isna().any():
+            word, row = table["status"][known.index[known.isna()][0]], known.index[known.isna()][0]
             raise UserError(
-                f"{source}: row {row + 2}, status: {table['status'].iloc[row]!r} is not one of {STATUSES}; map the words by 'values'."
+                f"{source}: row {row + 2}, status: {word!r} is not one of {STATUSES}; map the words by 'values'."
             )
+        table["status"] = known.reindex(table.index)

@@ -82,16 +82,12 @@ def tally(objects):
     Returns
     -------
     pandas.DataFrame
-        ``sample_id, acquisition_id, label, status, n`` and ``biovolume``
-        (mm3, by `aqqua_dist.organisms.sizes.biovolumes`; NaN where the size
-        of an object is unknown): what is counted needs no more, so that
-        objects may pass by in batches.
+        ``sample_id, acquisition_id, label, status, n``, for the detectors;
+        what is counted is counted from the objects.
     """
-    keys = ["sample_id", "acquisition_id", "label", "status"]
-    volume = sizes.biovolumes(objects)
-    grouped = objects[keys].assign(biovolume=volume, unknown=volume.isna()).groupby(keys, dropna=False)
-    table = grouped.agg(n=("unknown", "size"), biovolume=("biovolume", "sum"), unknown=("unknown", "any")).reset_index()
-    return table.assign(biovolume=table["biovolume"].mask(table["unknown"])).drop(columns="unknown")
+    return (
+        objects.groupby(["sample_id", "acquisition_id", "label", "status"], dropna=False).size().reset_index(name="n")
+    )
 
 
 def of_objects(ingested):

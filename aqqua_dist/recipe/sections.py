@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from aqqua_dist.core.tables import STATUSES, status_of
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -89,20 +91,50 @@ class TableObservations(Section):
         return self
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class ExportObservations(Section):
-    """Observations in raw exports: read, pooled over the zones, one row per profile and taxon."""
+    """Observations in raw exports: read, counted as ``aggregate`` does, pooled over the zones, one row per profile and taxon.
+
+    `statuses` are words or letters of EcoTaxa; `sorted` is the least share of
+    counted objects of a profile (PSSdb asks for 0.95); `carbon` names a
+    conversion by taxon; `draw` is that of `AggregatedObservations`.
+    """
 
     kind: Literal["exports"]
     paths: Annotated[list[str], Field(min_length=1)]
-    quantity: Literal["number_concentration", "biovolume_concentration"]
-    coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
-    statuses: Annotated[list[Literal["validated", "predicted", "dubious", "unclassified"]], Field(min_length=1)] = [
-        "validated"
-    ]
+    quantity: Literal["number_concentration", "biovolume_concentration", "carbon_biomass"]
+    coverage: Share = 0.8
+    statuses: Annotated[list[str], Field(min_length=1)] = ["validated"]
+    sorted: Share = 0.0
     leave_out: list[str] = ["part", "exuviae", "egg"]
     leave_out_flags: list[str] = []
+    method: Literal["labels", "validated", "top1", "thresholded", "probabilistic", "acc", "pacc", "em"] = "labels"
+    threshold: Share = 0.0
+    min_score: Share = 0.0
+    dubious: Literal["predicted", "validated", "unclassified"] = "predicted"
+    validation: str | None = None
+    carbon: dict[str, str] = {}
+    draw: list[Literal["counting", "volume", "members"]] = []
     effort: str | None = None
     mapping: str | None = None
+
+    @field_validator("statuses")
+    @classmethod
+    def _statuses(cls, words):
+        unknown = [word for word in words if not word.strip() or (word != "all" and status_of(word) is None)]
+        if unknown:
+            raise ValueError(
+                f"status {unknown[0]!r} is unknown, allowed are {', '.join(STATUSES)}, their first letters, and all"
+            )
+        return list(dict.fromkeys(word if word == "all" else status_of(word) for word in words))
+
+    @model_validator(mode="after")
+    def _carbon_is_told(self):
+        if self.quantity == "carbon_biomass" and not self.carbon:
+            raise ValueError(f"quantity {self.quantity!r} needs 'carbon', a conversion by taxon")
+        return self
 
 
 class AggregatedObservations(Section):
@@ -111,13 +143,16 @@ class AggregatedObservations(Section):
     Targets are taxa, morphotypes, or components of the mean embeddings;
     `draw` names what each member draws of its own: counts and volumes, or
     ``members`` for those that ``aggregate --members`` wrote, which hold the
-    classifier and the conversion too.
+    classifier and the conversion too. `sorted` is the least share of counted
+    objects of a profile (PSSdb asks for 0.95).
     """
 
     kind: Literal["aggregated"]
     path: str
     quantity: Literal["number_concentration", "biovolume_concentration", "carbon_biomass", "embedding_component"]
-    coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
+    coverage: Share = 0.8
+    sorted: Share = 0.0
+    leave_out: list[str] = ["part", "exuviae", "egg"]
     draw: list[Literal["counting", "volume", "members"]] = []
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import summed
 
 UM_PER_MM = 1000.0
 
@@ -44,22 +45,17 @@ def spectra(samples, particles):
         raise UserError(
             f"size classes {_named(other)} and {_named(row)} overlap; exports with different classes cannot stand in one table of spectra."
         )
-    classes["place"] = range(len(classes))
-    placed = particles.merge(classes, on=limits, how="left")
-    grouped = placed.groupby(["sample_id", "place"])[["n", "biovolume"]]
-    sums = grouped.sum().where(
-        grouped.count().eq(grouped.size(), axis=0)
-    )  # a sum of which a part is unknown is unknown
-    whole = samples[["sample_id", "volume"]].merge(classes, how="cross")
-    key = pd.MultiIndex.from_frame(whole[["sample_id", "place"]])
-    for name in ("n", "biovolume"):
-        whole[name] = np.where(key.isin(sums.index), sums[name].reindex(key).to_numpy(dtype=float), 0.0)
-    width = (whole["esd_high"] - whole["esd_low"]) / UM_PER_MM
+    keys = ["sample_id", "esd_low", "esd_high"]
+    sums = summed(particles, keys, ["n", "biovolume"]).set_index(keys)
+    whole = samples[["sample_id", "volume"]].merge(classes, how="cross").join(sums, on=keys)
+    absent = ~pd.MultiIndex.from_frame(whole[keys]).isin(sums.index)
+    whole.loc[absent, ["n", "biovolume"]] = 0.0  # an unknown biovolume stays unknown
+    width = (whole["esd_high"] - whole["esd_low"]) / UM_PER_MM  # missing in the open class
     whole["number_concentration"] = whole["n"] / whole["volume"]
     whole["number_density"] = whole["number_concentration"] / width
     whole["biovolume_concentration"] = whole["biovolume"] / whole["volume"]
     whole["biovolume_density"] = whole["biovolume_concentration"] / width
-    return whole.drop(columns=["biovolume", "place"])
+    return whole.drop(columns="biovolume")
 
 
 def _named(row):

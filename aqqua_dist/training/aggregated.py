@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from aqqua_dist.concentrations import sorting, zone_tables
 from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.concentrations.members import Sources, draw_concentrations
-from aqqua_dist.concentrations.zones import pooled_counts, zone_samples
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import find_input
-from aqqua_dist.core.tables import COUNTS, SAMPLES, typed
+from aqqua_dist.core.tables import COUNTS, typed
 from aqqua_dist.organisms import rollup
 from aqqua_dist.training.cells import on_cells, rows_of
 
@@ -37,12 +37,15 @@ def inputs(context):
         The folder lacks a table.
     """
     section = context.recipe.observations
-    folder = find_input(section.path, context.folder, folders=True)
+    return _files(section, find_input(section.path, context.folder, folders=True), section.path)
+
+
+def _files(section, folder, place):
     found = {}
     needed = (*FILES.get(section.quantity, FILES[""]), *(["members.parquet"] if "members" in section.draw else []))
     for name in (*needed, "taxa.parquet"):
         if (folder / name).is_file():
-            found[f"{section.path}/{name}"] = folder / name
+            found[f"{place}/{name}"] = folder / name
         elif name != "taxa.parquet":
             raise UserError(
                 f"{str(folder)!r}: there is no {name}; give the folder that 'aqqua-dist aggregate' or 'aqqua-dist embeddings' wrote."
@@ -71,31 +74,66 @@ def training_rows(context, cube):
     UserError
         No profile covers a zone, or a target is unknown.
     """
+    section = context.recipe.observations
+    folder = find_input(section.path, context.folder, folders=True)
+    return rows_of_folder(context, cube, folder, section.path, [])
+
+
+def rows_of_folder(context, cube, folder, place, repairs):
+    """Rows of an aggregated folder.
+
+    Parameters
+    ----------
+    context, cube
+        As for `training_rows`.
+    folder : pathlib.Path
+        That ``aggregate`` or ``embeddings`` wrote.
+    place : str
+        What the recipe calls it, for messages.
+    repairs : list of str
+        What was repaired so far.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As from `training_rows`.
+
+    Raises
+    ------
+    UserError
+        No profile covers a zone, or a target is unknown.
+    """
     recipe, section = context.recipe, context.recipe.observations
-    tables = {path.name: files.read_parquet(path) for path in inputs(context).values()}
-    samples = typed(pd.DataFrame(tables["samples.parquet"]), SAMPLES)
-    zones = [(zone.name, zone.top, zone.bottom) for zone in recipe.zones]
-    pooled, members, dropped = zone_samples(samples, zones, coverage=section.coverage)
-    if pooled.empty:
-        raise UserError(
-            f"{section.path}: none of {len(samples)} samples covers {section.coverage:.0%} of a zone among {', '.join(name for name, _, _ in zones)}."
+    tables = {path.name: files.read_parquet(path) for path in _files(section, folder, place).values()}
+    samples = pd.DataFrame(tables["samples.parquet"])
+    zones = tuple((zone.name, zone.top, zone.bottom) for zone in recipe.zones)
+    pooling = zone_tables.Pooling(zones, section.coverage, section.sorted)
+    try:
+        pooled = zone_tables.pool(samples, pooling)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
+    repairs = [*repairs]
+    if len(pooled.dropped):
+        repairs.append(
+            f"{len(pooled.dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}"
         )
-    repairs = (
-        [f"{len(dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}"]
-        if len(dropped)
-        else []
-    )
     if section.quantity == COMPONENT:
-        table = _components(tables["components.parquet"], members, recipe.taxa, section.path)
+        table, valued = _components(tables["components.parquet"], pooled.belongs, recipe.taxa, place), pooled.samples
     else:
-        table = _counts(tables, pooled, members, context)
-    table = table.join(pooled.set_index("sample_id")[PLACE], on="sample_id")
-    rows, told = rows_of(table, section.quantity, section.path)
-    return on_cells(context, cube, rows, repairs + told, section.path)
+        silent = int((~pooled.samples["searched"].astype(bool)).sum())
+        repairs += [f"{silent} profiles in which nobody looked for taxa have no value"] if silent else []
+        repairs += sorting.sentences(pooled.left_out, "profiles and zones")
+        table, told = _counts(tables, pooled, context, place)
+        valued, repairs = pooled.valued, repairs + told
+        if table.empty:
+            raise UserError(f"{place}: {zone_tables.why_empty(samples, pooled, pooling)}")
+    table = table.join(valued.set_index("sample_id")[PLACE], on="sample_id")
+    rows, told = rows_of(table, section.quantity, place)
+    return on_cells(context, cube, rows, list(dict.fromkeys(repairs + told)), place)
 
 
 def _components(table, members, wanted, place):
-    """Mean of each component over a profile and zone; the number of images is its effort."""
+    """Mean of each component over a profile and zone; the number of images is its weight, and no sampled volume."""
     names = [name for name in table if name.startswith("embedding_pc")]
     chosen = names if wanted == "all" else list(wanted)
     unknown = [name for name in chosen if name not in names]
@@ -106,15 +144,15 @@ def _components(table, members, wanted, place):
     n = rows.groupby("pooled_id")["n"].sum()
     means = rows[chosen].mul(rows["n"], axis=0).groupby(rows["pooled_id"]).sum().div(n, axis=0)
     long = means.rename_axis("sample_id").reset_index().melt("sample_id", var_name="taxon", value_name=COMPONENT)
-    return long.assign(volume=long["sample_id"].map(n).astype(float))
+    return long.assign(weight=long["sample_id"].map(n).astype(float))
 
 
-def _counts(tables, pooled, members, context):
+def _counts(tables, pooled, context, place):
     recipe, section = context.recipe, context.recipe.observations
     counts = tables["counts.parquet"]
     masses = {name: "float64" for name in ("carbon",) if name in counts}
     counts = typed(counts, COUNTS | masses)
-    taxa = None if recipe.taxa == "all" else list(recipe.taxa)
+    taxa, told = None if recipe.taxa == "all" else list(recipe.taxa), []
     if taxa is not None:
         known = tables.get("taxa.parquet")
         lines = (
@@ -122,28 +160,32 @@ def _counts(tables, pooled, members, context):
             if known is None
             else dict(zip(known["label" if "label" in known else "taxon"], known["hierarchy"].fillna(""), strict=True))
         )
-        counts = rollup.taxon_counts(counts, lines, taxa)
+        labels = [*counts["taxon"].dropna().unique(), *lines]
+        counts = rollup.taxon_counts(counts, lines, taxa, leave_out=section.leave_out, labels=labels)
+        overlap = rollup.overlap_sentence(rollup.goals(labels, lines, taxa, leave_out=section.leave_out))
+        told += [overlap] if overlap else []
     if section.quantity == "carbon_biomass" and "carbon" not in counts:
-        raise UserError(f"{section.path}: the counts have no carbon; aggregate them with --carbon TAXON=CONVERSION.")
-    counts = pooled_counts(counts[counts["sample_id"].isin(members["sample_id"])], members)
-    table = concentrations(pooled, counts, taxa)
-    if not section.draw:
-        return table
+        raise UserError(f"{place}: the counts have no carbon; aggregate them with --carbon TAXON=CONVERSION.")
+    counts = zone_tables.counts_of(counts, pooled)
+    table = concentrations(pooled.valued, counts, taxa)
+    if not section.draw or table.empty:
+        return table, told
     draws = (
-        _written(tables, table, members, context)
+        _written(tables, table, pooled.belongs, (context, place))
         if "members" in section.draw
-        else _draws(table, counts, pooled, context)
+        else _draws(table, counts, pooled.valued, context)
     )
-    return pd.concat([table, draws], axis=1)
+    return pd.concat([table, draws], axis=1), told
 
 
-def _written(tables, table, members, context):
+def _written(tables, table, members, where):
     """One column per member, from those that `aggregate` has drawn: pooled over the samples of each profile and zone."""
+    context, path = where
     section, n, drawn = context.recipe.observations, context.recipe.members.count, tables["members.parquet"]
     held = int(drawn["member"].max()) + 1 if len(drawn) else 0
     if held < n:
         raise UserError(
-            f"{section.path}/members.parquet: there are {held} members, the recipe has {n}; aggregate with --members {n}."
+            f"{path}/members.parquet: there are {held} members, the recipe has {n}; aggregate with --members {n}."
         )
     drawn = drawn[drawn["member"] < n].merge(members, on="sample_id")
     volume = tables["samples.parquet"].set_index("sample_id")["volume"]
@@ -153,7 +195,7 @@ def _written(tables, table, members, context):
     missing = ~index.isin(sums.index)
     if missing.any():
         raise UserError(
-            f"{section.path}/members.parquet: taxon {table['taxon'][missing].iloc[0]!r} of the recipe was not drawn; aggregate with --taxon for each of its taxa."
+            f"{path}/members.parquet: taxon {table['taxon'][missing].iloc[0]!r} of the recipe was not drawn; aggregate with --taxon for each of its taxa."
         )
     values = sums.reindex(index).to_numpy() / table["volume"].to_numpy()[:, None]
     return pd.DataFrame({f"draw_{member:04d}": column for member, column in enumerate(values.T)}, index=table.index)

@@ -46,13 +46,14 @@ def merge_duplicates(table, keys, path, average=False):
 
 
 def average_rows(table, keys):
-    """Mean of the rows that share keys, weighted by effort where it exists.
+    """Mean of the rows that share keys, weighted by effort (or another weight) where it exists.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows; ``effort`` (m3), where present, weights ``y`` (and its draws,
-        columns that begin with ``draw_``) and is summed.
+        Rows; ``effort`` (m3) or, without it, ``weight`` (images), where
+        present, weights ``y`` (and its draws, columns that begin with
+        ``draw_``) and is summed.
     keys : list of str
         Grouping columns.
 
@@ -69,14 +70,13 @@ def average_rows(table, keys):
     if texts:
         merged[texts] = grouped_by[texts].first()
     merged["n_samples"] = grouped_by["n_samples"].sum()
-    if "effort" in frame:
-        total = grouped_by["effort"].sum()
+    weight = next((name for name in ("effort", "weight") if name in frame), None)
+    if weight is not None:
+        total = grouped_by[weight].sum()
         values = ["y", *(c for c in numbers if c.startswith("draw_"))]
-        sums = (
-            frame[values].mul(frame["effort"], axis=0).groupby([frame[k] for k in keys], dropna=False, sort=True).sum()
-        )
+        sums = frame[values].mul(frame[weight], axis=0).groupby([frame[k] for k in keys], dropna=False, sort=True).sum()
         merged[values] = sums.div(total, axis=0)
-        merged["effort"] = total
+        merged[weight] = total
     return merged.reset_index()[list(frame.columns)]
 
 
@@ -143,7 +143,8 @@ def rows_of(table, quantity, what):
     Returns
     -------
     rows : pandas.DataFrame
-        ``taxon, zone, lat, lon, month, y, effort, cruise, n_samples`` and the
+        ``taxon, zone, lat, lon, month, y, effort`` (m3; ``weight`` where the
+        table has one instead of a volume), ``cruise, n_samples`` and the
         draws.
     repairs : list of str
         What was dropped, and why.
@@ -167,6 +168,7 @@ def rows_of(table, quantity, what):
         raise UserError(
             f"{what}: none of {given} rows has position, time and {quantity}; {'; '.join(repairs) or 'no taxa were counted'}."
         )
+    weight = "weight" if "weight" in table else "effort"
     cruise = table["cruise"].astype("string").fillna(table["profile"])
     rows = pd.DataFrame(
         {
@@ -176,7 +178,7 @@ def rows_of(table, quantity, what):
             "lon": table["lon"],
             "month": table["time"].dt.month.astype("int16"),
             "y": table["y"],
-            "effort": table["effort"],
+            weight: table[weight],
             "cruise": cruise,
             "n_samples": 1,
         }

@@ -1,11 +1,10 @@
-"""Training rows from raw exports: ingested, pooled over the zones, laid on the cells of the study."""
+"""Training rows from raw exports: ingested, counted as ``aggregate`` does, and from there as an aggregated folder."""
 
-from aqqua_dist.concentrations import zone_tables
+from aqqua_dist.concentrations.aggregate import aggregate_ingest, counting
 from aqqua_dist.core.paths import find_input
-from aqqua_dist.effort import volumes
 from aqqua_dist.readers.ingest import ingest
 from aqqua_dist.readers.sources import find_sources
-from aqqua_dist.training.cells import on_cells, rows_of
+from aqqua_dist.training.aggregated import rows_of_folder
 
 
 def inputs(context):
@@ -27,7 +26,7 @@ def inputs(context):
         path = find_input(one, context.folder, folders=True)
         for source in find_sources([path]):
             found[f"{one}/{source.path.relative_to(path).as_posix()}" if path.is_dir() else one] = source.path
-    for one in (section.effort, section.mapping):
+    for one in (section.effort, section.mapping, section.validation):
         if one is not None:
             found[one] = find_input(one, context.folder)
     return found
@@ -62,23 +61,26 @@ def training_rows(context, cube):
         name: None if path is None else find_input(path, context.folder)
         for name, path in (("effort", section.effort), ("mapping", section.mapping))
     }
-    pooling = zone_tables.Pooling(
-        tuple((zone.name, zone.top, zone.bottom) for zone in recipe.zones),
-        section.coverage,
-        tuple(section.statuses),
-        () if recipe.taxa == "all" else tuple(recipe.taxa),
-        tuple(section.leave_out),
+    validation = None if section.validation is None else str(find_input(section.validation, context.folder))
+    options, products = counting(
+        {
+            name: getattr(section, name)
+            for name in ("method", "threshold", "min_score", "dubious", "statuses", "coverage")
+        }
+        | {
+            "zones": tuple((zone.name, zone.top, zone.bottom) for zone in recipe.zones),
+            "taxa": () if recipe.taxa == "all" else tuple(recipe.taxa),
+            "leave_out": tuple(section.leave_out),
+            "least": section.sorted,
+            "leave_out_flags": tuple(section.leave_out_flags),
+            "carbon": dict(section.carbon),
+            "validation": validation,
+            "members": recipe.members.count if "members" in section.draw else 0,
+            "seed": recipe.seed,
+        }
     )
     outcome = ingest(paths, context.out / "match" / "ingest", progress=context.progress, **files)
-    tables, flagged = volumes.without_flags(outcome.tables, section.leave_out_flags)
-    zonal = zone_tables.pool(tables, pooling)
-    zone_tables.write(zonal, outcome.folder, outcome.origin)
-    rows, repairs = rows_of(zonal.concentrations, section.quantity, "exports")
+    found = aggregate_ingest(outcome.folder, options, products)
     told = outcome.tables.findings["severity"].value_counts()
-    repairs += flagged
-    repairs += [f"ingest: {count} findings {severity}, see match/ingest/quality.md" for severity, count in told.items()]
-    if len(zonal.dropped):
-        repairs.append(
-            f"{len(zonal.dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}"
-        )
-    return on_cells(context, cube, rows, repairs, "exports")
+    repairs = [f"ingest: {count} findings {severity}, see match/ingest/quality.md" for severity, count in told.items()]
+    return rows_of_folder(context, cube, found.folder, "exports", [*repairs, *found.notes])

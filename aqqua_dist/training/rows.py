@@ -80,7 +80,8 @@ def prepare(context, table, names):
         labels = y * scale
     weights = None
     if model.effort_weight:
-        weights = (table["effort"] / table["effort"].mean()).to_numpy()
+        weight = table["effort"] if "effort" in table else table["weight"]  # images, of components of embeddings
+        weights = (weight / weight.mean()).to_numpy()
     train, test = _split(context, table, labels)
     return Rows(table, table[names], scale, labels, weights, train, test)
 

@@ -108,7 +108,7 @@ def changed(table, row, value):
         (lambda t: changed(t, 0, [0.5, 0.5, 0.5]), "row 1: they add up to 1.5, needed is 1"),
         (lambda t: changed(t, 0, [np.nan, 0.5, 0.5]), "class 'copepod': nan is outside"),
         (lambda t: changed(t, 0, [-0.5, 1.0, 0.5]), "is outside .0, 1."),
-        (lambda t: t.assign(status="sure"), "status 'sure' is none of"),
+        (lambda t: t.assign(status="sure"), "column 'status': 'sure' in 100 rows is unknown"),
     ],
 )
 def test_answers_that_cannot_be(tmp_path, change, message):

@@ -7,12 +7,9 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from aqqua_dist.concentrations.concentrations import with_zeros
-from aqqua_dist.core.errors import MethodWarning, UserError
-from aqqua_dist.organisms import labels, rollup, taxonomy
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.organisms import labels, taxonomy
 
 COPEPODA = "living>Eukaryota>Opisthokonta>Holozoa>Metazoa>Arthropoda>Crustacea>Maxillopoda>Copepoda"
 
@@ -187,8 +184,6 @@ def test_own_table_of_taxa_is_used(tmp_path):
     table = taxonomy.read_taxa(tmp_path / "own.yaml")
     assert labels.parse_label("egg<cops", table=table).record.aphia_id == 1080
     assert labels.parse_label("Sea_snow", table=table).living is False
-    counts = pd.DataFrame({"sample_id": "s", "taxon": ["cops", "Copepoda"], "n": [1, 2]})
-    assert rollup.roll_up(counts, ["Crustacea"], table=table)["n"].tolist() == [3]
 
 
 def test_numbers_of_real_labels_are_those_of_the_published_sheet(data_root):
@@ -241,134 +236,3 @@ def test_real_labels_of_an_export(data_root):
         "duplicate",
     }
     assert {text for text in found if found[text].taxon == "Copepoda"} == {"Copepoda", "copepoda-cut"}
-
-
-PARENTS = rollup.parents_of(
-    [
-        "living>Rhizaria>Retaria>Collodaria>colonial",
-        "living>Rhizaria>Retaria>Acantharea",
-        "living>Rhizaria>Phaeodaria",
-        "living>Metazoa>Copepoda",
-    ]
-)
-TAXA = ["Rhizaria", "Retaria", "Collodaria", "colonial", "Acantharea", "Phaeodaria", "Metazoa", "Copepoda"]
-
-
-def test_children_are_added_once():
-    counts = pd.DataFrame({"sample_id": "a", "taxon": TAXA, "n": [1, 2, 4, 8, 16, 32, 64, 128], "biovolume": 1.0})
-    one = rollup.roll_up(counts, ["Rhizaria"], PARENTS)
-    assert one[["taxon", "n", "biovolume"]].to_numpy().tolist() == [["Rhizaria", 63, 6.0]]
-    nested = rollup.roll_up(counts, ["Rhizaria", "Collodaria", "Copepoda"], PARENTS).set_index("taxon")["n"]
-    assert nested.to_dict() == {"Rhizaria": 1 + 2 + 16 + 32, "Collodaria": 12, "Copepoda": 128}
-
-
-def test_labels_without_hierarchy_climb_the_table():
-    names = ["Oithona", "Calanoida", "Copepoda", "Ostracoda", "Acantharea", "Copepoda_refit", "detritus"]
-    counts = pd.DataFrame({"sample_id": "a", "taxon": names, "n": [1, 2, 4, 8, 16, 32, 64]})
-    found = rollup.roll_up(counts, ["Crustacea", "Copepoda", "Rhizaria"]).set_index("taxon")["n"]
-    assert found.to_dict() == {"Copepoda": 7, "Crustacea": 8, "Rhizaria": 16}
-    assert rollup.roll_up(counts, ["Biota"])["n"].tolist() == [31]  # neither the second fit of Copepoda nor detritus
-    assert rollup.roll_up(counts, ["Crustacea"], {"Calanoida": "x"})["n"].tolist() == [13]  # the export comes first
-    own = {"Calanoida": "Hexanauplia", "Hexanauplia": "Crustacea"}
-    assert rollup.roll_up(counts.iloc[[1]], ["Crustacea"], own, {})["n"].tolist() == [2]
-
-
-def test_a_synonym_stands_for_its_taxon():
-    counts = pd.DataFrame(
-        {
-            "sample_id": "a",
-            "taxon": ["Metazoa", "Animalia", "Copepoda", "Radiozoa", "Tripos fusus"],
-            "n": [1, 2, 4, 8, 16],
-        }
-    )
-    found = rollup.roll_up(counts, ["Metazoa", "Radiolaria", "Neoceratium"]).set_index("taxon")["n"]
-    assert found.to_dict() == {"Metazoa": 7, "Radiolaria": 8, "Neoceratium": 16}
-    export = {"Copepoda": "Metazoa", "Metazoa": "Eukaryota"}
-    assert rollup.roll_up(counts.iloc[:3], ["Animalia"], {"Copepoda": "Metazoa"})["n"].tolist() == [7]
-    assert rollup.roll_up(counts.iloc[[0, 2]], ["Metazoa"], export)["n"].tolist() == [5]
-    with pytest.raises(UserError, match="taxa 'Animalia' and 'Metazoa' are the same taxon"):
-        rollup.roll_up(counts, ["Animalia", "Metazoa"])
-    assert rollup.roll_up_searched(["Metazoa"], ["Copepoda", "Animalia", "Rhizaria"]) == ["Copepoda", "Animalia"]
-
-
-def test_labels_that_nobody_places_are_reported():
-    counts = pd.DataFrame({"sample_id": "a", "taxon": ["Copepoda", "part<Copepoda", "blob"], "n": [1, 2, 4]})
-    message = r"2 labels have no known parent and are left out of the sums, such as \['blob', 'part<Copepoda'\]"
-    with pytest.warns(MethodWarning, match=message):
-        assert rollup.roll_up(counts, ["Crustacea"])["n"].tolist() == [1]
-
-
-@settings(deadline=None, max_examples=50)
-@given(
-    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(LIVING), st.integers(0, 9)), min_size=1, max_size=30),
-    st.lists(st.sampled_from(LIVING), max_size=9, unique_by=taxonomy.canonical),
-)
-def test_no_count_of_the_whole_tree_is_lost_or_used_twice(rows, inner):
-    counts = pd.DataFrame(rows, columns=["sample_id", "taxon", "n"])
-    found = rollup.roll_up(counts, ["Biota", *inner])
-    assert found["n"].sum() == counts["n"].sum()
-    reach = {name: taxonomy.descendants(name) | {name, taxonomy.canonical(name)} for name in inner}
-    for name in inner:  # brute force: what lies at or below it, and below no other target that lies below it
-        own = reach[name].difference(*(reach[other] for other in inner if other != name and other in reach[name]))
-        direct = counts.loc[counts["taxon"].isin(own), "n"].sum()
-        assert found.loc[found["taxon"] == name, "n"].sum() == direct
-
-
-@settings(deadline=None, max_examples=50)
-@given(
-    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(TAXA), st.integers(0, 9)), min_size=1, max_size=30),
-    st.sets(st.sampled_from(TAXA)),
-)
-def test_nothing_is_counted_twice_and_nothing_below_the_roots_is_lost(rows, inner):
-    counts = pd.DataFrame(rows, columns=["sample_id", "taxon", "n"])
-    found = rollup.roll_up(counts, sorted({"Rhizaria", "Metazoa"} | inner), PARENTS)
-    assert found["n"].sum() == counts["n"].sum()
-    assert not found.duplicated(["sample_id", "taxon"]).any()
-
-
-def test_hierarchies_that_disagree_are_refused():
-    with pytest.raises(UserError, match="'egg' stands below 'Copepoda' and below 'other'"):
-        rollup.parents_of(["living>Copepoda>egg", "living>other>egg"])
-    with pytest.raises(UserError, match="run in a circle: a > b > a"):
-        rollup.roll_up(pd.DataFrame({"sample_id": ["s"], "taxon": ["a"], "n": [1]}), ["z"], {"a": "b", "b": "a"})
-    with pytest.raises(UserError, match=r"taxa \['a'\] stand twice"):
-        rollup.roll_up(pd.DataFrame({"sample_id": [], "taxon": [], "n": []}), ["a", "a"], {})
-
-
-def test_zero_is_what_was_searched_for_and_not_found():
-    samples = pd.DataFrame({"sample_id": ["s1", "s2", "s3"], "cruise": ["c1", "c1", "c2"]})
-    counts = pd.DataFrame(
-        {"sample_id": ["s1", "s3"], "taxon": ["Copepoda", "Rhizaria"], "n": [5.0, 2.0], "biovolume": [1.5, np.nan]}
-    )
-    found = (
-        with_zeros(samples, counts, {"c1": ["Copepoda"], "c2": ["Copepoda", "Rhizaria"]})
-        .set_index(["sample_id", "taxon"])
-        .sort_index()
-    )
-    assert found["n"].to_dict() == {
-        ("s1", "Copepoda"): 5,
-        ("s2", "Copepoda"): 0,
-        ("s3", "Copepoda"): 0,
-        ("s3", "Rhizaria"): 2,
-    }
-    assert np.isnan(found.loc[("s3", "Rhizaria"), "biovolume"])  # counted, but its volume is not known
-    assert found.loc[("s2", "Copepoda"), "biovolume"] == 0
-    assert len(with_zeros(samples, counts, ["Copepoda", "Rhizaria"])) == 6
-    with pytest.raises(UserError, match="cruise 'c2' has no list"):
-        with_zeros(samples, counts, {"c1": ["Copepoda"]})
-    with pytest.raises(UserError, match="sample 's3' holds 'Rhizaria', which is not among the taxa searched for there"):
-        with_zeros(samples, counts, {"c1": ["Copepoda"], "c2": ["Copepoda"]})
-
-
-def test_looking_for_some_children_is_no_search_for_the_parent():
-    searched = {"c1": ["Rhizaria", "Copepoda"], "c2": ["Collodaria", "Phaeodaria", "Acantharea"]}
-    full = rollup.roll_up_searched(searched, ["Rhizaria", "Phaeodaria", "Crustacea", "Copepoda", "Calanoida"])
-    assert full == {"c1": ["Rhizaria", "Phaeodaria", "Copepoda", "Calanoida"], "c2": ["Phaeodaria"]}
-    assert rollup.roll_up_searched(["x"], ["y", "z"], {"y": "x"}, {}) == ["y"]
-    samples = pd.DataFrame({"sample_id": ["s1", "s2"], "cruise": ["c1", "c2"]})
-    counts = pd.DataFrame({"sample_id": ["s2", "s2"], "taxon": ["Aulacantha", "Collodaria"], "n": [3.0, 4.0]})
-    taxa = rollup.roll_up_searched(searched, ["Phaeodaria"])
-    zeros = with_zeros(samples, rollup.roll_up(counts, ["Phaeodaria"]), taxa)
-    assert zeros.set_index("sample_id")["n"].to_dict() == {"s1": 0, "s2": 3}
-    with pytest.raises(UserError, match="sample 's2' holds 'Rhizaria', which is not among the taxa searched for"):
-        with_zeros(samples, rollup.roll_up(counts, ["Rhizaria"]), rollup.roll_up_searched(searched, ["Rhizaria"]))

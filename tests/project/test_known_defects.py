@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aqqua_dist.concentrations.zone_tables import Pooling, pool
+from aqqua_dist.concentrations.aggregate import Products, aggregate_ingest
+from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.counts.partitions import Options
 from aqqua_dist.readers.ingest import ingest
 
 HEADER = (
@@ -49,7 +51,7 @@ ESD = 2 * np.sqrt(1401 / np.pi) * 10.6
 VOLUME = np.pi / 6 * (ESD * 1e-3) ** 3
 
 
-def concentrations(folder, *rows, taxa=("Copepoda",), **pooling):
+def concentrations(folder, *rows, taxa=("Copepoda",), statuses=("validated",)):
     lines = [
         HEADER,
         *(
@@ -58,10 +60,9 @@ def concentrations(folder, *rows, taxa=("Copepoda",), **pooling):
         ),
     ]
     (folder / "ecotaxa_x.tsv").write_text("\n".join("\t".join(line) for line in lines) + "\n")
-    found = ingest([folder / "ecotaxa_x.tsv"], folder / "out", progress=False)
-    return pool(found.tables, Pooling((("0-200", 0, 200),), taxa=taxa, **pooling)).concentrations.set_index(
-        ["profile", "taxon"]
-    )
+    ingest([folder / "ecotaxa_x.tsv"], folder / "out", progress=False)
+    aggregate_ingest(folder / "out", Options(statuses), Products(taxa, (("0-200", 0, 200),)))
+    return files.read_parquet(folder / "out" / "zone_concentrations.parquet").set_index(["profile", "taxon"])
 
 
 def test_a_filtered_volume_in_m3_is_not_taken_for_litres(tmp_path):

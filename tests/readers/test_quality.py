@@ -219,9 +219,3 @@ def test_objects_without_a_size_are_counted_by_label():
     )
     own = objects(esd=[100.0] * 38 + [np.nan] * 2, biovolume=0.1)
     assert quality.of_objects(Ingested(samples(), own)).empty
-
-
-def test_the_tally_takes_an_own_biovolume():
-    """0.1 mm3 each, not the 0.5236 of a sphere of 1 mm."""
-    tally = quality.tally(objects(esd=1000.0, biovolume=0.1))
-    assert tally["biovolume"].tolist() == pytest.approx([2.0, 2.0])

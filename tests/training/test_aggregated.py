@@ -172,6 +172,7 @@ def test_components_may_be_negative_and_are_mapped(known):
     context = opened(folder, "components", "embedding_component", "reg:squarederror", "[embedding_pc01]")
     pipeline.run(context)
     training = files.read_parquet(context.out / "match" / "training.parquet")
+    assert "weight" in training and "effort" not in training  # numbers of images are no sampled volume
     table = components.merge(samples, on="sample_id")
     mean = (table["embedding_pc01"] * table["n"]).groupby(table["profile"]).sum() / table.groupby("profile")["n"].sum()
     place = table.drop_duplicates("profile").set_index("profile")

@@ -132,7 +132,12 @@ def test_faults_of_the_recipe_are_named(tmp_path):
             ),
             "exports need 'layers'",
         ),
-        (("number_concentration", "carbon_biomass"), "quantity"),
+        (("number_concentration", "carbon_biomass"), "quantity 'carbon_biomass' needs 'carbon'"),
+        (
+            ("quantity: number_concentration", "quantity: number_concentration, statuses: [good]"),
+            "status 'good' is unknown",
+        ),
+        (("quantity: number_concentration", "quantity: number_concentration, sorted: 95"), "sorted"),
         (("paths: [exports]", "paths: []"), "paths"),
     ):
         (tmp_path / "nets.yaml").write_text(RECIPE.replace(*change))
@@ -151,5 +156,43 @@ def test_exports_that_cover_no_zone_say_so(study, tmp_path):
     )
     (tmp_path / "deep.yaml").write_text(deep)
     other = pipeline.open_study(tmp_path / "deep.yaml", runs=tmp_path / "runs", jobs=1, progress=False)
-    with pytest.raises(UserError, match="none of 60 samples .* covers 80% of a zone among deep"):
+    with pytest.raises(UserError, match="none of 60 samples covers 80% of a zone among deep"):
         pipeline.run(other)
+
+
+@pytest.mark.parametrize(("draw", "statuses"), [("counting", "[V]"), ("members", "[validated, p]")])
+def test_exports_draw_counts_and_have_carbon_as_aggregated_folders_do(study, tmp_path, draw, statuses):
+    context, _ = study
+    text = RECIPE.replace("[exports]", f"['{context.folder / 'exports'}']").replace(
+        "number_concentration}",
+        f"carbon_biomass, carbon: {{Copepoda: lehette2009_zooplankton}}, draw: [{draw}], statuses: {statuses}, sorted: 0.95}}",
+    )
+    (tmp_path / "nets.yaml").write_text(text)
+    other = pipeline.open_study(tmp_path / "nets.yaml", runs=tmp_path / "runs", jobs=1, progress=False)
+    pipeline.run(other, stop_after="match")
+    carbon = read_parquet(other.out / "match" / "training.parquet")
+    number = read_parquet(context.out / "match" / "training.parquet")
+    assert len(carbon) == len(number) and [name for name in carbon if name.startswith("draw_")] == [
+        f"draw_{k:04d}" for k in range(6)
+    ]
+    each = carbon["y"] / number["y"]  # all animals are of one size
+    np.testing.assert_allclose(each, each.iloc[0], rtol=1e-9)
+    draws = carbon[[f"draw_{k:04d}" for k in range(6)]].to_numpy()
+    assert (np.ptp(draws, axis=1) > 0).all() and (draws > 0).all()
+    assert (other.out / "match" / "ingest" / "zone_concentrations.csv").is_file()
+
+
+def test_nets_that_nobody_sorted_are_no_zeros_of_a_recipe(study, tmp_path):
+    context, _ = study
+    (tmp_path / "exports").mkdir()
+    for path in sorted((context.folder / "exports").iterdir()):
+        text = path.read_text()
+        (tmp_path / "exports" / path.name).write_text(
+            text.replace("validated", "predicted") if "c0" in path.name else text
+        )
+    (tmp_path / "nets.yaml").write_text(RECIPE)
+    other = pipeline.open_study(tmp_path / "nets.yaml", runs=tmp_path / "runs", jobs=1, progress=False)
+    repairs = match.run(other, "x")
+    training = read_parquet(other.out / "match" / "training.parquet")
+    assert "c0" not in set(training["cruise"]) and (training["y"] > 0).all()
+    assert any("6 profiles and zones have no value" in text for text in repairs)

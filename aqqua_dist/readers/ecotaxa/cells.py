@@ -7,25 +7,13 @@ import re
 import polars as pl
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import finding
+from aqqua_dist.core.tables import finding, status_of
 from aqqua_dist.core.units import pixel_size
 
 MISSING = ("", "nan", "na", "n/a", "none", "null", "inf", "-inf", "+inf", "infinity", "-infinity")
 """Words that stand for none, in lower case."""
 NONE_NUMBERS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0)
 """Numbers that stand for none in positions and depths; in positions also 999."""
-STATUS_WORDS = {
-    "": "unclassified",
-    "v": "validated",
-    "validated": "validated",
-    "p": "predicted",
-    "predicted": "predicted",
-    "d": "dubious",
-    "dubious": "dubious",
-    "unclassified": "unclassified",
-    "u": "unclassified",
-}
-"""Words of `object_annotation_status`, in lower case."""
 PIXEL_COLUMNS = {
     "acq_pixel": "detect",
     "process_particle_pixel_size_mm": "detect",
@@ -358,8 +346,8 @@ def statuses(cells, rows, notes):
             row = int(rows[int((cells == text).arg_max())])
             notes.add("suspicious", "status", "discarded objects were taken as dubious.", (row, cells.name, text))
             words[text] = "dubious"
-        elif word in STATUS_WORDS or word in MISSING:
-            words[text] = STATUS_WORDS.get(word, "unclassified")
+        elif status_of(word) or word in MISSING:
+            words[text] = status_of(word) or "unclassified"
         else:
             row = int(rows[int((cells == text).arg_max())])
             raise UserError(
