@@ -11,7 +11,7 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.core.tables import COUNTS, SAMPLES, typed
 from aqqua_dist.organisms import rollup
-from aqqua_dist.training.cells import on_cells, rows_of
+from aqqua_dist.training.cells import rows_of
 
 PLACE = ["profile", "zone", "cruise", "time", "lat", "lon"]
 COMPONENT = "embedding_component"
@@ -50,20 +50,18 @@ def inputs(context):
     return found
 
 
-def training_rows(context, cube):
-    """Rows of all targets and zones with their predictors.
+def observed(context):
+    """Rows of all targets and zones, where they were sampled.
 
     Parameters
     ----------
     context : Context
         The run.
-    cube : xarray.Dataset
-        Predictors on the study grid.
 
     Returns
     -------
     pandas.DataFrame
-        As from `aqqua_dist.training.exports.training_rows`; where the recipe
+        As from `aqqua_dist.training.exports.observed`; where the recipe
         draws counts or volumes, one column ``draw_<member>`` per member.
 
     Raises
@@ -91,7 +89,8 @@ def training_rows(context, cube):
         table = _counts(tables, pooled, members, context)
     table = table.join(pooled.set_index("sample_id")[PLACE], on="sample_id")
     rows, told = rows_of(table, section.quantity, section.path)
-    return on_cells(context, cube, rows, repairs + told, section.path)
+    rows.attrs["repairs"] = repairs + told
+    return rows
 
 
 def _components(table, members, wanted, place):

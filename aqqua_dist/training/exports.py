@@ -4,7 +4,7 @@ from aqqua_dist.concentrations import zone_tables
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.readers.ingest import ingest
 from aqqua_dist.readers.sources import find_sources
-from aqqua_dist.training.cells import on_cells, rows_of
+from aqqua_dist.training.cells import rows_of
 
 
 def inputs(context):
@@ -32,23 +32,20 @@ def inputs(context):
     return found
 
 
-def training_rows(context, cube):
-    """Rows of all taxa and zones with their predictors.
+def observed(context):
+    """Rows of all taxa and zones, where they were sampled.
 
     Parameters
     ----------
     context : Context
         The run. The ingested tables, with their quality report, and the
-        tables by zone go to ``match/ingest/``.
-    cube : xarray.Dataset
-        Predictors on the study grid.
+        tables by zone go to ``observe/ingest/``.
 
     Returns
     -------
     pandas.DataFrame
-        Training rows: one per taxon, zone, cell, cruise (and month), the
-        response averaged over profiles with the sampled volume as weight;
-        repairs in ``attrs``.
+        One row per profile, taxon and zone, as from
+        `aqqua_dist.training.cells.rows_of`; repairs in ``attrs``.
 
     Raises
     ------
@@ -68,14 +65,17 @@ def training_rows(context, cube):
         () if recipe.taxa == "all" else tuple(recipe.taxa),
         tuple(section.leave_out),
     )
-    outcome = ingest(paths, context.out / "match" / "ingest", progress=context.progress, **files)
+    outcome = ingest(paths, context.out / "observe" / "ingest", progress=context.progress, **files)
     zonal = zone_tables.pool(outcome.tables, pooling)
     zone_tables.write(zonal, outcome.folder, outcome.origin)
     rows, repairs = rows_of(zonal.concentrations, section.quantity, "exports")
     told = outcome.tables.findings["severity"].value_counts()
-    repairs += [f"ingest: {count} findings {severity}, see match/ingest/quality.md" for severity, count in told.items()]
+    repairs += [
+        f"ingest: {count} findings {severity}, see observe/ingest/quality.md" for severity, count in told.items()
+    ]
     if len(zonal.dropped):
         repairs.append(
             f"{len(zonal.dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}"
         )
-    return on_cells(context, cube, rows, repairs, "exports")
+    rows.attrs["repairs"] = repairs
+    return rows
