@@ -232,5 +232,5 @@ STAGE = Stage(
     run,
     scope="target",
     needs=("match",),
-    sections=("model", "members", "validation", "predictors", "observations.quantity", "reproduces", "seed"),
+    sections=("model", "members", "validation", "predictors.names", "observations.quantity", "reproduces", "seed"),
 )

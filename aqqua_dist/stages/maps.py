@@ -175,7 +175,7 @@ STAGE = Stage(
     run,
     scope="target",
     needs=("fit", "cube"),
-    sections=("zones", "predictors", "observations.quantity", "members", "budget.latitude_band", "budget.basins"),
+    sections=("zones", "predictors.names", "observations.quantity", "members", "budget.latitude_band", "budget.basins"),
     files=files,
     describes=("title", "summary", "references", "licence", "creator"),
     describe=describe,

@@ -8,7 +8,8 @@ from aqqua_dist.cli import main
 from aqqua_dist.core.errors import RecipeError, UserError
 from aqqua_dist.core.files import read_parquet, read_provenance
 from aqqua_dist.environment.catalogue import load_layer
-from aqqua_dist.stages import match, pipeline
+from aqqua_dist.stages import observe, pipeline
+from aqqua_dist.stages.progress import Progress
 
 RECIPE = """\
 study: nets
@@ -105,7 +106,7 @@ def test_the_whole_chain_runs_to_the_stock(study):
     context, _ = study
     budget = read_parquet(context.out / "budget" / "budget.parquet")
     assert (budget["estimate"] > 0).any()
-    report = (context.out / "match" / "ingest" / "quality.md").read_text()
+    report = (context.out / "observe" / "ingest" / "quality.md").read_text()
     assert "60 samples, 60 with a sampled volume (6000 m3 in all), 10 cruises." in report
     provenance = read_provenance(context.out / "match" / "training.parquet")
     assert any(name.startswith("exports/ecotaxa_c0") for name in provenance.inputs)
@@ -114,12 +115,12 @@ def test_the_whole_chain_runs_to_the_stock(study):
 def test_a_changed_export_is_read_again(study, tmp_path):
     context, _ = study
     files = sorted((context.folder / "exports").iterdir())
-    before = match.key(context)
-    text = files[0].read_text()
+    text, stage = files[0].read_text(), observe.STAGES["exports"]
+    before = Progress(context).key(stage)[0]
     files[0].write_text(text.replace("validated", "predicted", 1))
-    assert match.key(context) != before
+    assert Progress(context).key(stage)[0] != before
     files[0].write_text(text)
-    assert match.key(context) == before
+    assert Progress(context).key(stage)[0] == before
 
 
 def test_faults_of_the_recipe_are_named(tmp_path):
