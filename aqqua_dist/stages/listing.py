@@ -40,9 +40,11 @@ def write_listing(context, records):
         ``reason``, ``keys`` (stage to key) and ``files`` (in the folder of
         the run).
     """
-    content = {"recipe": section_keys(context), "targets": records}
+    content, path = {"recipe": section_keys(context), "targets": records}, context.out / run_folder.TARGETS
+    if path.exists() and read_json(path) == content:
+        return
     origin = provenance(context, "targets", content_key(**content), {f"target {r['key']}": r["keys"] for r in records})
-    write_json(content, context.out / run_folder.TARGETS, origin)
+    write_json(content, path, origin)
 
 
 def read_current(context):

@@ -166,14 +166,29 @@ def _targets(progress, chain, report):
             report[target.key] = str(error)
             record |= {"state": "refused", "reason": str(error)}
             warnings.warn(f"{target.label} is left out: {error}", MethodWarning, stacklevel=4)
-        keys = {stage.name: progress.keys[stage.name, target] for stage in chain if target in done}
-        records.append(record | {"keys": keys, "files": _written(context, chain, target) if target in done else []})
+        standing = [*chain, *_standing(progress, chain, target)] if target in done else []
+        keys = {stage.name: progress.keys[stage.name, target] for stage in standing}
+        records.append(record | {"keys": keys, "files": _written(context, standing, target)})
     progress.targets = tuple(done)
     write_listing(context, records)
     if not done:
         reason = next((record["reason"] for record in records), "there is no training row")
         first = records[0]["key"] if records else "none"
         raise UserError(f"none of {len(every)} targets could be fitted; the first: {first}: {reason}")
+
+
+def _standing(progress, chain, target):
+    """Stages of a target beyond those asked for, as far as an earlier run has left them as they would be now."""
+    names, found = {stage.name for stage in chain}, []
+    for stage in stages(progress.context):
+        if stage.scope == "target" and stage.name not in names:
+            key, words, _ = progress.key(stage, target)
+            record = read_marker(stage.marker(progress.context.out, target))
+            if record is None or (record["key"], record["words"]) != (key, words):
+                break
+            progress.recall(stage.name, key, {}, target)
+            found.append(stage)
+    return found
 
 
 def _written(context, chain, target):

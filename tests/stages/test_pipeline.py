@@ -400,7 +400,7 @@ def test_a_target_that_cannot_be_fitted_is_left_out_and_recorded(tmp_path):
     with pytest.warns(MethodWarning, match="absent 0-200 is left out: all .* training rows are zero"):
         report = pipeline.run(context, stop_after="budget")
     assert report["common_0-200-bfa317f3"] == "done"
-    common, absent = run_folder.listed(context.out)
+    absent, common = run_folder.listed(context.out)
     assert (common.taxon, common.state, common.reason) == ("common", "done", "")
     assert (absent.taxon, absent.state, absent.files) == ("absent", "refused", ())
     assert "training rows are zero" in absent.reason

@@ -166,6 +166,23 @@ def test_a_removed_taxon_is_moved_away_and_the_rest_stays(study, capsys):
     assert set(files.read_parquet(out / "fit" / "scores.parquet")["taxon"]) == {"Copepoda"}
 
 
+def test_files_of_an_earlier_layout_are_moved_away(study, capsys):
+    out = study / "runs" / "tiny"
+    shutil.copy(out / "cube" / "cube.nc", out / "match" / "cube.nc")
+    shutil.copytree(out / "observe", out / "match" / "ingest")
+    assert again(study, capsys) == []
+    assert sorted(path.name for path in (out / "match").iterdir() if path.suffix != ".json") == ["training.parquet"]
+    (when,) = (out / "old").iterdir()
+    assert {path.name for path in (when / "match").iterdir()} == {"cube.nc", "ingest"}
+
+
+def test_stopping_early_on_a_finished_run_forgets_nothing(study, capsys):
+    before = (study / "runs" / "tiny" / "targets.json").read_bytes()
+    pipeline.run(opened(study), stop_after="fit")
+    assert steps(capsys.readouterr().err) == []
+    assert (study / "runs" / "tiny" / "targets.json").read_bytes() == before
+
+
 def test_files_of_the_user_are_left_where_they_are(study, capsys):
     (study / "runs" / "tiny" / "map" / "notes.txt").write_text("mine")
     (study / "runs" / "tiny" / "figures" / "mine.png").write_bytes(b"not ours")
