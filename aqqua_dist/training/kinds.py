@@ -66,7 +66,7 @@ KINDS = {
         on_grid=_on_cells,
         inputs=exports.inputs,
         split_inputs=_nothing,
-        data=(*LABELS, "effort_rules.yaml", "mapping_template.yaml"),
+        data=(*LABELS, "effort_rules.yaml", "land_110m.geojson"),
         folders=("ingest",),
     ),
     "aggregated": Kind(
