@@ -86,7 +86,7 @@ def check(recipe, runs, jobs, quiet):
 @click.option("--force", is_flag=True, help="Run every stage again.")
 @click.option(
     "--stop-after",
-    type=click.Choice(["match", "fit", "map", "budget", "figures"]),
+    type=click.Choice(["observe", "cube", "match", "fit", "map", "budget", "compare", "figures"]),
     default="figures",
     show_default=True,
 )
@@ -102,9 +102,9 @@ def run(recipe, runs, jobs, quiet, force, stop_after):
 @_options
 def compare(recipe, runs, jobs, quiet):
     """Print published numbers, or the known truth, beside those of a run."""
-    _, study = _open(recipe, runs, jobs, quiet)
+    pipeline, study = _open(recipe, runs, jobs, quiet)
     module = import_module("aqqua_dist.stages.compare")
-    click.echo(module.as_text(module.compare(study)))
+    click.echo(module.as_text(pipeline.compare(study)))
     click.echo(module.meaning(study.recipe))
 
 
@@ -113,8 +113,7 @@ def compare(recipe, runs, jobs, quiet):
 def figures(recipe, runs, jobs, quiet):
     """Draw the figures again from the files of a run."""
     pipeline, study = _open(recipe, runs, jobs, quiet)
-    pipeline.figures(study)
-    for path in sorted((study.out / "figures").glob("*.png")):
+    for path in pipeline.figures(study):
         click.echo(path)
 
 

@@ -31,7 +31,7 @@ def one_survey(text, seed, members, folder):
     context = pipeline.open_study(recipe, runs=folder, progress=False)
     pipeline.run(context, stop_after="budget")
     totals = pd.concat([files.read_parquet(path) for path in sorted((context.out / "map").glob("*_totals.parquet"))])
-    truth = files.read_parquet(context.out / "match" / "truth.parquet")
+    truth = files.read_parquet(context.out / "budget" / "truth.parquet")
     truth = truth[truth["region_set"] == "global"].set_index("taxon")["total"]
     rows = []
     for taxon, group in totals[totals["region_set"] == "global"].groupby("taxon"):

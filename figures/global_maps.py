@@ -7,6 +7,7 @@ import xarray as xr
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.run_folder import targets
 from aqqua_dist.plots import curves, style, world_map
 
 
@@ -53,24 +54,22 @@ def draw(run):
     list of tuple of (str, matplotlib.figure.Figure)
         ``maps_<target>`` and its figure.
     """
-    paths, figures = sorted((run / "map").glob("*.nc")), []
-    if not paths:
-        raise UserError(
-            f"folder {str(run / 'map')!r} holds {len(paths)} maps, at least 1 is needed; run the stage map."
-        )
-    for path in paths:
-        dataset = files.read_netcdf(path)
+    mapped, figures = [target for target in targets(run) if target.map], []
+    if not mapped:
+        raise UserError(f"{str(run)!r} holds {len(mapped)} maps, at least 1 is needed; run the stage map.")
+    for target in mapped:
+        dataset = files.read_netcdf(target.map)
         name, fields = panel_fields(dataset)
-        about, rows = dataset[name].attrs, run / "fit" / path.stem / "predictions.parquet"
+        about, rows = dataset[name].attrs, target.table("predictions")
         depths = f"{float(dataset['zone_top'].item()):g}–{float(dataset['zone_bottom'].item()):g} m"
         figure = world_map.map_panel(
             fields,
             label=style.axis_text(about.get("long_name", name), about["units"]),
             caption=caption_of(dataset),
             title=f"{curves.name_text(dataset['taxon'].item())}, {depths}: {about.get('long_name', name)}",
-            sites=files.read_parquet(rows) if rows.exists() else None,
+            sites=files.read_parquet(rows) if rows else None,
         )
-        figures.append((f"maps_{path.stem}", figure))
+        figures.append((f"maps_{target.key}", figure))
     return figures
 
 

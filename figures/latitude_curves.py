@@ -1,11 +1,12 @@
 """Mean concentration against latitude with its interval, one figure per zone."""
 
-import re
 import sys
 from pathlib import Path
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.names import zone_key
+from aqqua_dist.core.run_folder import targets
 from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.plots import curves
 
@@ -15,7 +16,7 @@ KEYS = ["taxon", "zone", "region_set", "region"]
 
 def members_text(run):
     """What the members of the maps are."""
-    maps = sorted((run / "map").glob("*.nc"))
+    maps = [target.map for target in targets(run) if target.map]
     scheme = files.read_netcdf(maps[0]).attrs.get("member_scheme") if maps else None
     return f" Members: {scheme}." if scheme else ""
 
@@ -38,7 +39,7 @@ def draw(run):
     budget = budget[budget["region_set"] == "latitude"]
     if budget.empty:
         raise UserError(f"the budget of {str(run)!r} holds {len(budget)} latitude bands, at least 1 is needed.")
-    truth = run / "match" / "truth.parquet"
+    truth = run / "budget" / "truth.parquet"
     if truth.exists():
         budget = budget.merge(files.read_parquet(truth)[[*KEYS, "total"]], on=KEYS, how="left")
     about = quantity(budget["quantity"].iloc[0])
@@ -55,7 +56,7 @@ def draw(run):
                 caption=caption,
                 title=f"{curves.name_text(zone)}: {about.long_name} against latitude{place}",
             )
-            name = "latitude_curves_" + re.sub(r"[^A-Za-z0-9.-]+", "_", zone)
+            name = f"latitude_curves_{zone_key(zone)}"
             figures.append((name + (f"_{number}" if len(pages) > 1 else ""), figure))
     return figures
 

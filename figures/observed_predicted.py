@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.run_folder import targets
 from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.plots import curves
 
@@ -33,21 +34,21 @@ def draw(run):
     list of tuple of (str, matplotlib.figure.Figure)
         ``observed_predicted_<target>`` and its figure.
     """
-    paths, about, figures = sorted((run / "fit").glob("*/predictions.parquet")), quantity_of(run), []
-    if not paths:
+    fitted, about, figures = [t for t in targets(run) if t.table("predictions")], quantity_of(run), []
+    if not fitted:
         raise UserError(
-            f"folder {str(run / 'fit')!r} holds {len(paths)} tables of predictions, at least 1 is needed; run the stage fit."
+            f"{str(run)!r} holds {len(fitted)} tables of predictions, at least 1 is needed; run the stage fit."
         )
-    for path in paths:
-        table = files.read_parquet(path)
-        title = f"{curves.name_text(table['taxon'].iloc[0])}, {curves.name_text(table['zone'].iloc[0])}: observed against predicted"
+    for target in fitted:
+        table = files.read_parquet(target.table("predictions"))
+        title = f"{curves.name_text(target.taxon)}, {curves.name_text(target.zone)}: observed against predicted"
         figure = curves.observed_predicted(
             table,
             label=curves.axis_text(about.long_name, about.units),
             title=title,
             caption=CAPTION + ("" if table[["observed", "predicted"]].to_numpy().min() < 0 else NEAR_ZERO),
         )
-        figures.append((f"observed_predicted_{path.parent.name}", figure))
+        figures.append((f"observed_predicted_{target.key}", figure))
     return figures
 
 

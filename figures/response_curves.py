@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.run_folder import targets
 from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.plots import curves
 
@@ -27,25 +28,21 @@ def draw(run):
     list of tuple of (str, matplotlib.figure.Figure)
         ``response_curves_<target>`` and its figure.
     """
-    paths, figures = sorted((run / "fit").glob("*/responses.parquet")), []
-    if not paths:
+    fitted, figures = [target for target in targets(run) if target.table("responses")], []
+    if not fitted:
         raise UserError(
-            f"folder {str(run / 'fit')!r} holds {len(paths)} tables of responses, at least 1 is needed; run the stage fit."
+            f"{str(run)!r} holds {len(fitted)} tables of responses, at least 1 is needed; run the stage fit."
         )
     about = quantity(files.read_parquet(run / "budget" / "budget.parquet")["quantity"].iloc[0])
-    training = files.read_parquet(run / "match" / "training.parquet")
-    for path in paths:
-        table = files.read_parquet(path)
-        taxon, zone = table["taxon"].iloc[0], table["zone"].iloc[0]
-        rows = training[(training["taxon"] == taxon) & (training["zone"] == zone)]
+    for target in fitted:
         figure = curves.response_curves(
-            table,
+            files.read_parquet(target.table("responses")),
             label=curves.axis_text(about.long_name, about.units),
-            rug=rows,
+            rug=files.read_parquet(target.table("training")),
             caption=CAPTION,
-            title=f"{curves.name_text(taxon)}, {curves.name_text(zone)}: response to each predictor",
+            title=f"{curves.name_text(target.taxon)}, {curves.name_text(target.zone)}: response to each predictor",
         )
-        figures.append((f"response_curves_{path.parent.name}", figure))
+        figures.append((f"response_curves_{target.key}", figure))
     return figures
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.run_folder import targets
 from aqqua_dist.plots import curves
 
 STOCKS = {
@@ -30,7 +31,7 @@ def readable(budget):
 
 def published_stocks(run):
     """Published or true global stocks of a run, or None: from its comparison, else from the known truth."""
-    compared, truth = run / "compare.csv", run / "match" / "truth.parquet"
+    compared, truth = run / "compare.csv", run / "budget" / "truth.parquet"
     if compared.exists():
         table = pd.read_csv(compared)
         table = table[table["statistic"] == "stock"].rename(columns={"published": "value"})
@@ -44,7 +45,7 @@ def published_stocks(run):
 
 def members_text(run):
     """What estimate and members of the maps are."""
-    maps = sorted((run / "map").glob("*.nc"))
+    maps = [target.map for target in targets(run) if target.map]
     about = files.read_netcdf(maps[0]).attrs if maps else {}
     told = {"Estimate": about.get("estimate"), "Members": about.get("member_scheme")}
     return "".join(f" {name}: {text}." for name, text in told.items() if text)

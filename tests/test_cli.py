@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -32,14 +33,20 @@ validation: {folds: 3, block_size: 20}
 figures: [stocks]
 """
 STEPS = [
+    "cube",
+    "observe",
     "match",
     "fit virtual copepod",
     "map virtual copepod",
     "fit virtual salp",
     "map virtual salp",
+    "scores",
     "budget",
+    "compare",
     "figures",
 ]
+MAPS = ["map virtual copepod", "map virtual salp"]
+END = ["budget", "compare", "figures"]
 
 
 def call(folder, *words, text=RECIPE):
@@ -78,26 +85,31 @@ def test_a_second_run_skips_every_stage_and_says_so(finished):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("figures: [stocks]", "figures: [stocks]\nbudget: {interval_widening: 2}", ["budget", "figures"]),
-        ("figures: [stocks]", "figures: [stocks]\nbudget: {latitude_band: 30}", STEPS),
-        ("rounds: 20", "rounds: 21", STEPS[1:]),
-        ("title: A small", "title: Another small", ["map virtual copepod", "map virtual salp", "budget", "figures"]),
+        ("figures: [stocks]", "figures: [stocks]\nbudget: {interval_widening: 2}", END),
+        ("figures: [stocks]", "figures: [stocks]\nbudget: {latitude_band: 30}", [*MAPS, *END]),
+        ("rounds: 20", "rounds: 21", STEPS[3:]),
+        ("folds: 3", "folds: 4", STEPS[3:]),
+        ("block_size: 20", "block_size: 30", STEPS[2:]),
+        ("title: A small", "title: Another small", []),
         ("figures: [stocks]", "figures: [latitude_curves]", ["figures"]),
     ],
 )
-def test_a_change_runs_what_depends_on_it(tmp_path, old, new, expected):
-    call(tmp_path, "run")
+def test_a_change_runs_what_depends_on_it(finished, tmp_path, old, new, expected):
+    """Folds change scores, blocks the area of applicability too; a title stands in the maps only."""
+    shutil.copytree(finished[0] / "runs", tmp_path / "runs")
     changed = call(tmp_path, "run", text=RECIPE.replace(old, new))
     assert steps(changed, "running") == expected
-    assert steps(changed, "unchanged, skipped") == [step for step in STEPS if step not in expected]
+    assert steps(changed, "described anew") == (MAPS if "title" in old else [])
+    unchanged = [step for step in STEPS if step not in expected and not ("title" in old and step in MAPS)]
+    assert steps(changed, "unchanged, skipped") == unchanged
 
 
 def test_force_and_stop_after(tmp_path):
     first = call(tmp_path, "run", "--stop-after", "fit")
-    assert steps(first, "running") == ["match", "fit virtual copepod", "fit virtual salp"]
+    assert steps(first, "running") == [*STEPS[:3], "fit virtual copepod", "fit virtual salp", "scores"]
     assert not (tmp_path / "runs" / "small" / "map").exists()
     rest = call(tmp_path, "run", "--stop-after", "budget")
-    assert steps(rest, "running") == ["map virtual copepod", "map virtual salp", "budget"]
+    assert steps(rest, "running") == [*MAPS, "budget"]
     assert steps(call(tmp_path, "run", "--force"), "running") == STEPS
 
 
@@ -105,6 +117,8 @@ def test_check_prints_the_plan_and_writes_nothing(tmp_path):
     done = call(tmp_path, "check")
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "study",
+        "observe",
+        "cube",
         "match",
         "fit",
         "map",
@@ -191,17 +205,17 @@ def test_a_killed_run_continues(finished, tmp_path):
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     out, limit = tmp_path / "runs" / "small", time.monotonic() + 120
-    while not (out / "fit" / "virtual_copepod_0-200.done.json").exists() and time.monotonic() < limit:
+    while not (out / "fit" / "virtual_copepod_0-200-129749f6.done.json").exists() and time.monotonic() < limit:
         time.sleep(0.005)
     process.kill()
     process.wait()
-    assert (out / "fit" / "virtual_copepod_0-200.done.json").exists()
+    assert (out / "fit" / "virtual_copepod_0-200-129749f6.done.json").exists()
     assert not (out / "budget" / "budget.done.json").exists()
     for path in out.rglob("*.parquet"):
         files.read_parquet(path)  # whole, all of them
     again = call(tmp_path, "run")
     assert {"match", "fit virtual copepod"} <= set(steps(again, "unchanged, skipped"))
-    assert steps(again, "running")[-2:] == ["budget", "figures"]
+    assert steps(again, "running")[-3:] == END
     folder, _ = finished
     for name in ("budget/budget.parquet", "fit/scores.parquet", "match/training.parquet"):
         pd.testing.assert_frame_equal(

@@ -6,13 +6,16 @@ carries its `Provenance`; `read_provenance` gives it back.
 """
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import geopandas
+import netCDF4
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -320,24 +323,64 @@ def write_netcdf(dataset, path, provenance, encoding=None):
         Per variable, as xarray takes it; default zlib level 1.
     """
     dataset = dataset.copy()
-    software = " ".join(f"{name}={version}" for name, version in provenance.software.items())
-    dataset.attrs = (
-        {
-            "id": f"{provenance.study}-{Path(path).stem}",
-            "date_created": provenance.created,
-            "history": f"{provenance.created} aqqua-dist stage {provenance.stage} of study {provenance.study}",
-        }
-        | dataset.attrs
-        | {NAME: provenance.to_json(), "recipe": provenance.recipe_text, "software_versions": software}
-    )
+    dataset.attrs = _global(dataset.attrs, path, provenance)
     if encoding is None:
         encoding = {
             name: {"zlib": True, "complevel": 1}
             for name, v in dataset.data_vars.items()
             if v.dtype.kind in "fi" and v.ndim
         }
-    with replacing(path) as part:
+    with replacing(path) as part, _writing_netcdf(path):
         dataset.to_netcdf(part, format="NETCDF4", engine="netcdf4", encoding=encoding)
+
+
+def describe_netcdf(path, attributes, provenance):
+    """Give a NetCDF file other global attributes; its numbers stay, bit by bit.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        File that `write_netcdf` wrote.
+    attributes : dict
+        All global attributes, apart from those that `write_netcdf` adds.
+    provenance : Provenance
+        Takes the place of the old one.
+    """
+    with replacing(path) as part, _writing_netcdf(path):
+        shutil.copyfile(path, part)
+        with netCDF4.Dataset(part, "a") as data:
+            for name in data.ncattrs():
+                data.delncattr(name)
+            data.setncatts(_global(attributes, path, provenance))
+
+
+def _global(attributes, path, provenance):
+    """Global attributes of a file: those given, and where it comes from."""
+    return (
+        {
+            "id": f"{provenance.study}-{Path(path).stem}",
+            "date_created": provenance.created,
+            "history": f"{provenance.created} aqqua-dist stage {provenance.stage} of study {provenance.study}",
+        }
+        | attributes
+        | {
+            NAME: provenance.to_json(),
+            "recipe": provenance.recipe_text,
+            "software_versions": " ".join(f"{name}={version}" for name, version in provenance.software.items()),
+        }
+    )
+
+
+@contextlib.contextmanager
+def _writing_netcdf(path):
+    """The NetCDF library's own errors (a full disk is 'HDF error') as the system's."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        free = shutil.disk_usage(Path(path).parent).free
+        sentence = f"NetCDF file cannot be written ({reason}; {free / 2**20:.1f} MiB are free on its disk)"
+        raise OSError(errno.EIO, sentence, str(path)) from None
 
 
 def read_netcdf(path):

@@ -23,6 +23,8 @@ _REPORTED = (
     "netCDF4",
     "pyarrow",
 )
+_PACKAGE = Path(__file__).resolve().parent.parent
+_BESIDE = ("environmental_layers", "models", "figures")
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,26 @@ def software_versions():
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+@lru_cache(maxsize=1)
+def code_hash():
+    """Hash over the code of this package; computed once per process.
+
+    Returns
+    -------
+    str
+        SHA-256 of the names and bytes of its ``*.py`` files. What ships
+        beside the package (recipes, catalogue, figure scripts) is not in it.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py"), key=lambda p: p.relative_to(_PACKAGE).as_posix()):
+        name = path.relative_to(_PACKAGE).as_posix()
+        if name.partition("/")[0] in _BESIDE:
+            continue
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 def created_now():

@@ -1,13 +1,23 @@
 """Area of applicability: where a model has seen predictors like these."""
 
 import numpy as np
+import xarray as xr
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.files import read_netcdf, write_netcdf
 
+_LEARNED = {
+    "mean_": ("predictor",),
+    "factor_": ("predictor",),
+    "points_": ("row", "used"),
+    "train_index_": ("row",),
+    "mean_distance_": (),
+    "threshold_": (),
+}
 SAMPLE_ROWS = 5000
 """Most training rows used for the mean distance between training rows."""
 BLOCK_ROWS = 500
@@ -172,6 +182,56 @@ class Applicability(BaseEstimator):
             here = fold == k
             found[here] = cKDTree(self.points_[~here]).query(self.points_[here], workers=self.jobs)[0]
         return found
+
+
+def write_applicability(area, path, provenance):
+    """Keep a fitted area of applicability.
+
+    Parameters
+    ----------
+    area : Applicability
+        Fitted.
+    path : str or os.PathLike
+        NetCDF file.
+    provenance : aqqua_dist.core.provenance.Provenance
+        Embedded.
+    """
+    check_is_fitted(area)
+    variables = {name: (dims, getattr(area, name)) for name, dims in _LEARNED.items()}
+    attributes = {"title": type(area).__name__, "random_state": area.random_state}
+    write_netcdf(xr.Dataset(variables, attrs=attributes), path, provenance)
+
+
+def read_applicability(path, jobs=1):
+    """Area of applicability that `write_applicability` kept.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        NetCDF file.
+    jobs : int
+        Threads of the nearest-row search.
+
+    Returns
+    -------
+    Applicability
+        It predicts the same numbers as the one that was kept.
+
+    Raises
+    ------
+    UserError
+        The file holds something else.
+    """
+    data = read_netcdf(path)
+    if data.attrs.get("title") != Applicability.__name__ or not set(_LEARNED) <= set(data):
+        raise UserError(f"file {str(path)!r} holds {data.attrs.get('title')!r}, needed is 'Applicability'; fit again.")
+    area = Applicability(jobs=jobs, random_state=int(data.attrs["random_state"]))
+    for name, dims in _LEARNED.items():
+        setattr(area, name, data[name].to_numpy() if dims else float(data[name]))
+    area.used_ = np.flatnonzero(area.factor_)
+    area.n_features_in_ = area.factor_.size
+    area.tree_ = cKDTree(area.points_)
+    return area
 
 
 def _importance(weights, n_predictors):

@@ -125,7 +125,7 @@ def map_dataset(fields, *, quantity, taxon, zone, grid, about):
         "dissimilarity_index" in dataset
     ):  # locates a cell in predictor space; as data it would need a standard name, and there is none
         dataset = dataset.set_coords("dissimilarity_index")
-    dataset.attrs = _global_attributes(dataset, entry, taxon, zone, about)
+    dataset.attrs = global_attributes(dataset, quantity, taxon, zone, about)
     return dataset
 
 
@@ -334,7 +334,28 @@ def _bounds(centres, axis, limit):
     return edges if limit is None else np.clip(edges, -limit, limit)
 
 
-def _global_attributes(dataset, entry, taxon, zone, about):
+def global_attributes(dataset, quantity, taxon, zone, about):
+    """What a map file says about itself as a whole (ACDD-1.3).
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With ``lat``, ``lon`` and their bounds.
+    quantity : str
+        Name in the vocabulary.
+    taxon : aqqua_dist.organisms.taxonomy.Taxon
+        Name and note.
+    zone : tuple of (str, float, float)
+        Name, top and bottom (m, positive down).
+    about : MapAbout
+        Title, authors and method.
+
+    Returns
+    -------
+    dict
+        Attributes; those that would be empty are absent.
+    """
+    entry = vocabulary_entry(quantity)
     south, north = (float(f(dataset["lat_bnds"])) for f in (np.min, np.max))
     west, east = (float(f(dataset["lon_bnds"])) for f in (np.min, np.max))
     corners = [(south, west), (north, west), (north, east), (south, east), (south, west)]

@@ -1,9 +1,9 @@
 """What every stage needs to know about the run, and what marks work as done."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from aqqua_dist.core.names import target_key
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
 from aqqua_dist.recipe.recipe import Recipe, text_hash
 
@@ -51,8 +51,13 @@ class Target:
 
     @property
     def key(self):
-        """Name of the target in file names (str)."""
-        return re.sub(r"[^A-Za-z0-9.-]+", "_", f"{self.taxon}_{self.zone}")
+        """Name of the target in file names (str); no other target has it."""
+        return target_key(self.taxon, self.zone)
+
+    @property
+    def label(self):
+        """Name of the target in messages (str)."""
+        return f"{self.taxon} {self.zone}"
 
 
 def provenance(context, stage, key, inputs=None):

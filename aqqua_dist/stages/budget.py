@@ -1,51 +1,57 @@
-"""Stage budget: the members' totals of all targets to one table of stocks."""
+"""Stage budget: the members' totals of all targets to one table of stocks, and the known ones of a virtual survey."""
 
 import pandas as pd
 
-from aqqua_dist.core.files import read_parquet, write_csv, write_parquet
+from aqqua_dist.core.files import read_netcdf, read_parquet, write_csv, write_parquet
+from aqqua_dist.core.paths import package_data
 from aqqua_dist.maps import stocks
-from aqqua_dist.recipe.context import provenance
-from aqqua_dist.stages.record import mark_done, stage_key
+from aqqua_dist.stages.base import Outcome, Stage
+from aqqua_dist.training.virtual import truth
 
 
-def key(context, map_keys):
-    """Content key of the budget.
+def files(context):
+    """Files that the stage reads.
 
     Parameters
     ----------
     context : Context
-        The run.
-    map_keys : dict of str to str
-        Key of each target's map.
+        The study.
 
     Returns
     -------
-    str
-        Hexadecimal digest.
+    dict of str to pathlib.Path
+        Tables of the package.
     """
-    return stage_key(context, "budget", ("budget",), map_keys)
+    names = ("vocabulary.yaml", "taxa.yaml", "conversions.yaml")
+    return {name: package_data(name) for name in names}
 
 
-def run(context, targets, content):
+def run(work):
     """Write ``budget/budget.parquet`` and ``budget/budget.csv``.
 
     Parameters
     ----------
-    context : Context
-        The run.
-    targets : list of Target
-        Mapped targets.
-    content : str
-        Content key of the work.
+    work : Work
+        What to do.
+
+    Returns
+    -------
+    Outcome
+        Files; of a virtual survey with ``truth.parquet``.
     """
+    context, folder = work.context, work.folder
     totals = pd.concat(
-        [read_parquet(context.out / "map" / f"{t.key}_totals.parquet") for t in targets], ignore_index=True
+        [read_parquet(context.out / "map" / f"{t.key}_totals.parquet") for t in work.targets], ignore_index=True
     )
     table = stocks.summarise(totals, widening=context.recipe.budget.interval_widening)
-    origin = provenance(context, "budget", content)
-    folder = context.out / "budget"
-    files = [folder / "budget.parquet", folder / "budget.csv"]
+    written = [folder / "budget.parquet", folder / "budget.csv", folder / "budget.csv-metadata.json"]
     units = {"area": "m2", "volume": "m3"}
-    write_parquet(table, files[0], origin, units)
-    write_csv(table, files[1], origin, units)
-    mark_done(folder / "budget.done.json", content, files, origin)
+    write_parquet(table, written[0], work.origin, units)
+    write_csv(table, written[1], work.origin, units)
+    if context.recipe.observations.kind == "virtual":
+        written.append(folder / "truth.parquet")
+        write_parquet(truth(context, read_netcdf(context.out / "cube" / "cube.nc")), written[-1], work.origin)
+    return Outcome(written)
+
+
+STAGE = Stage("budget", run, needs=("map", "cube"), sections=("budget", "observations", "taxa"), files=files)

@@ -5,10 +5,47 @@ import pandas as pd
 
 from aqqua_dist.core import files
 from aqqua_dist.core.paths import find_input
+from aqqua_dist.core.provenance import sha256_file
 from aqqua_dist.readers import plain_tables
 from aqqua_dist.recipe.context import Target, provenance
+from aqqua_dist.stages.base import Outcome, Stage
+from aqqua_dist.stages.listing import read_current
 
 COLUMNS = ["taxon", "zone", "statistic", "published", "ours", "low", "high", "difference_percent", "units", "source"]
+
+
+def files_read(context):
+    """Files that the stage reads.
+
+    Parameters
+    ----------
+    context : Context
+        The study.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Published maps as the recipe writes them.
+    """
+    return {entry.path: find_input(entry.path, context.folder) for entry in context.recipe.published_maps}
+
+
+def run(work):
+    """Write ``compare.csv``.
+
+    Parameters
+    ----------
+    work : Work
+        What to do.
+
+    Returns
+    -------
+    Outcome
+        Files.
+    """
+    path = work.folder / "compare.csv"
+    files.write_csv(comparison(work.context, read_current(work.context)), path, work.origin)
+    return Outcome([path, path.with_name("compare.csv-metadata.json")])
 
 
 def compare(context):
@@ -26,9 +63,37 @@ def compare(context):
         difference_percent, units, source``; low and high are our 95 %
         interval where there is one. Also written to ``compare.csv`` in the
         run's folder.
+
+    Raises
+    ------
+    UserError
+        The run is not finished, or is one of another recipe.
+    """
+    table = comparison(context, read_current(context))
+    about = files.read_json(context.out / "budget" / "budget.done.json")
+    inputs = {name: sha256_file(path) for name, path in files_read(context).items()} | {"stage budget": about["key"]}
+    files.write_csv(table, context.out / "compare.csv", provenance(context, "compare", about["key"], inputs))
+    return table
+
+
+def comparison(context, listed):
+    """Table of published or true values beside ours.
+
+    Parameters
+    ----------
+    context : Context
+        A finished run.
+    listed : list of aqqua_dist.core.run_folder.Listed
+        Targets that are done.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As from `compare`.
     """
     budget = files.read_parquet(context.out / "budget" / "budget.parquet")
-    mapped = set(zip(budget["taxon"], budget["zone"], strict=True))
+    known = {(target.taxon, target.zone) for target in listed}
+    mapped = known & set(zip(budget["taxon"], budget["zone"], strict=True))
     rows = [
         _number(context, entry, budget) for entry in context.recipe.published if (entry.taxon, entry.zone) in mapped
     ]
@@ -43,8 +108,6 @@ def compare(context):
         rows += _truth(context, budget)
     table = pd.DataFrame(rows, columns=COLUMNS)
     table["difference_percent"] = 100 * (table["ours"] - table["published"]) / table["published"]
-    marker = files.read_json(context.out / "budget" / "budget.done.json")
-    files.write_csv(table, context.out / "compare.csv", provenance(context, "compare", marker["key"]))
     return table
 
 
@@ -127,7 +190,7 @@ def _map(context, entry):
 
 
 def _truth(context, budget):
-    truth = files.read_parquet(context.out / "match" / "truth.parquet")
+    truth = files.read_parquet(context.out / "budget" / "truth.parquet")
     truth = truth[truth["region_set"].isin(["global", "basin"])]
     keys = ["taxon", "zone", "region_set", "region"]
     joined = truth.merge(budget[[*keys, "estimate", "low", "high"]], on=keys)
@@ -211,3 +274,13 @@ def as_text(table):
     if len(sources) == 1:
         return f"{frame.drop(columns='source').to_string(index=False)}\nThe column published holds: {sources[0]}."
     return frame.to_string(index=False)
+
+
+STAGE = Stage(
+    "compare",
+    run,
+    needs=("budget", "map", "fit"),
+    sections=("published", "published_maps", "model", "observations.kind", "observations.quantity"),
+    files=files_read,
+    folder="",
+)

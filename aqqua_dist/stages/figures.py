@@ -6,10 +6,8 @@ from tqdm import tqdm
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.files import write_png
-from aqqua_dist.core.paths import shipped
-from aqqua_dist.core.provenance import sha256_file
-from aqqua_dist.recipe.context import provenance
-from aqqua_dist.stages.record import mark_done, stage_key
+from aqqua_dist.core.paths import package_data, shipped
+from aqqua_dist.stages.base import Outcome, Stage
 
 
 def scripts(context):
@@ -34,38 +32,42 @@ def scripts(context):
     return found
 
 
-def key(context, budget_key):
-    """Content key of the figures.
+def files(context):
+    """Files that the stage reads.
 
     Parameters
     ----------
     context : Context
-        The run.
-    budget_key : str
-        Key of the budget.
+        The study.
 
     Returns
     -------
-    str
-        Hexadecimal digest.
+    dict of str to pathlib.Path
+        The scripts, and tables of the package.
     """
-    hashes = {name: sha256_file(path) for name, path in scripts(context).items()}
-    return stage_key(context, "figures", ("figures", "published", "published_maps"), [budget_key, hashes])
+    found = {f"figures/{name}.py": path for name, path in scripts(context).items()}
+    return found | {name: package_data(name) for name in ("land_110m.geojson", "vocabulary.yaml")}
 
 
-def run(context, content):
+def run(work):
     """Draw every figure and write it as PNG.
 
     Parameters
     ----------
-    context : Context
-        The run.
-    content : str
-        Content key of the work.
+    work : Work
+        What to do.
+
+    Returns
+    -------
+    Outcome
+        The figures.
     """
-    origin, files = provenance(context, "figures", content), []
+    context, written = work.context, []
     for script in tqdm(scripts(context).values(), desc="figures", disable=None if context.progress else True):
         for name, figure in runpy.run_path(str(script))["draw"](context.out):
-            files.append(context.out / "figures" / f"{name}.png")
-            write_png(figure, files[-1], origin)
-    mark_done(context.out / "figures" / "figures.done.json", content, files, origin)
+            written.append(work.folder / f"{name}.png")
+            write_png(figure, written[-1], work.origin)
+    return Outcome(written)
+
+
+STAGE = Stage("figures", run, needs=("compare", "budget", "map", "fit"), sections=("figures", "published"), files=files)

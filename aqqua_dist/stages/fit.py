@@ -4,60 +4,39 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.files import write_json, write_parquet
-from aqqua_dist.diagnostics.applicability import Applicability
+from aqqua_dist.core.files import read_parquet, write_json, write_parquet
+from aqqua_dist.diagnostics.applicability import Applicability, write_applicability
 from aqqua_dist.diagnostics.response_curves import responses
 from aqqua_dist.habitat_models.boosting import BoostedTrees, TreeSettings
 from aqqua_dist.habitat_models.drago2022_search import SearchPlan, grid_search
 from aqqua_dist.habitat_models.members import MemberPlan, fit_members
 from aqqua_dist.habitat_models.resampling import bootstrap, stratified_folds
-from aqqua_dist.recipe.context import provenance
-from aqqua_dist.stages.record import mark_done, stage_key
+from aqqua_dist.recipe.context import predictor_names
+from aqqua_dist.stages.base import Outcome, Stage
 from aqqua_dist.training.rows import drawn_labels, prepare, strata
+from aqqua_dist.training.target_rows import rows_of
 from aqqua_dist.validation.cross_validation import cross_validate
 from aqqua_dist.validation.schemes import make_folds
 from aqqua_dist.validation.scores import scores
 
-SECTIONS = ("model", "members", "validation")
 
-
-def key(context, match_key, target):
-    """Content key of the fit of one target.
-
-    Parameters
-    ----------
-    context : Context
-        The run.
-    match_key : str
-        Key of the match stage.
-    target : Target
-        Taxon and zone.
-
-    Returns
-    -------
-    str
-        Hexadecimal digest.
-    """
-    return stage_key(context, "fit", SECTIONS, [match_key, target.taxon, target.zone])
-
-
-def run(context, target, table, names, content):
+def run(work):
     """Fit one target and write its files.
 
     Parameters
     ----------
-    context : Context
-        The run.
-    target : Target
-        Taxon and zone.
-    table : pandas.DataFrame
-        Training rows of the target.
-    names : list of str
-        Predictors.
-    content : str
-        Content key of the work.
+    work : Work
+        What to do.
+
+    Returns
+    -------
+    Outcome
+        ``training.parquet`` (the rows that are used), ``ensemble.zip``,
+        ``applicability.nc``, ``settings.json`` and tables.
     """
-    rows = prepare(context, table.reset_index(drop=True), names)
+    context, target, origin = work.context, work.target, work.origin
+    table = rows_of(read_parquet(context.out / "match" / "training.parquet"), target)
+    rows = prepare(context, table, predictor_names(context.recipe))
     settings, members, search = choose(context, target, rows)
     weights = rows.weights
     plan = MemberPlan(
@@ -69,16 +48,15 @@ def run(context, target, table, names, content):
         labels=drawn_labels(context, rows),
     )
     ensemble = fit_members(rows.X, rows.labels, plan, weights=weights, jobs=context.jobs, progress=context.progress)
-    origin = provenance(context, "fit", content, {"match": "training.parquet"})
     ensemble.provenance = {"json": origin.to_json(), "taxon": target.taxon, "zone": target.zone}
     tables = {
         "search": search,
         **validate(context, rows, settings, ensemble),
         "responses": responses(rows, ensemble, context),
     }
-    folder = context.out / "fit" / target.key
+    folder = work.folder / target.key
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / "ensemble.zip", folder / "settings.json"]
+    files = [folder / name for name in ("ensemble.zip", "settings.json", "training.parquet", "applicability.nc")]
     ensemble.save(files[0])
     about = settings | {
         "scale": rows.scale,
@@ -87,13 +65,15 @@ def run(context, target, table, names, content):
         "rows": len(table),
     }
     write_json(about, files[1], origin)
+    write_parquet(table, files[2], origin)
+    write_applicability(applicability(rows, ensemble, context), files[3], origin)
     for name, found in tables.items():
         if found is not None:
             found.insert(0, "zone", target.zone)
             found.insert(0, "taxon", target.taxon)
             files.append(folder / f"{name}.parquet")
             write_parquet(found, files[-1], origin)
-    mark_done(context.out / "fit" / f"{target.key}.done.json", content, files, origin)
+    return Outcome(files)
 
 
 def choose(context, target, rows):
@@ -245,3 +225,12 @@ def applicability(rows, ensemble, context):
     return Applicability(jobs=context.jobs, random_state=context.recipe.seed).fit(
         rows.X.to_numpy(dtype="float64"), weights=ensemble.importances(), groups=groups
     )
+
+
+STAGE = Stage(
+    "fit",
+    run,
+    scope="target",
+    needs=("match",),
+    sections=("model", "members", "validation", "predictors.names", "observations.quantity", "reproduces", "seed"),
+)

@@ -3,67 +3,62 @@
 import numpy as np
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.files import read_json, write_netcdf, write_parquet
+from aqqua_dist.core.files import describe_netcdf, read_netcdf, write_netcdf, write_parquet
+from aqqua_dist.core.paths import package_data
+from aqqua_dist.diagnostics.applicability import read_applicability
 from aqqua_dist.environment.regions import region_masks
 from aqqua_dist.habitat_models.members import MemberEnsemble
 from aqqua_dist.maps import map_file, prediction, stocks
 from aqqua_dist.organisms import taxonomy
-from aqqua_dist.recipe.context import provenance
-from aqqua_dist.stages import fit
-from aqqua_dist.stages.record import mark_done, stage_key
-from aqqua_dist.training.rows import prepare
+from aqqua_dist.recipe.context import predictor_names
+from aqqua_dist.stages.base import Outcome, Stage
 
-SECTIONS = ("title", "summary", "references", "licence", "creator")
 STABILITY = (
     "{n} models of {folds}-fold cross-validation repeated {repeats} times (model stability, not a confidence interval)"
 )
 BOOTSTRAP = "{n} models on cruises drawn with replacement, around the fit to all rows"
 
 
-def key(context, fit_key):
-    """Content key of the map of one target.
+def files(context):
+    """Files that the stage reads.
 
     Parameters
     ----------
     context : Context
-        The run.
-    fit_key : str
-        Key of its fit.
+        The study.
 
     Returns
     -------
-    str
-        Hexadecimal digest.
+    dict of str to pathlib.Path
+        Tables of the package.
     """
-    regions = context.recipe.budget
-    return stage_key(context, "map", SECTIONS, [fit_key, regions.latitude_band, regions.basins])
+    return {name: package_data(name) for name in ("taxa.yaml", "vocabulary.yaml")}
 
 
-def run(context, target, inputs, content):
+def run(work):
     """Map one target and write its map and its members' totals.
 
     Parameters
     ----------
-    context : Context
-        The run.
-    target : Target
-        Taxon and zone.
-    inputs : tuple of (pandas.DataFrame, xarray.Dataset, list of str)
-        Training rows of the target, cube, predictors.
-    content : str
-        Content key of the work.
+    work : Work
+        What to do.
+
+    Returns
+    -------
+    Outcome
+        Two files.
     """
-    table, cube, names = inputs
-    recipe = context.recipe
-    ensemble = MemberEnsemble.load(context.out / "fit" / target.key / "ensemble.zip")
-    where = prediction.domain(cube, target.zone, names)
+    context, target = work.context, work.target
+    recipe, fitted = context.recipe, context.out / "fit" / target.key
+    cube = read_netcdf(context.out / "cube" / "cube.nc")
+    ensemble = MemberEnsemble.load(fitted / "ensemble.zip")
+    where = prediction.domain(cube, target.zone, predictor_names(recipe))
     if where.cells.size == 0:
         raise UserError(f"zone {target.zone!r} has 0 cells in the grid's domain, at least 1 is needed.")
     regions, masks = region_masks(
         cube, where.cells, latitude_band=recipe.budget.latitude_band, basins=recipe.budget.basins
     )
-    rows = prepare(context, table.reset_index(drop=True), names)
-    index, inside = _applicability(rows, ensemble, where, context)
+    index, inside = _applicability(read_applicability(fitted / "applicability.nc", context.jobs), where)
     factor, units = stocks.stock_unit(recipe.observations.quantity)
     static = (masks * where.volume * factor).T
     fields, totals = prediction.predict(
@@ -82,37 +77,57 @@ def run(context, target, inputs, content):
         summed.insert(place, name, value)
     fields = {k: v for k, v in fields.items() if not k.startswith("mean")}
     fields |= {"dissimilarity_index": index, "applicability": inside}
-    dataset = _dataset(
-        context, target, cube, {k: prediction.to_grid(np.asarray(v), where, cube) for k, v in fields.items()}
+    fields = {k: prediction.to_grid(np.asarray(v), where, cube) for k, v in fields.items()}
+    zone = _zone(context, target)
+    dataset = map_file.map_dataset(
+        fields,
+        quantity=recipe.observations.quantity,
+        taxon=taxonomy.taxon_record(target.taxon),
+        zone=zone,
+        grid=cube[["cell_area", "thickness"]].sel(zone=zone[0], drop=True),
+        about=_about(context, target),
     )
-    origin = provenance(context, "map", content, {"fit": fitting_key_of(context, target)})
-    folder = context.out / "map"
-    files = [folder / f"{target.key}.nc", folder / f"{target.key}_totals.parquet"]
-    write_netcdf(dataset, files[0], origin, encoding=map_file.encoding(dataset))
-    write_parquet(summed, files[1], origin, units={"area": "m2", "volume": "m3"})
-    mark_done(folder / f"{target.key}.done.json", content, files, origin)
+    written = _paths(work)
+    write_netcdf(dataset, written[0], work.origin, encoding=map_file.encoding(dataset))
+    write_parquet(summed, written[1], work.origin, units={"area": "m2", "volume": "m3"})
+    return Outcome(written)
 
 
-def fitting_key_of(context, target):
-    """Content key of the finished fit of a target.
+def describe(work):
+    """Write what a finished map says about itself anew; its numbers stay.
 
     Parameters
     ----------
-    context : Context
-        The run.
-    target : Target
-        Taxon and zone.
+    work : Work
+        What to do.
 
     Returns
     -------
-    str
-        As the fit stage recorded it.
+    Outcome
+        The same two files.
     """
-    return read_json(context.out / "fit" / f"{target.key}.done.json")["key"]
+    context, target, written = work.context, work.target, _paths(work)
+    attributes = map_file.global_attributes(
+        read_netcdf(written[0]),
+        context.recipe.observations.quantity,
+        taxonomy.taxon_record(target.taxon),
+        _zone(context, target),
+        _about(context, target),
+    )
+    describe_netcdf(written[0], attributes, work.origin)
+    return Outcome(written)
 
 
-def _applicability(rows, ensemble, where, context):
-    area = fit.applicability(rows, ensemble, context)
+def _paths(work):
+    return [work.folder / f"{work.target.key}.nc", work.folder / f"{work.target.key}_totals.parquet"]
+
+
+def _zone(context, target):
+    zone = next(z for z in context.recipe.zones if z.name == target.zone)
+    return zone.name, zone.top, zone.bottom
+
+
+def _applicability(area, where):
     index = np.empty(where.features.shape[:2], dtype="float32")
     for month, features in enumerate(where.features):
         index[month] = area.predict(features.astype("float64"))
@@ -132,15 +147,14 @@ def _weights(static, inside, volume):
     return weights
 
 
-def _dataset(context, target, cube, fields):
+def _about(context, target):
     recipe = context.recipe
-    zone = next(z for z in recipe.zones if z.name == target.zone)
     folds = recipe.members.scheme == "folds"
     scheme = (STABILITY if folds else BOOTSTRAP).format(
         n=recipe.members.count, folds=recipe.members.folds, repeats=recipe.members.repeats
     )
     creator = recipe.creator
-    about = map_file.MapAbout(
+    return map_file.MapAbout(
         title=f"{recipe.title}: {target.taxon}, {target.zone} m",
         summary=recipe.summary or recipe.title,
         references=list(recipe.references),
@@ -154,12 +168,15 @@ def _dataset(context, target, cube, fields):
         n_members=recipe.members.count,
         source="boosted regression trees (aqqua-dist) on observations and climatologies",
     )
-    grid = cube[["cell_area", "thickness"]].sel(zone=zone.name, drop=True)
-    return map_file.map_dataset(
-        fields,
-        quantity=recipe.observations.quantity,
-        taxon=taxonomy.taxon_record(target.taxon),
-        zone=(zone.name, zone.top, zone.bottom),
-        grid=grid,
-        about=about,
-    )
+
+
+STAGE = Stage(
+    "map",
+    run,
+    scope="target",
+    needs=("fit", "cube"),
+    sections=("zones", "predictors.names", "observations.quantity", "members", "budget.latitude_band", "budget.basins"),
+    files=files,
+    describes=("title", "summary", "references", "licence", "creator"),
+    describe=describe,
+)

@@ -1,121 +1,135 @@
-"""Stage match: observations and predictors to training rows and a cube."""
+"""Stage match: rows of observations meet the cube; targets and validation areas."""
 
 from aqqua_dist.core import grid
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.files import write_geoparquet, write_json, write_netcdf, write_parquet
-from aqqua_dist.core.paths import find_input
-from aqqua_dist.core.provenance import sha256_file
-from aqqua_dist.recipe.context import predictor_names, provenance
-from aqqua_dist.stages.record import mark_done, stage_key
-from aqqua_dist.training import aggregated, exports
-from aqqua_dist.training.cube import layer_cube, table_cube
-from aqqua_dist.training.tables import observed
-from aqqua_dist.training.virtual import simulated
-
-SECTIONS = ("zones", "grid", "observations", "predictors", "taxa", "validation")
+from aqqua_dist.core.files import read_json, read_netcdf, read_parquet, write_json, write_parquet
+from aqqua_dist.core.paths import package_data
+from aqqua_dist.recipe.context import Target, predictor_names
+from aqqua_dist.stages.base import Outcome, Stage
+from aqqua_dist.training.kinds import KINDS
+from aqqua_dist.training.target_rows import digest, rows_of
 
 
-def inputs(context):
-    """Input files of the match stage.
+def files(context):
+    """Files that the stage reads.
 
     Parameters
     ----------
     context : Context
-        The run.
+        The study.
 
     Returns
     -------
     dict of str to pathlib.Path
-        Path as the recipe writes it to the file found.
+        Split files as the recipe writes them, and the vocabulary.
     """
-    recipe, found = context.recipe, {}
-    if recipe.observations.kind == "exports":
-        found |= exports.inputs(context)
-    if recipe.observations.kind == "aggregated":
-        found |= aggregated.inputs(context)
-    for section in (
-        (recipe.predictors,) if recipe.observations.kind == "aggregated" else (recipe.observations, recipe.predictors)
-    ):
-        path = getattr(section, "path", None)
-        for one in path.values() if isinstance(path, dict) else [path] if path else []:
-            found[one] = find_input(one, context.folder)
-    split = getattr(recipe.observations, "split_files", None)
-    for one in (split.train, split.test) if split else ():
-        found[one] = find_input(one, context.folder)
-    return found
+    kind = KINDS[context.recipe.observations.kind]
+    return kind.split_inputs(context) | {"vocabulary.yaml": package_data("vocabulary.yaml")}
 
 
-def key(context):
-    """Content key of the match stage (recipe sections and input hashes).
+def run(work):
+    """Write ``match/training.parquet`` and ``match/targets.json``.
 
     Parameters
     ----------
-    context : Context
-        The run.
+    work : Work
+        What to do.
 
     Returns
     -------
-    str
-        Hexadecimal digest.
+    Outcome
+        Files, and one sentence per new repair.
     """
-    hashes = {name: sha256_file(path) for name, path in inputs(context).items()}
-    if context.recipe.observations.kind == "virtual":
-        hashes["latitude_band"] = context.recipe.budget.latitude_band  # of the true stocks
-    drawn = getattr(context.recipe.observations, "draw", [])
-    return stage_key(context, "match", SECTIONS, hashes | ({"members": context.recipe.members.count} if drawn else {}))
-
-
-def run(context, content):
-    """Write ``match/training.parquet`` and ``match/cube.nc``.
-
-    Parameters
-    ----------
-    context : Context
-        The run.
-    content : str
-        Content key of the stage.
-
-    Returns
-    -------
-    list of str
-        Repairs that were made to the input.
-    """
-    folder = context.out / "match"
-    hashes = {name: sha256_file(path) for name, path in inputs(context).items()}
-    origin = provenance(context, "match", content, hashes)
-    if context.recipe.observations.kind == "virtual":
-        cube, training, extra = simulated(context)
-    elif context.recipe.observations.kind == "exports":
-        cube = layer_cube(context)
-        training, extra = exports.training_rows(context, cube), {}
-    elif context.recipe.observations.kind == "aggregated":
-        cube = layer_cube(context)
-        training, extra = aggregated.training_rows(context, cube), {}
-    else:
-        cube = table_cube(context) if context.recipe.predictors.kind == "table" else layer_cube(context)
-        training, extra = observed(context, cube), {}
-    names = predictor_names(context.recipe)
-    _refuse_empty(training, cube, names)
-    training["block"] = grid.block_id(training["lat"], training["lon"], context.recipe.validation.block_size)
-    repairs = training.attrs.pop("repairs", [])
-    files = [folder / "training.parquet", folder / "cube.nc", folder / "repairs.json"]
-    write_parquet(training, files[0], origin)
-    write_netcdf(cube, files[1], origin)
-    write_json({"repairs": repairs}, files[2], origin)
-    for name, table in extra.items():
-        files.append(folder / f"{name}.parquet")
-        writer = write_geoparquet if name == "samples" else write_parquet
-        writer(table, files[-1], origin)
-    mark_done(folder / "match.done.json", content, files, origin)
-    return repairs
-
-
-def _refuse_empty(training, cube, names):
-    for name in names:
+    context, out = work.context, work.context.out
+    rows = read_parquet(out / "observe" / "rows.parquet")
+    known = read_json(out / "observe" / "repairs.json")["repairs"]
+    rows.attrs["repairs"] = known
+    cube = read_netcdf(out / "cube" / "cube.nc")
+    training = KINDS[context.recipe.observations.kind].on_grid(context, cube, rows)
+    repairs = training.attrs.pop("repairs", known)
+    for name in predictor_names(context.recipe):
         if training[name].isna().all():
             raise UserError(
                 f"predictor {name!r} is missing in all {len(training)} training rows; drop it or repair it."
             )
-        inside = cube[name].where(cube["domain"] == 1) if "zone" in cube["domain"].dims else cube[name]
-        if not bool(inside.notnull().any()):
-            raise UserError(f"predictor {name!r} is missing in every cell of the grid; drop it or repair it.")
+    training["block"] = grid.block_id(training["lat"], training["lon"], context.recipe.validation.block_size)
+    found, without = _targets(training, context)
+    repairs = [*repairs, *(f"{target.label} has no training row" for target in without)]
+    written = [work.folder / name for name in ("training.parquet", "targets.json", "repairs.json")]
+    write_parquet(training, written[0], work.origin)
+    about = [
+        {"taxon": target.taxon, "zone": target.zone, "key": target.key, "rows": len(own), "sha256": digest(own)}
+        for target, own in found.items()
+    ]
+    write_json({"targets": about}, written[1], work.origin)
+    write_json({"repairs": repairs}, written[2], work.origin)
+    return Outcome(written, [f"repaired: {repair}" for repair in repairs if repair not in known])
+
+
+def targets(context):
+    """Targets of a study, zones and taxa in the order of the recipe.
+
+    Parameters
+    ----------
+    context : Context
+        The run.
+
+    Returns
+    -------
+    dict of Target to str
+        Hash of the rows of each.
+
+    Raises
+    ------
+    UserError
+        Two share a name in file names.
+    """
+    listed = read_json(context.out / "match" / "targets.json")["targets"]
+    found = {Target(one["taxon"], one["zone"]): one["sha256"] for one in listed}
+    by_key = {}
+    for target in found:
+        other = by_key.setdefault(target.key.casefold(), target)
+        if other != target:
+            raise UserError(
+                f"targets {other.label!r} and {target.label!r} would both be written to files named {target.key!r}; "
+                "name one of the taxa differently."
+            )
+    return found
+
+
+def part(context, target):
+    """Hash of the rows of one target.
+
+    Parameters
+    ----------
+    context : Context
+        The run.
+    target : Target
+        Taxon and zone.
+
+    Returns
+    -------
+    str
+        SHA-256.
+    """
+    return targets(context)[target]
+
+
+def _targets(training, context):
+    """Rows of each target, and the targets that the recipe names but that have none."""
+    asked = context.recipe.taxa
+    taxa = sorted(training["taxon"].unique()) if asked == "all" else asked
+    every = [Target(taxon, zone.name) for zone in context.recipe.zones for taxon in taxa]
+    rows = {target: rows_of(training, target) for target in every}
+    found = {target: own for target, own in rows.items() if len(own)}
+    return found, [] if asked == "all" else [target for target in every if target not in found]
+
+
+STAGE = Stage(
+    "match",
+    run,
+    needs=("observe", "cube"),
+    sections=("observations", "predictors", "zones", "grid", "taxa", "validation.block_size"),
+    files=files,
+    part=part,
+)

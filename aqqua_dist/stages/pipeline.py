@@ -7,17 +7,20 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from aqqua_dist.core import files
 from aqqua_dist.core.errors import MethodWarning, UserError
+from aqqua_dist.core.files import read_json, read_provenance
+from aqqua_dist.core.lock import locked
 from aqqua_dist.core.paths import find_recipe
-from aqqua_dist.recipe.context import Context, Target, predictor_names, provenance
+from aqqua_dist.core.provenance import created_now
+from aqqua_dist.recipe.context import Context, Target
 from aqqua_dist.recipe.published import method_warnings
 from aqqua_dist.recipe.recipe import load
-from aqqua_dist.stages import budget, compare, fit, maps, match
-from aqqua_dist.stages import figures as drawing
-from aqqua_dist.stages.record import is_done
-
-STAGES = ("match", "fit", "map", "budget", "figures")
+from aqqua_dist.stages import match
+from aqqua_dist.stages.leftovers import move_leftovers
+from aqqua_dist.stages.listing import read_current, write_listing
+from aqqua_dist.stages.order import NAMES, stages, until
+from aqqua_dist.stages.progress import Progress
+from aqqua_dist.stages.record import read_marker
 
 
 def open_study(recipe, *, runs="runs", jobs=None, progress=True):
@@ -54,43 +57,30 @@ def run(context, *, force=False, stop_after="figures"):
         The study.
     force : bool
         Run every stage again.
-    stop_after : {'match', 'fit', 'map', 'budget', 'figures'}
+    stop_after : {'observe', 'cube', 'match', 'fit', 'map', 'budget', 'compare', 'figures'}
         Last stage to run.
 
     Returns
     -------
     dict of str to str
-        Target or stage to what became of it (``done``, ``skipped`` or the
-        sentence that says why it was refused).
+        Key of a target to what became of it (``done``, or the sentence that
+        says why it was refused), and name of a stage to its key.
+
+    Raises
+    ------
+    UserError
+        Another process runs this study; a stage refuses its input; no target
+        could be fitted.
     """
+    if stop_after not in NAMES:
+        raise UserError(f"stop_after: {stop_after!r} is not a stage; choose from {', '.join(NAMES)}.")
     for sentence in method_warnings(context.recipe):
         warnings.warn(sentence, MethodWarning, stacklevel=2)
-    last = STAGES.index(stop_after)
-    report = {}
-    match_key = match.key(context)
-    if _needed(context, "match", match_key, force, context.out / "match" / "match.done.json"):
-        for repair in match.run(context, match_key):
-            _say(context, f"repaired: {repair}")
-    report["match"] = match_key
-    if last == 0:
-        return report
-    mapped = _targets(context, match_key, force, last, report)
-    if last < 3:
-        return report
-    budget_key = budget.key(context, mapped)
-    if _needed(context, "budget", budget_key, force, context.out / "budget" / "budget.done.json"):
-        targets = [
-            t
-            for t in targets_of(files.read_parquet(context.out / "match" / "training.parquet"), context)
-            if t.key in mapped
-        ]
-        budget.run(context, targets, budget_key)
-    if last >= 4:
-        figures(context, force=force, budget_key=budget_key)
-    return report
+    with locked(context.out, _tell(context)):
+        return _run(context, force, until(context, stop_after))
 
 
-def figures(context, *, force=True, budget_key=None):
+def figures(context, *, force=True):
     """Draw the figures from the files of a run.
 
     Parameters
@@ -99,85 +89,165 @@ def figures(context, *, force=True, budget_key=None):
         The study.
     force : bool
         Draw even where nothing has changed.
-    budget_key : str, optional
-        Key of the budget; default as the run recorded it.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The figures of the recipe.
+
+    Raises
+    ------
+    UserError
+        The run is not finished, or is one of another recipe.
     """
-    marker = context.out / "budget" / "budget.done.json"
-    key = drawing.key(context, budget_key or files.read_json(marker)["key"])
-    if _needed(context, "figures", key, force, context.out / "figures" / "figures.done.json"):
-        compare.compare(context)  # written first, as a figure shows it
-        drawing.run(context, key)
+    progress = _finished(context)
+    with locked(context.out, _tell(context)):
+        _show(progress, ["compare"], False)
+        _show(progress, ["figures"], force)
+    return sorted((context.out / "figures" / name) for name in _files_of(context, "figures"))
 
 
-def targets_of(training, context):
-    """Targets of a run, zones and taxa in the order of the recipe.
+def compare(context):
+    """Published numbers, or the known truth, beside those of a run.
 
     Parameters
     ----------
-    training : pandas.DataFrame
-        Training rows.
     context : Context
         The study.
 
     Returns
     -------
-    list of Target
-        Those that have rows.
+    pandas.DataFrame
+        As `aqqua_dist.stages.compare.compare` gives it, also in
+        ``compare.csv``.
+
+    Raises
+    ------
+    UserError
+        The run is not finished, or is one of another recipe.
     """
-    taxa = sorted(training["taxon"].unique()) if context.recipe.taxa == "all" else context.recipe.taxa
-    present = set(zip(training["taxon"], training["zone"], strict=True))
-    return [Target(t, z.name) for z in context.recipe.zones for t in taxa if (t, z.name) in present]
+    progress = _finished(context)
+    with locked(context.out, _tell(context)):
+        _show(progress, ["compare"], True)
+    return pd.read_csv(context.out / "compare.csv")
 
 
-def _targets(context, match_key, force, last, report):
-    training = files.read_parquet(context.out / "match" / "training.parquet")
-    cube = files.read_netcdf(context.out / "match" / "cube.nc") if last >= 2 else None
-    names, mapped, fitted = predictor_names(context.recipe), {}, []
-    targets = targets_of(training, context)
-    for number, target in enumerate(targets, start=1):
-        rows = training[(training["taxon"] == target.taxon) & (training["zone"] == target.zone)]
-        label = f"{target.taxon} {target.zone} ({number}/{len(targets)})"
-        fit_key = fit.key(context, match_key, target)
+def _tell(context):
+    return lambda text: click.echo(text, err=True)
+
+
+def _run(context, force, wanted):
+    progress, report = Progress(context, force), {}
+    every = [stage for stage in stages(context) if stage.name in wanted]
+    chain = [stage for stage in every if stage.scope == "target"]
+    for stage in every:
+        if stage.scope == "target" and chain:
+            _targets(progress, chain, report)
+            chain = []
+        elif stage.scope == "study":
+            progress.do(stage)
+            report[stage.name] = progress.keys[stage.name]
+    _clear(progress, every)
+    return report
+
+
+def _targets(progress, chain, report):
+    """The stages of every target, one target after the other; one that is refused does not stop the next."""
+    context, records, done = progress.context, [], []
+    every = list(match.targets(context))
+    for number, target in enumerate(every, start=1):
+        record = {"taxon": target.taxon, "zone": target.zone, "key": target.key, "state": "done", "reason": ""}
         try:
-            if _needed(context, f"fit {label}", fit_key, force, context.out / "fit" / f"{target.key}.done.json"):
-                fit.run(context, target, rows, names, fit_key)
-            fitted.append(target)
-            if last >= 2:
-                map_key = maps.key(context, fit_key)
-                if _needed(context, f"map {label}", map_key, force, context.out / "map" / f"{target.key}.done.json"):
-                    maps.run(context, target, (rows, cube, names), map_key)
-                mapped[target.key] = map_key
+            for stage in chain:
+                progress.do(stage, target, place=f"{number}/{len(every)}")
             report[target.key] = "done"
+            done.append(target)
         except UserError as error:
             report[target.key] = str(error)
-            warnings.warn(f"{target.taxon} {target.zone} is left out: {error}", MethodWarning, stacklevel=3)
-    refused = {t.key: report[t.key] for t in targets if report[t.key] != "done"}
-    if len(refused) == len(targets):
-        raise UserError(
-            f"none of {len(targets)} targets could be fitted; the first: {targets[0].key}: {next(iter(refused.values()))}"
+            record |= {"state": "refused", "reason": str(error)}
+            warnings.warn(f"{target.label} is left out: {error}", MethodWarning, stacklevel=4)
+        standing = [*chain, *_standing(progress, chain, target)] if target in done else []
+        keys = {stage.name: progress.keys[stage.name, target] for stage in standing}
+        records.append(record | {"keys": keys, "files": _written(context, standing, target)})
+    progress.targets = tuple(done)
+    write_listing(context, records)
+    if not done:
+        reason = next((record["reason"] for record in records), "there is no training row")
+        first = records[0]["key"] if records else "none"
+        raise UserError(f"none of {len(every)} targets could be fitted; the first: {first}: {reason}")
+
+
+def _standing(progress, chain, target):
+    """Stages of a target beyond those asked for, as far as an earlier run has left them as they would be now."""
+    names, found = {stage.name for stage in chain}, []
+    for stage in stages(progress.context):
+        if stage.scope == "target" and stage.name not in names:
+            key, words, _ = progress.key(stage, target)
+            record = read_marker(stage.marker(progress.context.out, target))
+            if record is None or (record["key"], record["words"]) != (key, words):
+                break
+            progress.recall(stage.name, key, {}, target)
+            found.append(stage)
+    return found
+
+
+def _written(context, chain, target):
+    """Files of a target, as its markers list them, in the folder of the run."""
+    found = []
+    for stage in chain:
+        marker = stage.marker(context.out, target)
+        found += [(marker.parent / name).relative_to(context.out).as_posix() for name in read_json(marker)["files"]]
+    return found
+
+
+def _clear(progress, done):
+    """Move what belongs to no finished stage out of sight, and say so."""
+    context, kept = progress.context, set()
+    for stage in done:
+        targets = match.targets(context) if stage.scope == "target" else [None]
+        for target in targets:
+            for state in ("done", "refused"):
+                marker = stage.marker(context.out, target, state)
+                record = read_marker(marker)
+                if record is not None:
+                    kept |= {marker, *(marker.parent / name for name in record["files"])}
+    names = {stage.name for stage in done}
+    folders = [stage for stage in done if stage.folder != "fit" and (stage.name != "fit" or "scores" in names)]
+    since = created_now().replace(":", "-")
+    for path in move_leftovers(context, folders, kept, since):
+        progress.say(
+            f"{path.relative_to(context.out / 'old' / since)} belongs to another recipe or version: moved to {path}"
         )
-    _collect(context, fitted, refused, match_key)
-    return mapped
 
 
-def _collect(context, fitted, refused, match_key):
-    """One tidy table of scores for all targets, rewritten when a target changes."""
-    parts = [files.read_parquet(context.out / "fit" / t.key / "scores.parquet").assign(target=t.key) for t in fitted]
-    table = pd.concat(parts, ignore_index=True)[["target", "taxon", "zone", "scheme", "fold", "metric", "value"]]
-    origin = provenance(context, "fit", match_key)
-    files.write_parquet(table, context.out / "fit" / "scores.parquet", origin)
-    files.write_csv(table, context.out / "fit" / "scores.csv", origin)
-    files.write_json({"refused": refused}, context.out / "fit" / "refused.json", origin)
+def _finished(context):
+    """A run of the present recipe whose budget is that of its maps."""
+    listed = read_current(context)
+    record = read_json(context.out / "targets.json")["targets"]
+    progress = Progress(context)
+    progress.targets = tuple(Target(one.taxon, one.zone) for one in listed)
+    for one in record:
+        for stage, key in one["keys"].items():
+            progress.recall(stage, key, {}, Target(one["taxon"], one["zone"]))
+    path = context.out / "budget" / "budget.done.json"
+    about = read_json(path)
+    maps = {name: key for name, key in about["needs"].items() if name.startswith("map ")}
+    if maps != {f"map {one['key']}": one["keys"].get("map") for one in record if one["state"] == "done"}:
+        raise UserError(
+            f"{str(context.out)!r}: the budget of {len(maps)} maps is not that of the {len(listed)} targets in "
+            "targets.json: run 'aqqua-dist run' with this recipe to the end first."
+        )
+    progress.recall("budget", about["key"], read_provenance(path).inputs)
+    return progress
 
 
-def _needed(context, label, key, force, marker):
-    if not force and is_done(marker, key):
-        _say(context, f"{label}: unchanged, skipped")
-        return False
-    _say(context, f"{label}: running")
-    return True
+def _show(progress, names, force):
+    progress.force = force
+    for stage in stages(progress.context):
+        if stage.name in names:
+            progress.do(stage)
 
 
-def _say(context, text):
-    if context.progress:
-        click.echo(text, err=True)
+def _files_of(context, name):
+    stage = next(stage for stage in stages(context) if stage.name == name)
+    return read_json(stage.marker(context.out))["files"]

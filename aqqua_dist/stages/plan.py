@@ -6,8 +6,9 @@ from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import RecipeError, UserError
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.environment import catalogue
-from aqqua_dist.stages import figures, match
+from aqqua_dist.stages import cube, figures
 from aqqua_dist.training import tables
+from aqqua_dist.training.kinds import KINDS
 from aqqua_dist.virtual_ocean import responses
 
 
@@ -38,7 +39,10 @@ def check(context):
             faults.append(str(error))
             return None
 
-    files = attempt(match.inputs, context) or {}
+    kind = KINDS[recipe.observations.kind]
+    files = attempt(kind.inputs, context) or {}
+    split = attempt(kind.split_inputs, context) or {}
+    attempt(cube.files, context)
     attempt(figures.scripts, context)
     if recipe.predictors.kind == "layers":
         known = catalogue.catalogue()
@@ -57,7 +61,7 @@ def check(context):
         attempt(find_input, entry.path, context.folder)
     if faults:
         raise RecipeError(recipe.study, faults)
-    return _plan(context, files)
+    return _plan(context, files | split)
 
 
 def _nearly_known(names):
@@ -78,9 +82,11 @@ def _plan(context, files):
     source = ", ".join(str(p) for p in files.values()) or "virtual survey on the embedded climatology"
     return [
         f"study    {recipe.study}: {recipe.title}",
-        f"match    {source}; zones {zones}; predictors {', '.join(recipe.predictors.names)}",
+        f"observe  {source}",
+        f"cube     {recipe.grid.resolution:g} degree grid; zones {zones}; predictors {', '.join(recipe.predictors.names)}",
+        f"match    blocks of {recipe.validation.block_size:g} degrees",
         f"fit      {taxa}; {search}; {recipe.members.count} members ({recipe.members.scheme})",
-        f"map      {recipe.grid.resolution:g} degree grid, thickness {'clipped at the sea floor' if recipe.grid.clip_at_sea_floor else 'not clipped'}",
+        f"map      thickness {'clipped at the sea floor' if recipe.grid.clip_at_sea_floor else 'not clipped'}",
         f"budget   global, {'basins, ' if recipe.budget.basins else ''}latitude bands of {recipe.budget.latitude_band:g} degrees, area of applicability",
         f"figures  {', '.join(recipe.figures)}",
         f"outputs  {context.out}",

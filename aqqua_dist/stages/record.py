@@ -1,73 +1,50 @@
-"""What a stage has done: its key and its marker."""
+"""What a stage has done: its marker, with its key, the words of its files and their sizes."""
 
 import json
 from pathlib import Path
 
-from aqqua_dist import __version__
 from aqqua_dist.core.files import write_json
-from aqqua_dist.core.provenance import content_key
 
 
-def stage_key(context, stage, sections, upstream):
-    """Content key of a stage.
-
-    Parameters
-    ----------
-    context : Context
-        The run.
-    stage : str
-        Name of the stage.
-    sections : tuple of str
-        Recipe sections that the stage depends on.
-    upstream : object
-        Keys and hashes of what the stage reads.
-
-    Returns
-    -------
-    str
-        Hexadecimal digest of the sections, the upstream keys, the seed and
-        the package version.
-    """
-    chosen = {name: context.recipe.model_dump(mode="json")[name] for name in sections}
-    return content_key(stage=stage, sections=chosen, upstream=upstream, seed=context.recipe.seed, version=__version__)
-
-
-def is_done(marker, key):
-    """Whether work with this key was finished and its files still stand.
+def read_marker(marker):
+    """What a marker says, where the files it lists still stand.
 
     Parameters
     ----------
     marker : pathlib.Path
-        The ``*.done.json`` file.
-    key : str
-        Content key of the work.
+        The ``*.done.json`` or ``*.refused.json`` file.
 
     Returns
     -------
-    bool
-        True where the key agrees and every listed file has its size.
+    dict or None
+        ``key, words, needs, files`` (name to size) and, of a refusal,
+        ``reason``; None where the marker is missing or broken, or a file is
+        missing or has another size.
     """
     try:
-        record = json.loads(marker.read_text())
+        record = json.loads(marker.read_text(encoding="utf-8"))
+        record["key"], record["words"], record["needs"]
         sizes = record["files"]
-        return record["key"] == key and all((marker.parent / f).stat().st_size == size for f, size in sizes.items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        whole = all((marker.parent / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return record if whole else None
 
 
-def mark_done(marker, key, files, origin):
+def write_marker(marker, files, origin, about):
     """Record finished work; written last, so that a killed run repeats it.
 
     Parameters
     ----------
     marker : pathlib.Path
-        The ``*.done.json`` file.
-    key : str
-        Content key of the work.
+        The file.
     files : list of pathlib.Path
         What was written, in the marker's folder or below.
     origin : Provenance
-        Embedded in the marker.
+        Its key is that of the work; embedded in the marker.
+    about : dict
+        ``words`` (key of what the files repeat of the recipe), ``needs``
+        (stage to key) and, of a refusal, ``reason``.
     """
-    sizes = {str(Path(f).relative_to(marker.parent)): Path(f).stat().st_size for f in files}
-    write_json({"key": key, "files": sizes}, marker, origin)
+    sizes = {Path(f).relative_to(marker.parent).as_posix(): Path(f).stat().st_size for f in files}
+    write_json({"key": origin.key, "files": sizes} | about, marker, origin)

@@ -11,7 +11,7 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.core.tables import COUNTS, typed
 from aqqua_dist.organisms import rollup
-from aqqua_dist.training.cells import on_cells, rows_of
+from aqqua_dist.training.cells import rows_of
 
 PLACE = ["profile", "zone", "cruise", "time", "lat", "lon"]
 COMPONENT = "embedding_component"
@@ -53,20 +53,18 @@ def _files(section, folder, place):
     return found
 
 
-def training_rows(context, cube):
-    """Rows of all targets and zones with their predictors.
+def observed(context):
+    """Rows of all targets and zones, where they were sampled.
 
     Parameters
     ----------
     context : Context
         The run.
-    cube : xarray.Dataset
-        Predictors on the study grid.
 
     Returns
     -------
     pandas.DataFrame
-        As from `aqqua_dist.training.exports.training_rows`; where the recipe
+        As from `aqqua_dist.training.exports.observed`; where the recipe
         draws counts or volumes, one column ``draw_<member>`` per member.
 
     Raises
@@ -76,16 +74,16 @@ def training_rows(context, cube):
     """
     section = context.recipe.observations
     folder = find_input(section.path, context.folder, folders=True)
-    return rows_of_folder(context, cube, folder, section.path, [])
+    return rows_of_folder(context, folder, section.path, [])
 
 
-def rows_of_folder(context, cube, folder, place, repairs):
+def rows_of_folder(context, folder, place, repairs):
     """Rows of an aggregated folder.
 
     Parameters
     ----------
-    context, cube
-        As for `training_rows`.
+    context : Context
+        The run.
     folder : pathlib.Path
         That ``aggregate`` or ``embeddings`` wrote.
     place : str
@@ -96,7 +94,7 @@ def rows_of_folder(context, cube, folder, place, repairs):
     Returns
     -------
     pandas.DataFrame
-        As from `training_rows`.
+        As from `observed`.
 
     Raises
     ------
@@ -129,7 +127,8 @@ def rows_of_folder(context, cube, folder, place, repairs):
             raise UserError(f"{place}: {zone_tables.why_empty(samples, pooled, pooling)}")
     table = table.join(valued.set_index("sample_id")[PLACE], on="sample_id")
     rows, told = rows_of(table, section.quantity, place)
-    return on_cells(context, cube, rows, list(dict.fromkeys(repairs + told)), place)
+    rows.attrs["repairs"] = list(dict.fromkeys(repairs + told))
+    return rows
 
 
 def _components(table, members, wanted, place):

@@ -1,7 +1,10 @@
 """Training rows from raw exports: ingested, counted as ``aggregate`` does, and from there as an aggregated folder."""
 
+from pathlib import Path
+
 from aqqua_dist.concentrations.aggregate import aggregate_ingest, counting
 from aqqua_dist.core.paths import find_input
+from aqqua_dist.effort.choices import read_choices
 from aqqua_dist.readers.ingest import ingest
 from aqqua_dist.readers.sources import find_sources
 from aqqua_dist.training.aggregated import rows_of_folder
@@ -29,26 +32,27 @@ def inputs(context):
     for one in (section.effort, section.mapping, section.validation):
         if one is not None:
             found[one] = find_input(one, context.folder)
+    if section.effort is not None:
+        for name, choice in read_choices(found[section.effort]).items():
+            if choice.images:
+                found[f"{section.effort}: images of {name}"] = Path(choice.images)
     return found
 
 
-def training_rows(context, cube):
-    """Rows of all taxa and zones with their predictors.
+def observed(context):
+    """Rows of all taxa and zones, where they were sampled.
 
     Parameters
     ----------
     context : Context
         The run. The ingested tables, with their quality report, and the
-        tables by zone go to ``match/ingest/``.
-    cube : xarray.Dataset
-        Predictors on the study grid.
+        tables by zone go to ``observe/ingest/``.
 
     Returns
     -------
     pandas.DataFrame
-        Training rows: one per taxon, zone, cell, cruise (and month), the
-        response averaged over profiles with the sampled volume as weight;
-        repairs in ``attrs``.
+        One row per profile, taxon and zone, as from
+        `aqqua_dist.training.cells.rows_of`; repairs in ``attrs``.
 
     Raises
     ------
@@ -79,8 +83,10 @@ def training_rows(context, cube):
             "seed": recipe.seed,
         }
     )
-    outcome = ingest(paths, context.out / "match" / "ingest", progress=context.progress, **files)
+    outcome = ingest(paths, context.out / "observe" / "ingest", progress=context.progress, **files)
     found = aggregate_ingest(outcome.folder, options, products)
     told = outcome.tables.findings["severity"].value_counts()
-    repairs = [f"ingest: {count} findings {severity}, see match/ingest/quality.md" for severity, count in told.items()]
-    return rows_of_folder(context, cube, found.folder, "exports", [*repairs, *found.notes])
+    repairs = [
+        f"ingest: {count} findings {severity}, see observe/ingest/quality.md" for severity, count in told.items()
+    ]
+    return rows_of_folder(context, found.folder, "exports", [*repairs, *found.notes])

@@ -36,7 +36,67 @@ def zone_path(path, zone, context):
     return find_input(path[zone] if isinstance(path, dict) else path, context.folder)
 
 
-def observed(context, cube):
+def inputs(context):
+    """Files of observations that a recipe names.
+
+    Parameters
+    ----------
+    context : Context
+        The run.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Path as the recipe writes it to the file found.
+    """
+    path = context.recipe.observations.path
+    given = path.values() if isinstance(path, dict) else [path]
+    return {one: find_input(one, context.folder) for one in given}
+
+
+def split_inputs(context):
+    """Files of a published split that a recipe names.
+
+    Parameters
+    ----------
+    context : Context
+        The run.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Path as the recipe writes it to the file found; often empty.
+    """
+    split = context.recipe.observations.split_files
+    return {one: find_input(one, context.folder) for one in ((split.train, split.test) if split else ())}
+
+
+def observed(context):
+    """Rows of a user's tables, checked and in our units.
+
+    Parameters
+    ----------
+    context : Context
+        The run.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of the chosen taxa in every zone, as `read_zone` gives them;
+        repairs in ``attrs``.
+    """
+    recipe = context.recipe
+    parts, repairs = [], []
+    for zone in recipe.zones:
+        part = read_zone(context, zone.name)
+        repairs += part.attrs.get("repairs", [])
+        parts.append(part)
+    training = _choose_taxa(pd.concat(parts, ignore_index=True), recipe.taxa)
+    training.attrs["repairs"] = repairs
+    return training
+
+
+def on_grid(context, cube, training):
     """Training rows of a user's tables, with their predictors.
 
     Parameters
@@ -45,6 +105,8 @@ def observed(context, cube):
         The run.
     cube : xarray.Dataset
         Predictors on the study grid.
+    training : pandas.DataFrame
+        From `observed`.
 
     Returns
     -------
@@ -52,15 +114,7 @@ def observed(context, cube):
         One row per taxon, zone and cell (and cruise, month); repairs in
         ``attrs``.
     """
-    recipe = context.recipe
-    parts, repairs = [], []
-    for zone in recipe.zones:
-        part = read_zone(context, zone.name)
-        repairs += part.attrs.get("repairs", [])
-        parts.append(part)
-    training = pd.concat(parts, ignore_index=True)
-    training = _choose_taxa(training, recipe.taxa)
-    place = "observations"
+    recipe, place, repairs = context.recipe, "observations", list(training.attrs.get("repairs", []))
     names = predictor_names(recipe)
     keys = ["taxon", "zone", "lat", "lon"] + [c for c in ("month", "split") if c in training]
     if recipe.predictors.kind == "layers":

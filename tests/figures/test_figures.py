@@ -59,19 +59,33 @@ def write_fit(run, taxon, zone, random):
     rows = rows.assign(predicted=rows["observed"] * 0.5 + 0.2, taxon=taxon, zone=zone)
     tables = pd.concat([rows.assign(scheme=scheme) for scheme in ("random", "spatial_block", "test")])
     files.write_parquet(tables, run / "fit" / f"{taxon}_{zone}" / "predictions.parquet", ORIGIN)
+    files.write_parquet(
+        rows.assign(temperature=np.linspace(0, 30, 40), y=1.0),
+        run / "fit" / f"{taxon}_{zone}" / "training.parquet",
+        ORIGIN,
+    )
     x = np.linspace(0, 30, 7)
     curve = pd.DataFrame({"taxon": taxon, "zone": zone, "x": x, "mean": 1 + x, "q025": x / 2, "q975": 2 + 2 * x})
     curves = [curve.assign(predictor=p) for p in ("temperature", "oxygen", "solar_radiation", "own_layer")]
     files.write_parquet(pd.concat(curves), run / "fit" / f"{taxon}_{zone}" / "responses.parquet", ORIGIN)
-    return rows.assign(temperature=np.linspace(0, 30, 40), y=1.0)
+
+
+def write_targets(run, targets):
+    listed = []
+    for taxon, zone in targets:
+        key = f"{taxon}_{zone}"
+        tables = [f"fit/{key}/{name}.parquet" for name in ("predictions", "responses", "training")]
+        about = {"taxon": taxon, "zone": zone, "key": key, "state": "done", "reason": "", "keys": {}}
+        listed.append(about | {"files": [*tables, f"map/{key}.nc"]})
+    files.write_json({"targets": listed}, run / "targets.json", ORIGIN)
 
 
 def write_run(run, targets, *, monthly=False, truth=False):
     """A run folder with the files that the figures read."""
-    random, training, budget = np.random.default_rng(1), [], []
+    random, budget = np.random.default_rng(1), []
     for number, (taxon, zone) in enumerate(targets, start=1):
         write_map(run, taxon, zone, monthly=monthly)
-        training.append(write_fit(run, taxon, zone, random))
+        write_fit(run, taxon, zone, random)
         for region_set, region in [
             ("global", "global"),
             ("basin", "pacific_ocean"),
@@ -84,11 +98,11 @@ def write_run(run, targets, *, monthly=False, truth=False):
         quantity="carbon_biomass", units="Pg C", volume=1e15, interval="lognormal", members=100
     )
     table = table.assign(low=table["estimate"] / 2, high=table["estimate"] * 2)
-    files.write_parquet(pd.concat(training), run / "match" / "training.parquet", ORIGIN)
+    write_targets(run, targets)
     files.write_parquet(table, run / "budget" / "budget.parquet", ORIGIN)
     if truth:
         known = table[["taxon", "zone", "region_set", "region", "units"]].assign(total=table["estimate"] * 1.1)
-        files.write_parquet(known, run / "match" / "truth.parquet", ORIGIN)
+        files.write_parquet(known, run / "budget" / "truth.parquet", ORIGIN)
     return run
 
 
@@ -252,6 +266,7 @@ def test_latitude_curves_are_split_into_pages(project_root, tmp_path):
         quantity="number_concentration", units="1", volume=1.0, low=0.5, high=2.0, interval="percentiles", members=9
     )
     files.write_parquet(table, tmp_path / "budget" / "budget.parquet", ORIGIN)
+    write_targets(tmp_path, [])
     figures = draw(project_root, "latitude_curves", tmp_path)
     assert [(stem, len(figure.axes)) for stem, figure in figures] == [
         ("latitude_curves_0-200_1", 12),
@@ -304,6 +319,7 @@ def test_empty_run(name, project_root, tmp_path):
         {"quantity": ["carbon_biomass"], "region_set": ["basin"], "taxon": ["a"], "zone": ["0-200"], "region": ["b"]}
     )
     files.write_parquet(table, tmp_path / "budget" / "budget.parquet", ORIGIN)
+    write_targets(tmp_path, [])
     with pytest.raises(UserError, match=r"holds (0|no) .*\.$") as error:
         draw(project_root, name, tmp_path)
     assert str(error.value).count(". ") == 0

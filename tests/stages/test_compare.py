@@ -10,6 +10,7 @@ from aqqua_dist.core.paths import find_recipe
 from aqqua_dist.recipe.context import Context, provenance
 from aqqua_dist.recipe.recipe import parse
 from aqqua_dist.stages import compare
+from aqqua_dist.stages.listing import write_listing
 
 TEXT = """\
 study: hand
@@ -32,6 +33,7 @@ published:
 published_maps:
   - {taxon: one, zone: 0-200, path: map.csv, column: mean, source: A 2020}
 """
+KEY = "one_0-200-827b87f0"
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def context(tmp_path):
     )
     files.write_parquet(budget, found.out / "budget" / "budget.parquet", origin)
     files.write_json({"key": "0" * 32, "files": {}}, found.out / "budget" / "budget.done.json", origin)
-    folder = found.out / "fit" / "one_0-200"
+    folder = found.out / "fit" / KEY
     scores = pd.DataFrame(
         {
             "scheme": "test",
@@ -75,7 +77,9 @@ def context(tmp_path):
     ours = xr.Dataset(
         {"carbon_biomass": (("taxon", "zone", "lat", "lon"), field[None, None])}, coords={"lat": lat, "lon": lon}
     )
-    files.write_netcdf(ours, found.out / "map" / "one_0-200.nc", origin)
+    files.write_netcdf(ours, found.out / "map" / f"{KEY}.nc", origin)
+    one = {"taxon": "one", "zone": "0-200", "key": KEY, "state": "done", "keys": {}, "files": [f"map/{KEY}.nc"]}
+    write_listing(found, [one])
     y, x = np.meshgrid(lat, lon, indexing="ij")
     published = pd.DataFrame({"lat": y.ravel(), "lon": x.ravel(), "mean": 2 * field.ravel() + 1}).sample(
         frac=1, random_state=1

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from aqqua_dist.core import files
+from aqqua_dist.core import files, run_folder
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.paths import find_recipe
 from aqqua_dist.recipe import published
@@ -42,7 +42,12 @@ members: {scheme: cruise_bootstrap, n: 8}
 validation: {folds: 3, block_size: 20}
 figures: [global_maps]
 """
-TARGETS = ("virtual_copepod_0-200", "virtual_salp_0-200", "virtual_copepod_200-500", "virtual_salp_200-500")
+TARGETS = (
+    "virtual_copepod_0-200-129749f6",
+    "virtual_salp_0-200-9635919c",
+    "virtual_copepod_200-500-f0b452eb",
+    "virtual_salp_200-500-81d41b47",
+)
 
 
 def opened(folder, text=SMALL, runs=None):
@@ -72,20 +77,33 @@ def test_each_stage_writes_its_own_files(done):
     names = set(contents(context.out))
     assert {
         "match/training.parquet",
-        "match/cube.nc",
-        "match/samples.parquet",
-        "match/counts.parquet",
-        "match/truth.parquet",
+        "match/targets.json",
         "match/repairs.json",
+        "cube/cube.nc",
+        "observe/rows.parquet",
+        "observe/samples.parquet",
+        "observe/counts.parquet",
+        "observe/repairs.json",
         "fit/scores.parquet",
         "fit/scores.csv",
         "budget/budget.parquet",
         "budget/budget.csv",
+        "budget/truth.parquet",
+        "compare.csv",
+        "targets.json",
     } <= names
     for target in TARGETS:
         assert {
             f"fit/{target}/{name}"
-            for name in ("ensemble.zip", "settings.json", "scores.parquet", "predictions.parquet", "responses.parquet")
+            for name in (
+                "ensemble.zip",
+                "settings.json",
+                "scores.parquet",
+                "predictions.parquet",
+                "responses.parquet",
+                "training.parquet",
+                "applicability.nc",
+            )
         } <= names
         assert {f"map/{target}.nc", f"map/{target}_totals.parquet"} <= names
     assert any(name.startswith("figures/") and name.endswith(".png") for name in names)
@@ -109,6 +127,9 @@ def test_every_file_carries_where_it_comes_from(done):
         }
         assert origin.references == ["https://doi.org/10.3389/fmars.2022.894372"]
         assert re.fullmatch("[0-9a-f]{32}", origin.key)
+        assert origin.inputs, path
+        if path.name != "targets.json":
+            assert all(re.fullmatch("[0-9a-f]{32}|[0-9a-f]{64}", value) for value in origin.inputs.values()), path
         seen += 1
     assert seen > 30
 
@@ -119,7 +140,7 @@ def test_an_unchanged_run_touches_nothing_and_says_so(done, capsys):
     loud = pipeline.open_study(context.folder / "small.yaml", runs=context.out.parent, jobs=1, progress=True)
     pipeline.run(loud)
     said = capsys.readouterr().err
-    assert said.count("unchanged, skipped") == 3 + 2 * len(TARGETS)
+    assert said.count("unchanged, skipped") == 7 + 2 * len(TARGETS)
     assert "running" not in said
     assert {path: path.stat().st_mtime_ns for path in context.out.rglob("*.nc")} == before
 
@@ -134,7 +155,7 @@ def test_the_result_does_not_depend_on_the_number_of_threads(done, tmp_path):
         other = opened(tmp_path / str(jobs), text)
         other = pipeline.open_study(other.folder / "small.yaml", runs=other.out.parent, jobs=jobs, progress=False)
         pipeline.run(other, stop_after="map")
-        totals.append(files.read_parquet(other.out / "map" / "virtual_copepod_0-200_totals.parquet"))
+        totals.append(files.read_parquet(other.out / "map" / f"{TARGETS[0]}_totals.parquet"))
     pd.testing.assert_frame_equal(*totals)
     assert totals[0]["total"].gt(0).all()
 
@@ -186,7 +207,7 @@ def test_members_give_the_interval(done):
 
 def test_thickness_is_clipped_at_the_sea_floor_only_where_the_recipe_says_so(done, tmp_path):
     context, _ = done
-    clipped = files.read_netcdf(context.out / "match" / "cube.nc")
+    clipped = files.read_netcdf(context.out / "cube" / "cube.nc")
     floor = clipped["bathymetry"].isel(month=0) if "month" in clipped["bathymetry"].dims else clipped["bathymetry"]
     for zone, top, bottom in (("0-200", 0, 200), ("200-500", 200, 500)):
         here = clipped.sel(zone=zone)
@@ -200,7 +221,7 @@ def test_thickness_is_clipped_at_the_sea_floor_only_where_the_recipe_says_so(don
     assert float(clipped["thickness"].sel(zone="200-500").min()) < 300
     full = opened(tmp_path / "full", SMALL.replace("clip_at_sea_floor: true", "clip_at_sea_floor: false"))
     pipeline.run(full, stop_after="match")
-    whole = files.read_netcdf(full.out / "match" / "cube.nc")["thickness"]
+    whole = files.read_netcdf(full.out / "cube" / "cube.nc")["thickness"]
     assert set(np.unique(whole.sel(zone="200-500").to_numpy()[np.isfinite(whole.sel(zone="200-500").to_numpy())])) == {
         300.0
     }
@@ -274,8 +295,18 @@ def test_a_broken_file_is_made_again(done, tmp_path):
 def test_check_computes_and_writes_nothing(tmp_path):
     context = opened(tmp_path / "plan")
     plan = check(context)
-    assert [line.split()[0] for line in plan] == ["study", "match", "fit", "map", "budget", "figures", "outputs"]
-    assert "8 members (cruise_bootstrap)" in plan[2]
+    assert [line.split()[0] for line in plan] == [
+        "study",
+        "observe",
+        "cube",
+        "match",
+        "fit",
+        "map",
+        "budget",
+        "figures",
+        "outputs",
+    ]
+    assert "8 members (cruise_bootstrap)" in plan[4]
     assert not context.out.exists()
 
 
@@ -368,7 +399,9 @@ def test_a_target_that_cannot_be_fitted_is_left_out_and_recorded(tmp_path):
     context = opened(tmp_path, text)
     with pytest.warns(MethodWarning, match="absent 0-200 is left out: all .* training rows are zero"):
         report = pipeline.run(context, stop_after="budget")
-    assert report["common_0-200"] == "done"
-    refused = json.loads((context.out / "fit" / "refused.json").read_text())["refused"]
-    assert list(refused) == ["absent_0-200"]
+    assert report["common_0-200-bfa317f3"] == "done"
+    absent, common = run_folder.listed(context.out)
+    assert (common.taxon, common.state, common.reason) == ("common", "done", "")
+    assert (absent.taxon, absent.state, absent.files) == ("absent", "refused", ())
+    assert "training rows are zero" in absent.reason
     assert set(files.read_parquet(context.out / "budget" / "budget.parquet")["taxon"]) == {"common"}

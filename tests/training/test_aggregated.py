@@ -142,7 +142,7 @@ def test_members_draw_counts_whose_mean_is_the_count(known):
     assert (draws[y == 0] == 0).all() and (np.ptp(draws[y > 0], axis=1) > 0).all()
     spread = (draws.sum(axis=0) - y.sum()) / np.sqrt((y / training["effort"]).sum())
     assert np.abs(spread).max() < 4.5  # Poisson: the variance of a concentration is itself over the volume
-    own = files.read_json(context.out / "fit" / "copepod_0-200" / "settings.json")
+    own = files.read_json(context.out / "fit" / "copepod_0-200-0757419a" / "settings.json")
     assert own["members"] == 6
 
 

@@ -6,9 +6,10 @@ from click.testing import CliRunner
 
 from aqqua_dist.cli import main
 from aqqua_dist.core.errors import RecipeError, UserError
-from aqqua_dist.core.files import read_parquet, read_provenance
+from aqqua_dist.core.files import read_json, read_parquet, read_provenance
 from aqqua_dist.environment.catalogue import load_layer
-from aqqua_dist.stages import match, pipeline
+from aqqua_dist.stages import observe, pipeline
+from aqqua_dist.stages.progress import Progress
 
 RECIPE = """\
 study: nets
@@ -105,7 +106,7 @@ def test_the_whole_chain_runs_to_the_stock(study):
     context, _ = study
     budget = read_parquet(context.out / "budget" / "budget.parquet")
     assert (budget["estimate"] > 0).any()
-    report = (context.out / "match" / "ingest" / "quality.md").read_text()
+    report = (context.out / "observe" / "ingest" / "quality.md").read_text()
     assert "60 samples, 60 with a sampled volume (6000 m3 in all), 10 cruises." in report
     provenance = read_provenance(context.out / "match" / "training.parquet")
     assert any(name.startswith("exports/ecotaxa_c0") for name in provenance.inputs)
@@ -114,12 +115,12 @@ def test_the_whole_chain_runs_to_the_stock(study):
 def test_a_changed_export_is_read_again(study, tmp_path):
     context, _ = study
     files = sorted((context.folder / "exports").iterdir())
-    before = match.key(context)
-    text = files[0].read_text()
+    text, stage = files[0].read_text(), observe.STAGES["exports"]
+    before = Progress(context).key(stage)[0]
     files[0].write_text(text.replace("validated", "predicted", 1))
-    assert match.key(context) != before
+    assert Progress(context).key(stage)[0] != before
     files[0].write_text(text)
-    assert match.key(context) == before
+    assert Progress(context).key(stage)[0] == before
 
 
 def test_faults_of_the_recipe_are_named(tmp_path):
@@ -179,7 +180,7 @@ def test_exports_draw_counts_and_have_carbon_as_aggregated_folders_do(study, tmp
     np.testing.assert_allclose(each, each.iloc[0], rtol=1e-9)
     draws = carbon[[f"draw_{k:04d}" for k in range(6)]].to_numpy()
     assert (np.ptp(draws, axis=1) > 0).all() and (draws > 0).all()
-    assert (other.out / "match" / "ingest" / "zone_concentrations.csv").is_file()
+    assert (other.out / "observe" / "ingest" / "zone_concentrations.csv").is_file()
 
 
 def test_nets_that_nobody_sorted_are_no_zeros_of_a_recipe(study, tmp_path):
@@ -192,7 +193,8 @@ def test_nets_that_nobody_sorted_are_no_zeros_of_a_recipe(study, tmp_path):
         )
     (tmp_path / "nets.yaml").write_text(RECIPE)
     other = pipeline.open_study(tmp_path / "nets.yaml", runs=tmp_path / "runs", jobs=1, progress=False)
-    repairs = match.run(other, "x")
+    pipeline.run(other, stop_after="match")
+    repairs = read_json(other.out / "match" / "repairs.json")["repairs"]
     training = read_parquet(other.out / "match" / "training.parquet")
     assert "c0" not in set(training["cruise"]) and (training["y"] > 0).all()
     assert any("6 profiles and zones have no value" in text for text in repairs)
