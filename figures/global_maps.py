@@ -30,7 +30,11 @@ def panel_fields(dataset):
 
 def caption_of(dataset):
     """What estimate, spread and hatching are."""
-    about, monthly, signed = dataset.attrs, "time" in dataset.sizes or "month" in dataset.sizes, "embedding_component" in dataset
+    about, monthly, signed = (
+        dataset.attrs,
+        "time" in dataset.sizes or "month" in dataset.sizes,
+        "embedding_component" in dataset,
+    )
     return (
         f"a, estimate: {about.get('estimate', 'not recorded')}{', mean of the months' if monthly else ''}. "
         f"b, standard deviation of the members{'' if signed else ' divided by a'}; members: {about.get('member_scheme', 'not recorded')}. "

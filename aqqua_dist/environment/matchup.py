@@ -7,7 +7,6 @@ import xarray as xr
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.grid import nearest_index, regular_grid, whole_rows
 
-
 CENTRE_ERROR = 0.02
 """Largest distance of a position from its cell centre, as a share of the step."""
 
@@ -81,7 +80,9 @@ def table_to_grid(table, lat, lon, place):
     twice = pd.Series(flat).duplicated().to_numpy()
     if twice.any():
         row = int(np.argmax(twice))
-        raise UserError(f"{place}: row {table.index[row] + 2}: its grid cell stands twice, allowed is one row per cell.")
+        raise UserError(
+            f"{place}: row {table.index[row] + 2}: its grid cell stands twice, allowed is one row per cell."
+        )
     grid = xr.Dataset(coords={"lat": np.asarray(lat), "lon": np.asarray(lon)})
     shape = (len(lat), len(lon))
     for name in names:

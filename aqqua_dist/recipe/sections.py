@@ -23,11 +23,12 @@ def _number(value):
     return float(found[1]) / int(found[2]) if found else value
 
 
-def _dividing(value):
+def _whole(value):
+    """Seven digits of a third or a twelfth as the fraction itself; what does not divide is told with its section."""
     try:
         return 180.0 / whole_rows(value)
-    except UserError as error:
-        raise ValueError(str(error).rstrip(".")) from None
+    except UserError:
+        return value
 
 
 def _dividing_quadrant(value):
@@ -41,7 +42,7 @@ def _dividing_quadrant(value):
 Taxon = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int)]
 Name = Annotated[Taxon, Field(min_length=1, pattern=r"^[^\s/\\][^/\\\n]*$")]
 Resolution = Annotated[
-    float, BeforeValidator(_number, json_schema_input_type=float | str), Field(gt=0), AfterValidator(_dividing)
+    float, BeforeValidator(_number, json_schema_input_type=float | str), Field(gt=0), AfterValidator(_whole)
 ]
 
 
@@ -77,6 +78,14 @@ class Grid(Section):
     earth_radius_km: Annotated[float, Field(gt=6000, lt=6500)] = 6371.0072
     clip_at_sea_floor: bool = True
     land_mask: bool = True
+
+    @model_validator(mode="after")
+    def _whole_rows(self):
+        try:
+            whole_rows(self.resolution)
+        except UserError as error:
+            raise ValueError(str(error).removeprefix("grid ").rstrip(".")) from None
+        return self
 
 
 class Columns(Section):

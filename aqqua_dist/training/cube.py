@@ -80,11 +80,12 @@ def table_cube(context):
     for zone in recipe.zones:
         path = str(zone_path(recipe.predictors.path, zone.name, context))
         part = matchup.table_to_grid(tables[zone.name], lat, lon, path)
-        repairs += [r for r in tables[zone.name].attrs.get("repairs", []) if r not in repairs]
         part, thick, told = _sea(part, zone, recipe, sea_floor)
         bare = int(tables[zone.name][list(recipe.predictors.names)].isna().all(axis=1).sum())
         if bare:
-            told.insert(0, f"{bare} of {len(tables[zone.name])} rows have no predictor at all; they are land and not predicted")
+            told.insert(
+                0, f"{bare} of {len(tables[zone.name])} rows have no predictor at all; they are land and not predicted"
+            )
         repairs += [f"{path}: {one}" for one in told if f"{path}: {one}" not in repairs]
         parts.append(part.expand_dims(zone=[zone.name]))
         thickness.append(thick.expand_dims(zone=[zone.name]))

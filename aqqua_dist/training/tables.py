@@ -175,7 +175,9 @@ def read_zone(context, zone):
         table["taxon"] = table["taxon"].str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
     if "zone" in table:
         rows = table["zone"] == zone
-        repairs += _other_zones(table["zone"], [z.name for z in context.recipe.zones], f"{path}, column {wanted['zone']!r}")
+        repairs += _other_zones(
+            table["zone"], [z.name for z in context.recipe.zones], f"{path}, column {wanted['zone']!r}"
+        )
         if not rows.any():
             raise UserError(
                 f"{path}: column {wanted['zone']!r} never holds zone {zone!r}; it holds {sorted(table['zone'].dropna().unique())[:20]}."

@@ -132,7 +132,9 @@ def test_the_checker_finds_nothing(tmp_path, given):
     assert (cf_report["high_count"], cf_report["medium_count"], cf_report["low_count"]) == (0, 0, 0)
     lost = [check for check in acdd["high_priorities"] if check["value"][0] < check["value"][1]]
     assert all(check["msgs"] == ["standard_name"] for check in lost)
-    bare = {check["name"].split('"')[1] for check in lost}  # one variable bears the name, its standard error the modified one
+    bare = {
+        check["name"].split('"')[1] for check in lost
+    }  # one variable bears the name, its standard error the modified one
     quantity = given.get("quantity", "carbon_biomass")
     expected = {"dissimilarity_index", *(f"{quantity}_{s}" for s in ("q025", "q50", "q975"))}
     if "months" in given:

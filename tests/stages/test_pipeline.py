@@ -157,9 +157,7 @@ def test_the_stock_is_the_map_times_area_and_thickness(done):
     for target in TARGETS:
         ours = files.read_netcdf(context.out / "map" / f"{target}.nc")
         stock = (
-            float(
-                (ours["carbon_biomass"].mean("time").astype("float64") * ours["cell_area"] * ours["thickness"]).sum()
-            )
+            float((ours["carbon_biomass"].mean("time").astype("float64") * ours["cell_area"] * ours["thickness"]).sum())
             * 1e-18
         )
         row = table.loc[(ours["taxon"].item(), ours["zone"].item(), "global")]
