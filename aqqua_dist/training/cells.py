@@ -137,7 +137,7 @@ def without_land(rows, names):
         Those with at least one predictor.
     told : list of str
         How many were dropped, with the share of the catch (response times
-        effort, where there is one) that went with them.
+        effort, or times the number of samples) that went with them.
     """
     on_land = rows[names].isna().all(axis=1)
     if not on_land.any():
@@ -146,7 +146,7 @@ def without_land(rows, names):
         f"{int(on_land.sum())} of {len(rows)} rows ({on_land.mean():.1%}) whose cell has no predictor at all (land, or "
         "above the zone) dropped"
     )
-    catch = rows["y"] * rows["effort"] if "effort" in rows else rows["y"]
+    catch = rows["y"] * (rows["effort"] if "effort" in rows else rows.get("n_samples", 1))
     if (catch >= 0).all() and catch.sum() > 0:
         told += f", and with them {catch[on_land].sum() / catch.sum():.1%} of the catch"
     first = rows[on_land].iloc[0]
