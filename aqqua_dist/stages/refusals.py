@@ -69,7 +69,8 @@ def notes(context):
     Returns
     -------
     list of str
-        One sentence each: blocks that are too few for the folds.
+        One sentence each: rows that are too few for any model, blocks that are
+        too few for the folds, months without samples.
     """
     if context.recipe.observations.kind != "table":
         return []
@@ -77,6 +78,11 @@ def notes(context):
     blocks = rows.assign(block=block_id(rows["lat"], rows["lon"], validation.block_size))
     counts = blocks.groupby(["taxon", "zone"])["block"].nunique()
     few = counts[counts < validation.folds]
+    largest = rows.groupby(["taxon", "zone"]).size().max()
+    if largest < MIN_ROWS:
+        return [
+            f"observations: no taxon has more than {largest} training rows, at least {MIN_ROWS} are needed to fit one"
+        ]
     told = [
         f"validation: {taxon} {zone} has {count} blocks of {validation.block_size:g} degrees for {validation.folds} folds, so that "
         "validation by blocks is not possible; take a smaller block_size or fewer folds"
@@ -163,16 +169,13 @@ def _grid_tables(context):
 
 
 def _tables(context):
-    """Observations of every zone; their taxa; rows enough to fit anything."""
+    """Observations of every zone, and their taxa."""
     if context.recipe.observations.kind != "table":
         return []
     found = _each(lambda zone: tables.read_zone(context, zone.name), context.recipe.zones)
     if found:
         return found
-    rows = tables.read_zones(context)
-    largest = rows.groupby(["taxon", "zone"]).size().max()
-    if largest < MIN_ROWS:
-        return [f"observations: no taxon has more than {largest} training rows, at least {MIN_ROWS} are needed."]
+    tables.read_zones(context)
     return []
 
 

@@ -246,7 +246,7 @@ def test_maps_of_several_taxa_combine(tmp_path, months):
     for taxon in ("Copepoda", "Rhizaria", "virtual salp"):
         (tmp_path / taxon).mkdir()
         paths.append(written(tmp_path / taxon, taxon=taxon, months=months))
-    with xr.open_mfdataset(paths, combine="nested", concat_dim="taxon", coords="different") as both:
+    with xr.open_mfdataset(paths, combine="nested", concat_dim="taxon") as both:
         assert both["taxon"].to_numpy().tolist() == ["Copepoda", "Rhizaria", "virtual salp"]
         assert both["carbon_biomass"].sizes["taxon"] == 3
         one = both["carbon_biomass"].sel(taxon="Rhizaria").load()
