@@ -35,7 +35,7 @@ def _dividing_quadrant(value):
     try:
         latitude_bands([], value)
     except UserError as error:
-        raise ValueError(str(error).rstrip(".")) from None
+        raise ValueError(f"{str(error).rstrip('.')}") from None
     return value
 
 
@@ -84,7 +84,7 @@ class Grid(Section):
         try:
             whole_rows(self.resolution)
         except UserError as error:
-            raise ValueError(str(error).removeprefix("grid ").rstrip(".")) from None
+            raise ValueError(f"{str(error).removeprefix('grid ').rstrip('.')}") from None
         return self
 
 

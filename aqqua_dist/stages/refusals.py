@@ -199,7 +199,11 @@ def _aggregated_names(context):
     else:
         labels = list(files.read_parquet(found["counts.parquet"])["taxon"].dropna().unique())
         table = files.read_parquet(found["taxa.parquet"]) if "taxa.parquet" in found else None
-        lines = {} if table is None else dict(zip(table.iloc[:, 0], table["hierarchy"].fillna(""), strict=True))
+        lines = (
+            {}
+            if table is None
+            else dict(zip(table["label" if "label" in table else "taxon"], table["hierarchy"].fillna(""), strict=True))
+        )
         known = set(labels) | {part for line in lines.values() for part in line.split(">")}
         unknown = [name for name in recipe.taxa if name not in known]
         unknown = [str(e) for e in unknown if _each(lambda name: rollup.goals(labels, lines, [name]), [e])]
