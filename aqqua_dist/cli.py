@@ -57,6 +57,7 @@ def _options(function):
 
 def _open(recipe, runs, jobs, quiet):
     pipeline = import_module("aqqua_dist.stages.pipeline")
+    import_module("aqqua_dist.stages.plan").check_text(recipe, runs=runs)
     return pipeline, pipeline.open_study(recipe, runs=runs, jobs=jobs, progress=not quiet)
 
 

@@ -15,24 +15,27 @@ def panel_fields(dataset):
     """What a map panel shows, from a map file; an annual mean where it is monthly."""
     name = next(n for n in dataset if f"{n}_sd" in dataset and not n.endswith("_annual"))
     shown = f"{name}_annual" if f"{name}_annual" in dataset else name
-    flat = dataset.reset_coords("dissimilarity_index").isel(taxon=0, zone=0)
+    flat = dataset.reset_coords().squeeze()
     estimate, spread = flat[shown], flat[f"{shown}_sd"]
-    inside = flat["applicability"].where(flat["dissimilarity_index"].notnull())
     signed = name == "embedding_component"  # may be negative: no percent of it
     fields = xr.Dataset(
         {
             "estimate": estimate,
             **({"sd": spread} if signed else {"cv": 100 * (spread / estimate.where(estimate > 0))}),
             "dissimilarity_index": flat["dissimilarity_index"],
-            "outside": 1 - inside,
+            "outside": 1 - flat["applicability"].where(flat[name].notnull()),
         }
     )
-    return name, fields.mean("month", skipna=True) if "month" in fields.dims else fields
+    return name, fields.mean([dim for dim in fields.dims if dim not in ("lat", "lon")], skipna=True)
 
 
 def caption_of(dataset):
     """What estimate, spread and hatching are."""
-    about, monthly, signed = dataset.attrs, "month" in dataset.sizes, "embedding_component" in dataset
+    about, monthly, signed = (
+        dataset.attrs,
+        "time" in dataset.sizes or "month" in dataset.sizes,
+        "embedding_component" in dataset,
+    )
     return (
         f"a, estimate: {about.get('estimate', 'not recorded')}{', mean of the months' if monthly else ''}. "
         f"b, standard deviation of the members{'' if signed else ' divided by a'}; members: {about.get('member_scheme', 'not recorded')}. "

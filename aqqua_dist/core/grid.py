@@ -7,31 +7,36 @@ positive down, areas are in m2 and lengths in m.
 import numpy as np
 import xarray as xr
 
+from aqqua_dist.core.divisions import whole_bands, whole_rows
 from aqqua_dist.core.errors import UserError
 
 AUTHALIC_RADIUS_KM = 6371.0072
 """Radius of the sphere with the surface of WGS84 (km)."""
 
 
-def regular_grid(resolution):
+def regular_grid(resolution, *, lat_nodes=False, lon_nodes=False):
     """Cell centres of a global regular grid.
 
     Parameters
     ----------
     resolution : float
-        Cell size (degrees); 180 must be a whole multiple of it.
+        Cell size (degrees); 180 must be a whole multiple of it, see
+        `whole_rows`.
+    lat_nodes, lon_nodes : bool
+        The centres lie on whole steps, as in grids registered by nodes:
+        latitudes from pole to pole, where cells are half as high, and
+        longitudes from -180.
 
     Returns
     -------
     lat, lon : numpy.ndarray
-        Ascending centres, shapes (180/resolution,) and (360/resolution,).
+        Ascending centres, shapes (180/resolution,) and (360/resolution,);
+        one latitude more with `lat_nodes`.
     """
-    rows = 180.0 / resolution if resolution > 0 else 0.0
-    if rows < 1 or abs(rows - round(rows)) > 1e-6:
-        raise UserError(f"grid resolution {resolution} does not divide 180 degrees; take for example 0.25, 1 or 2.")
-    rows = round(rows)
+    rows = whole_rows(resolution)
     step = 180.0 / rows
-    return -90 + step * (np.arange(rows) + 0.5), -180 + step * (np.arange(2 * rows) + 0.5)
+    lat = -90 + step * (np.arange(rows + 1) if lat_nodes else np.arange(rows) + 0.5)
+    return lat, -180 + step * (np.arange(2 * rows) + (0.0 if lon_nodes else 0.5))
 
 
 def cell_area(lat, lon, radius_km=AUTHALIC_RADIUS_KM):
@@ -66,6 +71,24 @@ def cell_area(lat, lon, radius_km=AUTHALIC_RADIUS_KM):
     )
 
 
+def sphere_radius(area):
+    """Radius of the sphere that the areas of regular cells were computed on.
+
+    Parameters
+    ----------
+    area : xarray.DataArray
+        As from `cell_area` (m2), dims (lat, lon).
+
+    Returns
+    -------
+    float
+        Radius (m).
+    """
+    row = area.sizes["lat"] // 2
+    unit = cell_area(area["lat"], area["lon"], radius_km=1e-3)
+    return float(np.sqrt(area.to_numpy()[row, 0] / unit.to_numpy()[row, 0]))
+
+
 def _step(centres, name):
     steps = np.diff(centres)
     if centres.size < 2 or not np.allclose(steps, steps[0], rtol=1e-4) or steps[0] <= 0:
@@ -85,11 +108,11 @@ def wrap_longitude(lon):
     Returns
     -------
     numpy.ndarray
-        Same shape, in [-180, 180).
+        Same shape, in [-180, 180); NaN where the longitude is NaN.
     """
     lon = np.asarray(lon, dtype=float)
     wrapped = (lon + 180.0) % 360.0 - 180.0
-    wrapped = np.where(wrapped < 180.0, wrapped, -180.0)  # a sum just below zero rounds to a full turn
+    wrapped = np.where(wrapped == 180.0, -180.0, wrapped)  # a sum just below zero rounds to a full turn
     return np.where((lon >= -180.0) & (lon < 180.0), lon, wrapped)
 
 
@@ -137,10 +160,16 @@ def block_id(lat, lon, size):
     -------
     numpy.ndarray
         Integer ids, shape (n,).
+
+    Raises
+    ------
+    UserError
+        The size is outside (0, 90], or a position is no place on the globe.
     """
     if not 0 < size <= 90:
         raise UserError(f"block size {size} degrees is outside (0, 90].")
-    lat = np.asarray(lat, float)
+    lat = _latitudes(lat)
+    _refuse_places(np.asarray(lon, float), ~np.isfinite(np.asarray(lon, float)), "longitude", "a finite number")
     lon = wrap_longitude(lon)
     row = np.minimum(((lat + 90) // size).astype(int), int(np.ceil(180 / size)) - 1)
     middle = np.clip(-90 + (row + 0.5) * size, -89.9, 89.9)
@@ -149,7 +178,22 @@ def block_id(lat, lon, size):
     return row * 10_000 + column
 
 
-def nearest_index(centres, values):
+def _latitudes(lat):
+    """Latitudes as floats; none that is missing or beyond a pole."""
+    lat = np.asarray(lat, float)
+    _refuse_places(lat, ~((lat >= -90) & (lat <= 90)), "latitude", "in [-90, 90] degrees")
+    return lat
+
+
+def _refuse_places(values, bad, name, allowed):
+    if bad.any():
+        first = int(np.flatnonzero(bad.ravel())[0])
+        raise UserError(
+            f"{name} {values.ravel()[first]} at position {first} is not {allowed}; {int(bad.sum())} such positions."
+        )
+
+
+def nearest_index(centres, values, *, cyclic=False):
     """Index of the regular grid cell that holds each value.
 
     Parameters
@@ -158,6 +202,9 @@ def nearest_index(centres, values):
         Ascending, evenly spaced cell centres, shape (m,).
     values : array_like
         Positions, shape (n,).
+    cyclic : bool
+        The centres are longitudes: where they go round the globe, a position
+        beyond the last cell lies in the first.
 
     Returns
     -------
@@ -167,6 +214,8 @@ def nearest_index(centres, values):
     centres = np.asarray(centres, float)
     step = _step(centres, "grid")
     index = np.floor((np.asarray(values, float) - centres[0]) / step + 0.5)
+    if cyclic and abs(step * centres.size - 360.0) < step / 2:
+        return np.where(np.isfinite(index), index % centres.size, -1).astype(int)
     # the upper edge of the last cell (the north pole) belongs to the last cell
     index = np.where(
         index == centres.size, np.where(np.isclose(values, centres[-1] + step / 2), centres.size - 1, -1), index
@@ -188,10 +237,14 @@ def latitude_bands(lat, width):
     -------
     numpy.ndarray of str
         Labels such as ``40S-30S``, ``10S-0``, ``0-10N``.
+
+    Raises
+    ------
+    UserError
+        The width does not divide 90, or a latitude is missing.
     """
-    if width <= 0 or abs(90 / width - round(90 / width)) > 1e-9:
-        raise UserError(f"latitude band of {width} degrees does not divide 90; take for example 5, 10 or 30.")
-    lat = np.asarray(lat, float)
+    whole_bands(width)
+    lat = _latitudes(lat)
     south = np.minimum(np.floor(lat / width) * width, 90 - width)
     return np.array([f"{_hemisphere(s)}-{_hemisphere(s + width)}" for s in south])
 

@@ -70,7 +70,13 @@ def read_learned(kind, names, path):
         The file holds something else, or its numbers are not those of its
         version.
     """
-    data = files.read_netcdf(path)
+    try:
+        data = files.read_netcdf(path)
+    except UserError as error:
+        reason = str(error).split("; delete it")[0].split("; run the stage")[0].rstrip(".")
+        raise UserError(
+            f"{reason}. Needed is the NetCDF file of a {kind.__name__!r}, as an earlier run of 'aqqua-dist embeddings' wrote it."
+        ) from None
     if data.attrs.get("title") != kind.__name__ or not set(names) <= set(data):
         held = f"{data.attrs.get('title')!r} with {list(map(str, data))[:10]}"
         raise UserError(f"file {str(path)!r} holds {held}, needed is {kind.__name__!r} with {list(names)}.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.statuses import NO_WORDS, STATUSES, status_of
 
 SAMPLES = {
     "sample_id": "string",
@@ -68,15 +69,6 @@ FINDINGS = {
     "message": "string",
 }
 """Columns of ``findings``: severity is one of `SEVERITIES`; row counts the header as 1."""
-STATUSES = ("validated", "predicted", "dubious", "unclassified")
-NO_WORDS = ("", "nan", "na", "n/a", "<na>", "none", "null", "nat")
-"""Words that stand for none, in lower case."""
-STATUS_WORDS = (
-    {name: name for name in STATUSES}
-    | {"v": "validated", "p": "predicted", "d": "dubious", "u": "unclassified"}
-    | dict.fromkeys(NO_WORDS, "unclassified")
-)
-"""Status of every word that exports use, in lower case: EcoTaxa's letters and words, and none."""
 SEVERITIES = ("repaired", "suspicious", "refused")
 
 
@@ -110,22 +102,6 @@ def typed(table, columns):
         else:
             frame[name] = values.astype(kind)
     return pd.DataFrame(frame, index=table.index).reset_index(drop=True)
-
-
-def status_of(word):
-    """Status that a word stands for.
-
-    Parameters
-    ----------
-    word : str or None
-        Letter or word of any case; none is ``unclassified``.
-
-    Returns
-    -------
-    str or None
-        One of `STATUSES`; None for a word that nobody knows.
-    """
-    return STATUS_WORDS.get("" if word is None else str(word).strip().lower())
 
 
 def refuse_unknown_statuses(numbers, place):

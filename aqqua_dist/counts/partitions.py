@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import STATUSES, is_unlabelled, refuse_unknown_statuses, status_of
+from aqqua_dist.core.statuses import STATUSES, status_of
+from aqqua_dist.core.tables import is_unlabelled, refuse_unknown_statuses
 from aqqua_dist.counts import classifier_tallies, correction, tallies
 from aqqua_dist.counts.links import codes_of, sample_places
 

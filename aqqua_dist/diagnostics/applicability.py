@@ -13,6 +13,7 @@ from aqqua_dist.core.files import read_netcdf, write_netcdf
 _LEARNED = {
     "mean_": ("predictor",),
     "factor_": ("predictor",),
+    "complete_": ("complete",),
     "points_": ("row", "used"),
     "train_index_": ("row",),
     "mean_distance_": (),
@@ -33,9 +34,11 @@ class Applicability(BaseEstimator):
     row (nearest row of another fold) that is no outlier: at most the upper
     quartile plus 1.5 times the interquartile range.
 
-    A missing predictor (NaN) is replaced by its training mean, so that it
-    counts as ordinary; `n_replaced` tells how many were. A predictor that is
-    constant in training has no scale and takes no part.
+    A missing predictor (NaN) that some training rows lack, too, is replaced by
+    its training mean, so that it counts as ordinary; `n_replaced` tells how
+    many were. One that no training row lacks makes the index NaN: the model
+    has never seen such a row, so that it is outside the area. A predictor that
+    is constant in training has no scale and takes no part.
 
     Parameters
     ----------
@@ -52,6 +55,8 @@ class Applicability(BaseEstimator):
         Index of each training row, shape (n_rows,).
     mean_distance_ : float
         Mean distance between training rows.
+    complete_ : numpy.ndarray
+        Numbers of the used predictors that no training row lacks.
 
     References
     ----------
@@ -103,6 +108,7 @@ class Applicability(BaseEstimator):
                 f"applicability: 0 of {X.shape[1]} predictors both vary in training and have an importance above 0; "
                 "allowed is at least one."
             )
+        self.complete_ = self.used_[~np.isnan(X[:, self.used_]).any(axis=0)]
         self.points_ = self._scaled(X)
         self.tree_ = cKDTree(self.points_)
         self.mean_distance_ = mean_distance(self.points_, seed=self.random_state)
@@ -112,7 +118,7 @@ class Applicability(BaseEstimator):
         return self
 
     def predict(self, X):
-        """Dissimilarity index; 0 at a training row.
+        """Dissimilarity index; 0 at a training row, NaN where it cannot be known.
 
         Parameters
         ----------
@@ -122,14 +128,16 @@ class Applicability(BaseEstimator):
         Returns
         -------
         numpy.ndarray
-            float64, shape (n_rows,).
+            float64, shape (n_rows,); NaN where a used predictor is missing
+            that every training row has.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        return self.tree_.query(self._scaled(X), workers=self.jobs)[0] / self.mean_distance_
+        index = self.tree_.query(self._scaled(X), workers=self.jobs)[0] / self.mean_distance_
+        return np.where(np.isnan(X[:, self.complete_]).any(axis=1), np.nan, index)
 
     def inside(self, X):
-        """Whether the index is at most the threshold.
+        """Whether the index is known and at most the threshold.
 
         Parameters
         ----------

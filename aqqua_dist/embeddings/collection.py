@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aqqua_dist.concentrations.aggregate import UNITS
 from aqqua_dist.concentrations.concentrations import concentrations
+from aqqua_dist.concentrations.zone_tables import UNITS
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions

@@ -7,6 +7,7 @@ import xarray as xr
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import package_data, shipped
 
@@ -129,7 +130,8 @@ def load_layer(name):
     Raises
     ------
     UserError
-        If the catalogue has no such layer.
+        If the catalogue has no such layer, or its values are outside the range
+        that the vocabulary allows.
     """
     entries = catalogue()
     if name not in entries:
@@ -144,4 +146,11 @@ def load_layer(name):
             f"layer {name!r}: {entry.file} holds dims {layer.dims} in {layer.attrs.get('units')!r}, "
             f"its catalogue entry says {tuple(entry.dims)} in {entry.units!r}."
         )
-    return layer.rename(name)
+    layer = layer.rename(name)
+    if name == "bathymetry" and float(layer.median()) < 0:
+        raise UserError(
+            f"layer 'bathymetry': {entry.file} has the median {float(layer.median()):g} m; the depth of the sea floor is "
+            "positive down, so turn its sign."
+        )
+    vocabulary.check(layer.to_dataset(), place=entry.file)
+    return layer

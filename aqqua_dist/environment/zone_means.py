@@ -35,7 +35,7 @@ def zone_mean(layer, top, bottom, *, coverage=0.0):
         If the limits are not ordered, `coverage` is outside [0, 1], or the
         layer's levels do not reach `bottom`.
     """
-    depth = _checked_levels(layer, top, bottom, coverage)
+    depth = checked_levels(layer, top, bottom, coverage)
     values = layer.transpose("depth", ...).to_numpy().astype("float64")
     total, covered = np.zeros(values.shape[1:]), np.zeros(values.shape[1:])
     for k in range(depth.size - 1):
@@ -58,7 +58,26 @@ def zone_mean(layer, top, bottom, *, coverage=0.0):
     return template.copy(data=mean.astype(layer.dtype))
 
 
-def _checked_levels(layer, top, bottom, coverage):
+def checked_levels(layer, top, bottom, coverage=0.0):
+    """Levels of a layer that reach down to a zone's lower limit.
+
+    Parameters
+    ----------
+    layer : xarray.DataArray
+        With dim ``depth`` (m, positive down, ascending).
+    top, bottom, coverage : float
+        As for `zone_mean`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Depths of the levels (m).
+
+    Raises
+    ------
+    UserError
+        As for `zone_mean`.
+    """
     if "depth" not in layer.dims:
         raise UserError(f"layer {layer.name!r} has dims {layer.dims}; a zone mean needs 'depth'.")
     if not 0 <= top < bottom:

@@ -1,8 +1,11 @@
-"""Maps as CF-1.11 datasets with ACDD-1.3 attributes.
+"""Maps as CF-1.11 datasets with ACDD-1.3 attributes, for every tool that reads NetCDF.
 
-Conventions: dims (taxon, [month], zone, lat, lon), lat and lon last and
-ascending; cells without prediction are missing; the zone has a depth with
-bounds (m, positive down); every spread refers to the estimate beside it.
+Conventions: dims (lat, lon), ascending, or (time, lat, lon) for monthly maps,
+where time is a climatological axis and the month stands beside it; taxon and
+zone are scalar coordinates; cells without prediction are missing; the zone has
+a depth and its limits (m, positive down); every statistic is a variable of its own
+and refers to the estimate beside it. Only the estimate bears the standard name,
+and its standard deviation the same with ``standard_error``.
 """
 
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.grid import sphere_radius
 from aqqua_dist.core.vocabulary import quantity as vocabulary_entry
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
@@ -21,11 +25,16 @@ RELATIVE_ERROR = 2.0 ** -(KEPT_BITS + 1)
 FILL = np.float32(9.96921e36)
 BYTE_FILL = np.int8(-127)
 _STATISTICS = {
-    "sd": ("standard deviation over members of", {}),
-    "q025": ("2.5 % quantile over members of", {"quantile": 0.025}),
-    "q50": ("median over members of", {"quantile": 0.5}),
-    "q975": ("97.5 % quantile over members of", {"quantile": 0.975}),
+    "sd": ("standard deviation over members of", {}, ""),
+    "q025": ("2.5 % quantile over members of", {"quantile": 0.025}, "2.5 % quantile"),
+    "q50": ("median over members of", {"quantile": 0.5}, "median"),
+    "q975": ("97.5 % quantile over members of", {"quantile": 0.975}, "97.5 % quantile"),
 }
+_OVER_CELL = "area: mean where sea depth: mean"
+_OVER_MONTHS = "time: mean within years time: mean over years"
+FIRST_YEAR, MIDDLE_YEAR, LAST_YEAR = 1900, 1970, 1993
+"""Years that the climatological axis of monthly maps spans, those of the observations behind the embedded layers, and one
+amid them."""
 _EXACT = ("cell_area", "thickness")
 
 
@@ -97,8 +106,10 @@ def map_dataset(fields, *, quantity, taxon, zone, grid, about):
     -------
     xarray.Dataset
         Variables ``<quantity>[_annual][_sd, _q025, _q50, _q975]``,
-        ``applicability``, ``cell_area``, ``thickness``, and the auxiliary
-        coordinate ``dissimilarity_index``; write it with `encoding`.
+        ``applicability``, ``dissimilarity_index``, ``cell_area`` and
+        ``thickness``, dims ([time], lat, lon); scalar coordinates ``taxon,
+        zone, depth``. `by_month` brings the months back as an axis; write it
+        with `encoding`.
 
     Raises
     ------
@@ -114,19 +125,32 @@ def map_dataset(fields, *, quantity, taxon, zone, grid, about):
         if key != "applicability" and not about.lossless:
             field, attrs = (
                 field.copy(data=bit_round(field.to_numpy())),
-                attrs | {"quantization_nsb": np.int32(KEPT_BITS)},
+                attrs | {"mantissa_bits": np.int32(KEPT_BITS)},
             )
-        data[name] = _placed(field, taxon, zone[0]).assign_attrs(attrs)
-    data["thickness"] = _exact(grid["thickness"], "thickness").expand_dims(zone=[zone[0]])
+        data[name] = field.reset_coords(drop=True).assign_attrs(attrs)
+    data["thickness"] = _exact(grid["thickness"], "thickness")
     data["cell_area"] = _exact(grid["cell_area"], "cell_area")
-    dataset = xr.Dataset(data).transpose("taxon", "month", "zone", "lat", "lon", missing_dims="ignore")
+    dataset = xr.Dataset(data).transpose("month", "lat", "lon", missing_dims="ignore")
     dataset = _with_coordinates(dataset, taxon, zone)
-    if (
-        "dissimilarity_index" in dataset
-    ):  # locates a cell in predictor space; as data it would need a standard name, and there is none
-        dataset = dataset.set_coords("dissimilarity_index")
     dataset.attrs = global_attributes(dataset, quantity, taxon, zone, about)
     return dataset
+
+
+def by_month(dataset):
+    """A monthly map whose axis is the month (1 to 12), so that ``.sel(month=7)`` works.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        As `map_dataset` makes it, or read from its file.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same with dimension ``month`` in place of ``time``; an annual map
+        as it is.
+    """
+    return dataset.swap_dims(time="month") if "time" in dataset.dims else dataset
 
 
 def bit_round(values):
@@ -204,11 +228,6 @@ def _refuse(fields, zone, about):
             raise UserError(f"a map needs a {name}, found {getattr(about, name)!r}; write it in the recipe.")
 
 
-def _placed(field, taxon, zone):
-    plain = field.reset_coords(drop=True)
-    return plain.expand_dims(taxon=[taxon.name]).expand_dims(zone=[zone])
-
-
 def _exact(field, name):
     entry = vocabulary_entry(name)
     attrs = _names(entry) | {
@@ -217,7 +236,7 @@ def _exact(field, name):
         "grid_mapping": "crs",
     }
     if name == "thickness":
-        attrs |= {"cell_methods": "area: mean", "cell_measures": "area: cell_area"}
+        attrs |= {"cell_methods": "area: mean where sea", "cell_measures": "area: cell_area"}
     return field.reset_coords(drop=True).astype("float64").assign_attrs(attrs)
 
 
@@ -228,8 +247,8 @@ def _names(entry):
 
 def _described(key, entry, fields):
     """Name and attributes of the variable that holds a field."""
-    shared = {"cell_methods": "area: mean", "cell_measures": "area: cell_area", "grid_mapping": "crs"}
-    if key == "applicability":
+    shared = {"cell_measures": "area: cell_area", "grid_mapping": "crs"}
+    if key == "applicability":  # of the means of a cell, not a mean over it: no cell methods
         return key, shared | {
             "long_name": "inside the area of applicability",
             "standard_name": "quality_flag",
@@ -245,38 +264,43 @@ def _described(key, entry, fields):
             "coverage_content_type": known.coverage_content_type,
             "references": "https://doi.org/10.1111/2041-210X.13650",
         }
-    stem, annual = key.removesuffix("_annual"), key.endswith("_annual")
+    stem, annual, monthly = key.removesuffix("_annual"), key.endswith("_annual"), "month" in fields["estimate"].dims
     name = entry.name + ("_annual" if annual else "")
-    text, extra = _STATISTICS.get(stem, ("", {}))
+    text, extra, after = _STATISTICS.get(stem, ("", {}, ""))
     attrs = shared | _names(entry) | {"units": entry.units, "coverage_content_type": "modelResult"}
     attrs["long_name"] = " ".join(filter(None, (text, "annual mean" if annual else "", entry.long_name)))
-    attrs["cell_methods"] = "area: mean depth: mean"
+    attrs["cell_methods"] = _cell_methods(f"then the {after} over members" if after else "", monthly and not annual)
+    if annual or stem not in ("estimate", "sd"):
+        attrs.pop("standard_name", None)  # a search by standard name finds one variable: the estimate
     if stem != "estimate":
-        if stem == "sd" and entry.standard_name:
+        if "standard_name" in attrs:
             attrs["standard_name"] += " standard_error"
         return f"{name}_{stem}", attrs | extra | {"coverage_content_type": "qualityInformation"}
     beside = [f"{name}_{s}" for s in _STATISTICS if s + ("_annual" if annual else "") in fields]
-    if "applicability" in fields and set(fields["applicability"].dims) <= set(
-        fields[key].dims
-    ):  # the CF data model allows no further axis
-        beside.append("applicability")
+    for flag in ("applicability", "dissimilarity_index"):  # the CF data model allows no further axis
+        if flag in fields and set(fields[flag].dims) <= set(fields[key].dims):
+            beside.append(flag)
     return name, attrs | ({"ancillary_variables": " ".join(beside)} if beside else {})
+
+
+def _cell_methods(comment, monthly):
+    """Of months, the climatological methods must stand alone (section 7.4 of the checker); the others go into their comment."""
+    if monthly:
+        return f"{_OVER_MONTHS} ({', '.join(filter(None, (_OVER_CELL, comment)))})"
+    return _OVER_CELL + (f" ({comment})" if comment else "")
 
 
 def _with_coordinates(dataset, taxon, zone):
     name, top, bottom = zone
     dataset = dataset.assign_coords(
-        biological_taxon_name=("taxon", np.array([taxon.name], dtype=object)),
-        biological_taxon_lsid=("taxon", np.array([taxon.lsid], dtype=object)),
-        depth=("zone", [(top + bottom) / 2]),
-        zone_top=("zone", [float(top)]),
-        zone_bottom=("zone", [float(bottom)]),
+        taxon=taxon.name,
+        biological_taxon_lsid=taxon.lsid,
+        zone=name,
+        depth=(top + bottom) / 2,
+        zone_top=float(top),
+        zone_bottom=float(bottom),
     )
-    dataset["taxon"].attrs = {"long_name": "taxon"}
-    dataset["biological_taxon_name"].attrs = {
-        "standard_name": "biological_taxon_name",
-        "long_name": "name of the taxon",
-    }
+    dataset["taxon"].attrs = {"standard_name": "biological_taxon_name", "long_name": "name of the taxon"}
     dataset["biological_taxon_lsid"].attrs = {
         "standard_name": "biological_taxon_lsid",
         "long_name": "life science identifier of the taxon, empty where it has none",
@@ -284,17 +308,15 @@ def _with_coordinates(dataset, taxon, zone):
     dataset["zone"].attrs = {"long_name": "depth zone (m)"}
     dataset["depth"].attrs = {
         "standard_name": "depth",
-        "long_name": "middle of the zone",
+        "long_name": "middle of the zone, whose limits are zone_top and zone_bottom",
         "units": "m",
         "positive": "down",
         "axis": "Z",
-        "bounds": "depth_bnds",
         "coverage_content_type": "coordinate",
     }
     for limit in ("zone_top", "zone_bottom"):
         entry = vocabulary_entry(limit)
         dataset[limit].attrs = _names(entry) | {"units": entry.units, "coverage_content_type": "coordinate"}
-    dataset["depth_bnds"] = (("zone", "bnds"), np.array([[top, bottom]], dtype=float))
     for axis, letter, limit in (("lat", "Y", 90.0), ("lon", "X", None)):
         entry = vocabulary_entry(axis)
         dataset[axis].attrs = _names(entry) | {
@@ -304,24 +326,46 @@ def _with_coordinates(dataset, taxon, zone):
             "coverage_content_type": "coordinate",
         }
         dataset[f"{axis}_bnds"] = ((axis, "bnds"), _bounds(dataset[axis].to_numpy(), axis, limit))
-    if "month" in dataset.coords:
-        dataset["month"].attrs = {
-            "long_name": "month of the year",
-            "units": "1",
-            "coverage_content_type": "coordinate",
-            "comment": "1 is January; a climatology without years, since the layers cover different periods",
-        }
+    if "month" in dataset.dims:
+        dataset = _with_time(dataset)
     dataset["crs"] = (
         (),
         np.int32(0),
         {
             "grid_mapping_name": "latitude_longitude",
-            "long_name": "WGS 84",
-            "semi_major_axis": 6378137.0,
-            "inverse_flattening": 298.257223563,
+            "long_name": "sphere that the areas are computed on",
+            "earth_radius": sphere_radius(dataset["cell_area"]),
             "longitude_of_prime_meridian": 0.0,
         },
     )
+    return dataset
+
+
+def _with_time(dataset):
+    """The months as a climatological time axis (CF section 7.4), with the month beside it."""
+    months = dataset["month"].to_numpy().astype(int)
+    start = np.array([f"{FIRST_YEAR}-{month:02d}" for month in months], dtype="datetime64[M]")
+    after = np.array([f"{LAST_YEAR}-{month:02d}" for month in months], dtype="datetime64[M]") + 1
+    bounds = np.stack([start, after], axis=1).astype("datetime64[D]").astype(float)
+    middle = np.array([f"{MIDDLE_YEAR}-{month:02d}-16" for month in months], dtype="datetime64[D]").astype(float)
+    dataset = dataset.assign_coords(time=("month", middle)).swap_dims(month="time")
+    dataset["time"].attrs = {
+        "standard_name": "time",
+        "long_name": "middle of the month, in a year amid the climatology",
+        "units": "days since 1970-01-01",
+        "calendar": "proleptic_gregorian",
+        "units_metadata": "leap_seconds: none",
+        "axis": "T",
+        "climatology": "climatology_bnds",
+        "coverage_content_type": "coordinate",
+    }
+    dataset["climatology_bnds"] = (("time", "bnds"), bounds)
+    dataset["month"].attrs = {
+        "long_name": "month of the year",
+        "units": "1",
+        "coverage_content_type": "coordinate",
+        "comment": "1 is January",
+    }
     return dataset
 
 
@@ -389,7 +433,7 @@ def global_attributes(dataset, quantity, taxon, zone, about):
         "n_members": np.int32(about.n_members),
         "comment": (
             f"{entry.name} is the {about.estimate}. Spread over {about.n_members} members: {about.member_scheme}. "
-            f"Variables with quantization_nsb keep that many bits of the mantissa (relative error at most {RELATIVE_ERROR:.2g}). "
+            f"Variables with mantissa_bits keep that many bits of the mantissa (relative error at most {RELATIVE_ERROR:.2g}). "
             f"Variables without standard_name have none in the CF table.{remark}"
         ),
         **_centres(dataset, "lat", "north"),

@@ -54,6 +54,12 @@ def domain(cube, zone, names):
     -------
     Domain
         The cells where ``domain`` is 1.
+
+    Raises
+    ------
+    UserError
+        A predictor is not in the cube, or a cell of the domain has no
+        thickness: its volume would be unknown, which is not zero.
     """
     missing = [name for name in names if name not in cube]
     if missing:
@@ -69,7 +75,13 @@ def domain(cube, zone, names):
         features[:, :, column] = values[:, cells]
     area = part["cell_area"].to_numpy().ravel()[cells]
     thickness = part["thickness"].to_numpy().ravel()[cells]
-    return Domain(features, cells, area * np.nan_to_num(thickness), area, months)
+    unknown = np.isnan(thickness)
+    if unknown.any():
+        raise UserError(
+            f"zone {zone!r}: {int(unknown.sum())} of {cells.size} cells that are to be predicted have no thickness, since the "
+            "depth of their sea floor is missing; give it, or leave them out of the domain."
+        )
+    return Domain(features, cells, area * thickness, area, months)
 
 
 def predict(ensemble, where, weights, *, jobs=1, progress=True):

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from aqqua_dist.core.errors import RecipeError, UserError
 from aqqua_dist.core.grid import wrap_longitude
-from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, STATUSES, Ingested, finding, status_of, typed
+from aqqua_dist.core.statuses import STATUSES, status_of
+from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
 from aqqua_dist.core.units import convert
 from aqqua_dist.readers.sources import encoding_of
 

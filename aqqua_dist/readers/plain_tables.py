@@ -62,8 +62,35 @@ def read_columns(path, columns, text=()):
     return table
 
 
+_OTHER_FILES = {
+    b"CDF": "is NetCDF; give a table",
+    b"\x89HDF": "is NetCDF or HDF5; give a table",
+    b"PK\x03\x04": "is a workbook or a zip file; save its sheet as CSV, or unpack it",
+    b"\xd0\xcf\x11\xe0": "is an old workbook; save its sheet as CSV",
+    b"\x89PNG": "is an image; give a table",
+    b"%PDF": "is a PDF; give a table",
+    b"II*\x00": "is a TIFF; give a table",
+    b"MM\x00*": "is a TIFF; give a table",
+}
+"""First bytes of files that are no tables, and what to say of them."""
+
+
+def _refuse_other_files(path, name):
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(4)
+    except OSError:
+        return  # the reader below says why
+    if start == b"PAR1" and not name.endswith(".parquet"):
+        raise UserError(f"{path}: the file is Parquet; let its name end in .parquet, not in {path.suffix!r}.")
+    for magic, what in _OTHER_FILES.items():
+        if start.startswith(magic):
+            raise UserError(f"{path}: the file {what} (.csv, .tsv or .parquet) with one row per cell or sample.")
+
+
 def _read(path):
     name = path.name.lower().removesuffix(".gz")
+    _refuse_other_files(path, name)
     try:
         if name.endswith(".parquet"):
             frame = pd.read_parquet(path)
@@ -174,16 +201,17 @@ def check_response(table, path):
         in ``attrs['repairs']``.
     """
     _refuse(table["y"] < 0, table["y"], path, "y", "a biomass or concentration of 0 or more")
-    if "effort" in table:
-        _refuse(~(table["effort"] > 0), table["effort"], path, "effort", "a sampled volume above 0 m3")
-    if "month" in table:
-        whole = table["month"].isin(range(1, 13))
-        _refuse(~whole, table["month"], path, "month", "a month from 1 to 12")
-    if "split" in table:
-        known = table["split"].isin(["train", "test"]).fillna(False).astype(bool)
-        _refuse(~known, table["split"], path, "split", "'train' or 'test'")
     missing = table["y"].isna()
-    kept = table[~missing].reset_index(drop=True)
+    kept = table[~missing]  # what stands beside a missing response is not judged; the row numbers stay, for messages
+    if "effort" in kept:
+        _refuse(~(kept["effort"] > 0), kept["effort"], path, "effort", "a sampled volume above 0 m3")
+    if "month" in kept:
+        whole = kept["month"].isin(range(1, 13))
+        _refuse(~whole, kept["month"], path, "month", "a month from 1 to 12")
+    if "split" in kept:
+        known = kept["split"].isin(["train", "test"]).fillna(False).astype(bool)
+        _refuse(~known, kept["split"], path, "split", "'train' or 'test'")
+    kept = kept.reset_index(drop=True)
     kept.attrs["repairs"] = list(table.attrs.get("repairs", []))
     if missing.any():
         kept.attrs["repairs"].append(f"{path}: {int(missing.sum())} rows without a response dropped")

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import re
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
@@ -133,9 +134,79 @@ def parse(text, place="recipe"):
         raise RecipeError(place, [f"the file holds {type(content).__name__}, a recipe is a mapping of keys"])
     try:
         return Recipe.model_validate(content)
-    except ValidationError as error:
-        found = _faults(error)
-        raise RecipeError(place, found + [f for f in cross_faults(_sound_parts(content)) if f not in found]) from None
+    except ValidationError:
+        found, rest, faulty = _every_fault(content)
+        parts = _sound_parts({name: value for name, value in rest.items() if name not in faulty})
+        for name in faulty:
+            vars(parts).pop(name, None)
+        raise RecipeError(place, found + [f for f in cross_faults(parts) if f not in found]) from None
+
+
+def sound_parts(text):
+    """Sections of a recipe that are valid, after what is not was left out.
+
+    Parameters
+    ----------
+    text : str
+        YAML.
+
+    Returns
+    -------
+    types.SimpleNamespace
+        The valid sections as attributes, defaults included, and ``faulty``, the
+        names of those that lost a key; none where the text is no mapping.
+    """
+    try:
+        content = yaml.load(text, Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError:
+        content = None
+    if not isinstance(content, dict):
+        return SimpleNamespace(faulty=set())
+    _, rest, faulty = _every_fault(content)
+    parts = _sound_parts(rest)
+    parts.faulty = faulty
+    return parts
+
+
+def _every_fault(content):
+    """Faults of a recipe, what is left of it without them, and the sections that lost something.
+
+    A fault inside a section hides those between its keys, so that faulty keys
+    are taken out and the rest is judged again, until nothing new is found.
+    """
+    content, found, removed = deepcopy(content), [], set()
+    while True:
+        try:
+            Recipe.model_validate(content)
+            return found, content, {str(place[0]) for place in removed}
+        except ValidationError as error:
+            places = {
+                item["loc"]: tuple(p for p in item["loc"] if not _BRANCH.fullmatch(str(p))) for item in error.errors()
+            }
+            told = [
+                item["loc"]
+                for item in error.errors()
+                if item["type"] != "missing" or places[item["loc"]] not in removed
+            ]
+            found += [fault for fault in _faults(error, told) if fault not in found]
+            places = {place for loc, place in places.items() if loc in told and place and place not in removed}
+            removed |= places
+            if not any([_take_out(content, place) for place in sorted(places, key=str, reverse=True)]):
+                return found, content, {str(place[0]) for place in removed}
+
+
+def _take_out(content, place):
+    """Whether something stood at a place and was taken out; an entry of a list goes whole."""
+    for depth, part in enumerate(place):
+        last = depth == len(place) - 1 or isinstance(part, int)
+        try:
+            if last:
+                del content[part]
+                return True
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return False
 
 
 def load(path):
@@ -192,9 +263,11 @@ _WANTED = {"bool_type": "write true or false", "model_type": "give its keys, or 
 """What is allowed, where pydantic says it in words of Python."""
 
 
-def _faults(error):
+def _faults(error, told):
     faults = []
     for item in error.errors():
+        if item["loc"] not in told:
+            continue
         place = ".".join(str(part) for part in item["loc"] if not _BRANCH.fullmatch(str(part)))
         if item["type"] == "extra_forbidden":
             faults.append(f"{place}: unknown key{_suggestion(item['loc'])}")

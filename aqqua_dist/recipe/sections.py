@@ -1,14 +1,58 @@
 """The typed sections of a recipe."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
-from aqqua_dist.core.tables import STATUSES, status_of
+from aqqua_dist.core.divisions import whole_bands, whole_rows
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.statuses import STATUSES, status_of
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(min_length=1, pattern=r"^[^\s/\\][^/\\\n]*$")]
+
+
+def _text(value):
+    """Whole numbers as text: taxa may be identifiers such as an AphiaID."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _number(value):
+    """A fraction such as 1/12 as a number."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*/\s*([1-9]\d*)\s*", value) if isinstance(value, str) else None
+    return float(found[1]) / int(found[2]) if found else value
+
+
+def _whole(value):
+    """Seven digits of a third or a twelfth as the fraction itself; what does not divide is told with its section."""
+    try:
+        return 180.0 / whole_rows(value)
+    except UserError:
+        return value
+
+
+def _dividing_quadrant(value):
+    try:
+        whole_bands(value)
+    except UserError as error:
+        raise ValueError(f"{str(error).rstrip('.')}") from None
+    return value
+
+
+Taxon = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int)]
+Name = Annotated[Taxon, Field(min_length=1, pattern=r"^[^\s/\\][^/\\\n]*$")]
+Resolution = Annotated[
+    float, BeforeValidator(_number, json_schema_input_type=float | str), Field(gt=0), AfterValidator(_whole)
+]
 
 
 class Section(BaseModel):
@@ -32,19 +76,24 @@ class Zone(Section):
 
 
 class Grid(Section):
-    """The study grid and the sphere that its areas are computed on."""
+    """The study grid and the sphere that its areas are computed on.
 
-    resolution: Positive = 1.0
+    `resolution` may be a fraction such as ``1/12``. `land_mask` leaves out
+    cells of a grid table that are land in the embedded bathymetry, also where
+    the table has predictors for them.
+    """
+
+    resolution: Resolution = 1.0
     earth_radius_km: Annotated[float, Field(gt=6000, lt=6500)] = 6371.0072
     clip_at_sea_floor: bool = True
+    land_mask: bool = True
 
     @model_validator(mode="after")
     def _whole_rows(self):
-        rows = 180 / self.resolution
-        if rows < 1 or abs(rows - round(rows)) > 1e-6:
-            raise ValueError(
-                f"resolution {self.resolution:g} does not divide 180 degrees; take for example 0.25, 1 or 2"
-            )
+        try:
+            whole_rows(self.resolution)
+        except UserError as error:
+            raise ValueError(f"{str(error).removeprefix('grid ').rstrip('.')}") from None
         return self
 
 
@@ -186,7 +235,7 @@ class LayerPredictors(Section):
 class Published(Section):
     """Settings that a paper found for one target."""
 
-    taxon: str
+    taxon: Taxon
     zone: str
     learning_rate: Positive
     max_depth: Count
@@ -251,7 +300,7 @@ class Budget(Section):
     measured on virtual surveys.
     """
 
-    latitude_band: Positive = 10.0
+    latitude_band: Annotated[Positive, AfterValidator(_dividing_quadrant)] = 10.0
     basins: bool = True
     interval_widening: Annotated[float, Field(ge=1, le=5)] = 1.0
 
@@ -259,7 +308,7 @@ class Budget(Section):
 class Reference(Section):
     """A published number, to print beside ours."""
 
-    taxon: str
+    taxon: Taxon
     zone: str
     statistic: Literal["stock", "stock_sum_cell_sd", "rmse_scaled", "r2_correl"]
     value: float
@@ -271,7 +320,7 @@ class Reference(Section):
 class ReferenceMap(Section):
     """A published map, to correlate with ours (a table with lat and lon)."""
 
-    taxon: str
+    taxon: Taxon
     zone: str
     path: str
     column: str

@@ -173,7 +173,7 @@ def _map(context, entry):
         plain_tables.read_columns(path, {"lat": "lat", "lon": "lon", "published": entry.column}), path
     )
     ours = files.read_netcdf(context.out / "map" / f"{Target(entry.taxon, entry.zone).key}.nc")
-    field = ours[context.recipe.observations.quantity].isel(taxon=0, zone=0)
+    field = ours[context.recipe.observations.quantity].squeeze(drop=True)
     values = field.sel(lat=table["lat"].to_xarray(), lon=table["lon"].to_xarray(), method="nearest").to_numpy()
     known = np.isfinite(values) & table["published"].notna().to_numpy()
     return {

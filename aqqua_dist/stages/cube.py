@@ -1,7 +1,7 @@
 """Stage cube: predictors on the grid and zones of the study."""
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.files import write_netcdf
+from aqqua_dist.core.files import write_json, write_netcdf
 from aqqua_dist.core.paths import find_input, package_data, shipped
 from aqqua_dist.environment import catalogue
 from aqqua_dist.stages.base import Outcome, Stage
@@ -26,7 +26,7 @@ def files(context):
     if section.kind == "table":
         given = section.path.values() if isinstance(section.path, dict) else [section.path]
         found |= {one: find_input(one, context.folder) for one in given}
-        layers = ["bathymetry"] if context.recipe.grid.clip_at_sea_floor and "bathymetry" not in section.names else []
+        layers = ["bathymetry"]
     else:
         layers = ["bathymetry", *section.names]
     known = catalogue.catalogue() if layers else {}
@@ -38,7 +38,7 @@ def files(context):
 
 
 def run(work):
-    """Write ``cube/cube.nc``.
+    """Write ``cube/cube.nc`` and what was repaired.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def run(work):
     Returns
     -------
     Outcome
-        One file.
+        Files, and one sentence per repair.
 
     Raises
     ------
@@ -61,9 +61,11 @@ def run(work):
         inside = found[name].where(found["domain"] == 1) if "zone" in found["domain"].dims else found[name]
         if not bool(inside.notnull().any()):
             raise UserError(f"predictor {name!r} is missing in every cell of the grid; drop it or repair it.")
-    written = work.folder / "cube.nc"
-    write_netcdf(found, written, work.origin)
-    return Outcome([written])
+    repairs = found.attrs.pop("repairs", [])
+    written = [work.folder / "cube.nc", work.folder / "repairs.json"]
+    write_netcdf(found, written[0], work.origin)
+    write_json({"repairs": repairs}, written[1], work.origin)
+    return Outcome(written, [f"repaired: {repair}" for repair in repairs])
 
 
 STAGE = Stage("cube", run, sections=("zones", "grid", "predictors"), files=files)

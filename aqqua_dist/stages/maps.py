@@ -69,7 +69,7 @@ def run(work):
     share = inside.mean(axis=0)
     every = np.vstack([masks, share, 1 - share])
     sd = fields.get("sd_annual", fields["sd"].reshape(-1, where.cells.size)[0])
-    spread = every @ (np.nan_to_num(sd) * where.volume * factor)
+    spread = every @ (sd * where.volume * factor)
     summed = stocks.total_table(regions, totals, spread, np.array([every @ where.area, every @ where.volume]), units)
     for place, (name, value) in enumerate(
         {"quantity": recipe.observations.quantity, "taxon": target.taxon, "zone": target.zone}.items()

@@ -42,7 +42,7 @@ def run(work):
     """
     context, out = work.context, work.context.out
     rows = read_parquet(out / "observe" / "rows.parquet")
-    known = read_json(out / "observe" / "repairs.json")["repairs"]
+    known = [one for name in ("cube", "observe") for one in read_json(out / name / "repairs.json")["repairs"]]
     rows.attrs["repairs"] = known
     cube = read_netcdf(out / "cube" / "cube.nc")
     training = KINDS[context.recipe.observations.kind].on_grid(context, cube, rows)

@@ -1,15 +1,14 @@
 """The plan of a study: every name resolved, nothing computed."""
 
-import difflib
+import warnings
+from pathlib import Path
 
-from aqqua_dist.core import vocabulary
-from aqqua_dist.core.errors import RecipeError, UserError
-from aqqua_dist.core.paths import find_input
-from aqqua_dist.environment import catalogue
-from aqqua_dist.stages import cube, figures
-from aqqua_dist.training import tables
+from aqqua_dist.core.errors import MethodWarning, RecipeError
+from aqqua_dist.core.paths import find_recipe
+from aqqua_dist.recipe.context import Context
+from aqqua_dist.recipe.recipe import load, sound_parts
+from aqqua_dist.stages import refusals
 from aqqua_dist.training.kinds import KINDS
-from aqqua_dist.virtual_ocean import responses
 
 
 def check(context):
@@ -30,47 +29,37 @@ def check(context):
     RecipeError
         All faults at once: missing files, columns, layers, taxa, figures.
     """
-    recipe, faults = context.recipe, []
-
-    def attempt(action, *given, **named):  # numpydoc ignore=GL08
-        try:
-            return action(*given, **named)
-        except UserError as error:
-            faults.append(str(error))
-            return None
-
-    kind = KINDS[recipe.observations.kind]
-    files = attempt(kind.inputs, context) or {}
-    split = attempt(kind.split_inputs, context) or {}
-    attempt(cube.files, context)
-    attempt(figures.scripts, context)
-    if recipe.predictors.kind == "layers":
-        known = catalogue.catalogue()
-        faults += [
-            f"predictors.names: {n!r} is not in the catalogue; it has {', '.join(known)}"
-            for n in recipe.predictors.names
-            if n not in known
-        ]
-    else:
-        faults += _nearly_known(recipe.predictors.names)
-    if recipe.observations.kind == "virtual":
-        attempt(responses.choose_taxa, recipe.taxa)
-    for zone in recipe.zones if recipe.observations.kind == "table" and files and not faults else ():
-        attempt(tables.read_zone, context, zone.name)
-    for entry in recipe.published_maps:
-        attempt(find_input, entry.path, context.folder)
+    faults = refusals.faults(context)
     if faults:
-        raise RecipeError(recipe.study, faults)
-    return _plan(context, files | split)
+        raise RecipeError(context.recipe.study, faults)
+    for sentence in refusals.notes(context):
+        warnings.warn(sentence, MethodWarning, stacklevel=2)
+    kind = KINDS[context.recipe.observations.kind]
+    return _plan(context, kind.inputs(context) | kind.split_inputs(context))
 
 
-def _nearly_known(names):
-    """Names that are a slip of a known one: their values would pass unchecked."""
-    known, faults = vocabulary.quantities(), []
-    for name in names:
-        near = [] if name in known else difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-        faults += [f"predictors.names: {name!r} is not in the vocabulary, did you mean {n!r}?" for n in near]
-    return faults
+def check_text(recipe, *, runs="runs"):
+    """All faults of a recipe that is not valid, those of the files that it names included.
+
+    Parameters
+    ----------
+    recipe : str or os.PathLike
+        Recipe file or name of a shipped recipe.
+    runs : str or os.PathLike
+        Folder of all runs.
+
+    Raises
+    ------
+    RecipeError
+        The faults of the recipe, and of what its sound parts name.
+    """
+    path = find_recipe(recipe)
+    try:
+        load(path)
+    except RecipeError as error:
+        text = path.read_text(encoding="utf-8-sig")
+        context = Context(sound_parts(text), text, path.parent, Path(runs), 1, False)
+        raise RecipeError(error.place, [*error.faults, *refusals.faults(context)]) from None
 
 
 def _plan(context, files):

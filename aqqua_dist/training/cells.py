@@ -111,19 +111,96 @@ def on_cells(context, cube, rows, repairs, what):
     rows = matchup.snap_to_cells(rows, cube["lat"], cube["lon"], what)
     rows = average_rows(rows if "month" in keys else rows.drop(columns="month"), keys)
     rows[names] = matchup.extract(cube, rows, names)
-    on_land = rows[names].isna().all(axis=1)
-    if on_land.any():
-        repairs = [
-            *repairs,
-            f"{int(on_land.sum())} rows whose cell has no predictor at all (land, or above the zone) dropped",
-        ]
-    rows = rows[~on_land].reset_index(drop=True)
+    given = len(rows)
+    rows, told = without_land(rows, names)
     if rows.empty:
         raise UserError(
-            f"{what}: 0 of {len(on_land)} rows lie in a cell of the {recipe.grid.resolution:g} degree grid that has predictors."
+            f"{what}: 0 of {given} rows lie in a cell of the {recipe.grid.resolution:g} degree grid that has predictors."
         )
-    rows.attrs["repairs"] = repairs
+    rows.attrs["repairs"] = [*repairs, *told, *unseen_months(rows, cube), *gaps(rows, names)]
     return rows
+
+
+def without_land(rows, names):
+    """Rows that have a predictor; what the others held is told.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows with their predictors; ``effort`` (m3), where present, weights ``y``.
+    names : list of str
+        Predictors.
+
+    Returns
+    -------
+    rows : pandas.DataFrame
+        Those with at least one predictor.
+    told : list of str
+        How many were dropped, with the share of the catch (response times
+        effort, or times the number of samples) that went with them.
+    """
+    on_land = rows[names].isna().all(axis=1)
+    if not on_land.any():
+        return rows, []
+    told = (
+        f"{int(on_land.sum())} of {len(rows)} rows ({on_land.mean():.1%}) whose cell has no predictor at all (land, or "
+        "above the zone) dropped"
+    )
+    catch = rows["y"] * (rows["effort"] if "effort" in rows else rows.get("n_samples", 1))
+    if (catch >= 0).all() and catch.sum() > 0:
+        told += f", and with them {catch[on_land].sum() / catch.sum():.1%} of the catch"
+    first = rows[on_land].iloc[0]
+    told += f"; the first lies at ({first['lat']:g}, {first['lon']:g})"
+    return rows[~on_land].reset_index(drop=True), [told]
+
+
+def unseen_months(rows, cube):
+    """Months of a monthly cube in which nothing was sampled.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Training rows, with ``month`` where the cube has it.
+    cube : xarray.Dataset
+        Predictors on the study grid.
+
+    Returns
+    -------
+    list of str
+        One sentence, or none.
+    """
+    if "month" not in cube.dims or "month" not in rows:
+        return []
+    months = {int(month) for month in cube["month"].to_numpy()}
+    seen = sorted(months & set(rows["month"].astype(int)))
+    if len(seen) == len(months):
+        return []
+    return [
+        f"samples are of {len(seen)} of {len(months)} months only ({', '.join(map(str, seen))}); the maps of the others "
+        "rest on what the model has learned of the predictors in these"
+    ]
+
+
+def gaps(rows, names):
+    """Predictors that training rows lack.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Training rows with their predictors.
+    names : list of str
+        Predictors.
+
+    Returns
+    -------
+    list of str
+        One sentence for each predictor with gaps.
+    """
+    return [
+        f"{name} is missing in {int(rows[name].isna().sum())} of {len(rows)} training rows ({rows[name].isna().mean():.1%})"
+        for name in names
+        if rows[name].isna().any()
+    ]
 
 
 def rows_of(table, quantity, what):

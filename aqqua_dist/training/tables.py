@@ -13,7 +13,8 @@ from aqqua_dist.core.units import convert
 from aqqua_dist.environment import matchup
 from aqqua_dist.readers import plain_tables
 from aqqua_dist.recipe.context import predictor_names
-from aqqua_dist.training.cells import average_rows, merge_duplicates
+from aqqua_dist.training.cells import average_rows, gaps, merge_duplicates, unseen_months, without_land
+from aqqua_dist.training.differences import differences
 
 
 def zone_path(path, zone, context):
@@ -85,15 +86,7 @@ def observed(context):
         Rows of the chosen taxa in every zone, as `read_zone` gives them;
         repairs in ``attrs``.
     """
-    recipe = context.recipe
-    parts, repairs = [], []
-    for zone in recipe.zones:
-        part = read_zone(context, zone.name)
-        repairs += part.attrs.get("repairs", [])
-        parts.append(part)
-    training = _choose_taxa(pd.concat(parts, ignore_index=True), recipe.taxa)
-    training.attrs["repairs"] = repairs
-    return training
+    return read_zones(context)
 
 
 def on_grid(context, cube, training):
@@ -132,18 +125,77 @@ def on_grid(context, cube, training):
             keys += [c for c in ("cruise",) if c in training]
             training = average_rows(training, keys)
         training[names] = matchup.extract(cube, training, names)
-        on_land = training[names].isna().all(axis=1)
-        if on_land.any():
-            repairs.append(
-                f"{int(on_land.sum())} rows whose cell has no predictor at all (land, or above the zone) dropped"
-            )
-            training = training[~on_land].reset_index(drop=True)
+        training, told = without_land(training, names)
+        repairs += told
+    else:
+        repairs += differences(context, training, cube)
+    repairs += [*months_without_effect(training, cube), *unseen_months(training, cube), *gaps(training, names)]
     training = merge_duplicates(training, keys, place, average=recipe.observations.duplicates == "average")
     repairs += [r for r in training.attrs.get("repairs", []) if r not in repairs]
     if recipe.observations.split_files:
         training["split"] = _given_split(context, training)
     training.attrs["repairs"] = repairs
     return training
+
+
+def months_without_effect(training, cube):
+    """Whether a month of the observations meets predictors that have none.
+
+    Parameters
+    ----------
+    training : pandas.DataFrame
+        Training rows.
+    cube : xarray.Dataset
+        Predictors on the study grid.
+
+    Returns
+    -------
+    list of str
+        One sentence, or none.
+    """
+    if "month" not in training or "month" in cube.dims:
+        return []
+    return [
+        f"columns.month has no effect on the map: the {training['month'].nunique()} months of the observations meet predictors "
+        "that are annual means; only rows of different months of a cell are kept apart"
+    ]
+
+
+def read_zones(context):
+    """Observations of all zones and of the taxa that the recipe names.
+
+    Parameters
+    ----------
+    context : Context
+        The run.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows as from `read_zone`, one zone below the other; repairs in
+        ``attrs``.
+
+    Raises
+    ------
+    UserError
+        A taxon of the recipe is not there.
+    """
+    parts = [read_zone(context, zone.name) for zone in context.recipe.zones]
+    training = pd.concat(parts, ignore_index=True)
+    repairs = list(dict.fromkeys(r for part in parts for r in part.attrs.get("repairs", [])))
+    nameless = training["taxon"].isna()
+    if nameless.any():
+        repairs.append(
+            f"{int(nameless.sum())} of {len(training)} rows ({nameless.mean():.1%}) have no taxon; they are unlabelled and "
+            f"left out, with {_share(training['y'], nameless)} of the response"
+        )
+    training = _choose_taxa(training, context.recipe.taxa)
+    training.attrs["repairs"] = repairs
+    return training
+
+
+def _share(values, chosen):
+    return f"{values[chosen].sum() / values.sum():.1%}" if values.sum() > 0 else "none"
 
 
 def read_zone(context, zone):
@@ -169,15 +221,21 @@ def read_zone(context, zone):
     if context.recipe.predictors.kind == "table":
         wanted |= context.recipe.predictors.names
     table = plain_tables.read_columns(path, wanted, text=("taxon", "zone", "cruise", "split"))
+    repairs = []
+    if "taxon" in table:  # identifiers that went through a column of decimal numbers
+        table["taxon"] = table["taxon"].str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
     if "zone" in table:
         rows = table["zone"] == zone
+        repairs += _other_zones(
+            table["zone"], [z.name for z in context.recipe.zones], f"{path}, column {wanted['zone']!r}"
+        )
         if not rows.any():
             raise UserError(
                 f"{path}: column {wanted['zone']!r} never holds zone {zone!r}; it holds {sorted(table['zone'].dropna().unique())[:20]}."
             )
         table = table[rows.fillna(False).astype(bool)]  # keeps the row numbers of the file, for messages
-    table = plain_tables.check_response(plain_tables.check_positions(table, path), path)
-    repairs = table.attrs.get("repairs", [])
+    table = plain_tables.check_response(_whole_cruises(plain_tables.check_positions(table, path), path, wanted), path)
+    repairs += table.attrs.get("repairs", [])
     table["y"] = convert(
         table["y"],
         section.units,
@@ -195,6 +253,29 @@ def read_zone(context, zone):
         table["month"] = table["month"].astype("int16")
     table.attrs["repairs"] = repairs
     return table
+
+
+def _whole_cruises(table, path, wanted):
+    """Refuse rows with a response and no cruise: nobody knows what they were sampled with."""
+    if "cruise" not in table:
+        return table
+    blank = (table["cruise"].isna() & table["y"].notna()).to_numpy()
+    if blank.any():
+        raise UserError(
+            f"{path}: row {table.index[int(np.argmax(blank))] + 2}, column {wanted['cruise']!r}: empty, allowed is the name of "
+            f"a cruise; {int(blank.sum())} such rows. Name them, or leave columns.cruise out, so that blocks of "
+            "validation.block_size stand in."
+        )
+    return table
+
+
+def _other_zones(found, zones, place):
+    """What to tell of rows whose zone the recipe does not have."""
+    others = found[~found.isin(zones)]
+    if others.empty:
+        return []
+    shown = ", ".join(f"{name} ({count})" for name, count in others.fillna("empty").value_counts().head(5).items())
+    return [f"{place}: {len(others)} of {len(found)} rows are of no zone of the recipe and left out: {shown}"]
 
 
 def _choose_taxa(training, taxa):

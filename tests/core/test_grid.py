@@ -7,7 +7,7 @@ import xarray as xr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aqqua_dist.core import grid
+from aqqua_dist.core import divisions, grid
 from aqqua_dist.core.errors import UserError
 
 RESOLUTIONS = st.sampled_from([0.5, 1.0, 1.25, 2.0, 2.5, 5.0, 7.5, 10.0, 30.0])
@@ -153,3 +153,64 @@ def test_latitude_bands_by_hand():
 def test_uneven_or_descending_centres_are_refused(lat):
     with pytest.raises(UserError, match="must ascend in even steps"):
         grid.cell_area(lat, [0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("written", "rows"),
+    [(0.0833333, 2160), (0.083333333, 2160), (0.333333, 540), (0.6666667, 270), (0.25, 720), (1 / 12, 2160)],
+)
+def test_a_resolution_of_seven_digits_is_its_fraction(written, rows):
+    assert divisions.whole_rows(written) == rows
+    lat, lon = grid.regular_grid(written)
+    assert (lat.size, lon.size) == (rows, 2 * rows)
+    assert lat[0] == -90 + 90 / rows
+
+
+@pytest.mark.parametrize("written", [0.0833, 0.08334, 0.33, 0.2501])
+def test_a_resolution_of_four_digits_is_not_guessed(written):
+    with pytest.raises(UserError, match="does not divide 180 degrees.*1/12"):
+        grid.regular_grid(written)
+
+
+@pytest.mark.parametrize("resolution", [0.5, 10.0])
+def test_nodes_begin_at_the_pole_and_their_areas_add_up_to_the_sphere(resolution):
+    lat, lon = grid.regular_grid(resolution, lat_nodes=True, lon_nodes=True)
+    assert (lat[0], lat[-1], lon[0], lon[-1]) == (-90, 90, -180, 180 - resolution)
+    assert float(grid.cell_area(lat, lon).sum()) == pytest.approx(4 * np.pi * 6371007.2**2, rel=1e-12)
+
+
+def test_positions_beyond_the_last_node_lie_in_the_first_cell():
+    _, lon = grid.regular_grid(10, lon_nodes=True)
+    assert grid.nearest_index(lon, [174.9, 175.1, 179.9, -180, -175.1, np.nan], cyclic=True).tolist() == [
+        35,
+        0,
+        0,
+        0,
+        0,
+        -1,
+    ]
+    assert grid.nearest_index(lon, [175.1]).tolist() == [-1]
+    assert grid.nearest_index([0.0, 1.0, 2.0], [2.6, -0.6], cyclic=True).tolist() == [-1, -1]  # a region goes not round
+
+
+def test_what_is_missing_stays_missing():
+    """Unknown is never -180, nor a block of its own."""
+    assert np.isnan(grid.wrap_longitude(np.nan))
+    assert grid.wrap_longitude([10.0, np.nan, 190.0])[[0, 2]].tolist() == [10.0, -170.0]
+    for lat, lon, shown in (
+        ([np.nan, 1], [0, 0], "latitude nan at position 0 is not in"),
+        ([0, 1], [0, np.nan], "longitude nan at position 1 is not a finite number; 1 such"),
+        ([0, 91], [0, 0], "latitude 91.0 at position 1"),
+        ([0.0], [np.inf], "longitude inf at position 0"),
+    ):
+        with pytest.raises(UserError, match=shown):
+            grid.block_id(lat, lon, 10)
+    with pytest.raises(UserError, match="latitude nan at position 1"):
+        grid.latitude_bands([0.0, np.nan], 10)
+
+
+@pytest.mark.parametrize("radius_km", [6371.0072, 6378.137])
+@pytest.mark.parametrize("nodes", [False, True])
+def test_the_sphere_is_found_from_its_areas(radius_km, nodes):
+    area = grid.cell_area(*grid.regular_grid(2, lat_nodes=nodes), radius_km)
+    assert grid.sphere_radius(area) == pytest.approx(radius_km * 1e3, rel=1e-12)

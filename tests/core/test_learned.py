@@ -63,3 +63,14 @@ def test_a_quantile_counts_the_new_score_too():
     # p = (1 + number not lower)/(n + 1) = 4/4, 3/4, 2/4, 1/4
     found = empirical_quantile(np.array([1.0, 2.0, 3.0]), np.array([0.5, 1.5, 3.0, 9.0, np.nan]))
     np.testing.assert_allclose(found, [0, 0.25, 0.5, 0.75, np.nan])
+
+
+@pytest.mark.parametrize("start", [b"PAR1", b"a,b\n1,2\n", b"\x89HDF\r\n\x1a\n"])
+def test_another_file_is_told_what_it_should_be_and_never_to_be_deleted(tmp_path, start):
+    """The user's own counts.parquet, given as a codebook."""
+    (tmp_path / "counts.parquet").write_bytes(start + bytes(64))
+    with pytest.raises(
+        UserError, match="counts.parquet.* cannot be read .*Needed is the NetCDF file of a 'Line'"
+    ) as refusal:
+        read_learned(Line, ("slope", "intercept"), tmp_path / "counts.parquet")
+    assert "delete" not in str(refusal.value)

@@ -73,6 +73,19 @@ def test_missing_predictors_count_as_the_mean_and_are_told():
     assert found.n_replaced(np.vstack([hole, filled])).tolist() == [1, 0]
 
 
+def test_a_predictor_that_no_training_row_lacks_is_outside_where_it_is_missing():
+    """The index was 0.08, far inside, of a row of which nothing is known."""
+    X, folds = rows()
+    found = Applicability().fit(X, groups=folds)
+    holes = np.array([[np.nan, np.nan, np.nan], [X[0, 0], np.nan, X[0, 2]], X[0]])
+    assert np.isnan(found.predict(holes)).tolist() == [True, True, False]
+    assert found.inside(holes).tolist() == [False, False, True]
+    idle = Applicability().fit(X, groups=folds, weights=[1, 0, 1])  # one without importance is not asked for
+    assert idle.inside(holes).tolist() == [False, True, True]
+    X[3, 1] = np.nan
+    assert not np.isnan(Applicability().fit(X, groups=folds).predict(holes[1:])).any()
+
+
 def test_useless_predictors_take_no_part():
     X, _ = rows()
     more = np.column_stack([X, np.full(len(X), 7.0), np.full(len(X), np.nan), np.arange(len(X))])

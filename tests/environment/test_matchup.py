@@ -79,6 +79,47 @@ def test_positions_that_fit_no_cell_are_shown(lat, lon, message):
         bridge.table_to_grid(pd.DataFrame({"lat": lat, "lon": lon, "v": 1.0}), LAT, LON, "file.csv")
 
 
+@pytest.mark.parametrize(("lat_nodes", "lon_nodes"), [(False, False), (True, True), (True, False), (False, True)])
+def test_the_registration_of_each_axis_is_found(lat_nodes, lon_nodes):
+    lat, lon = grid.regular_grid(2.5, lat_nodes=lat_nodes, lon_nodes=lon_nodes)
+    y, x = np.meshgrid(lat[10:30], lon[::7], indexing="ij")
+    rows = pd.DataFrame({"lat": y.ravel() + 1e-4, "lon": x.ravel(), "v": np.arange(y.size)})
+    found_lat, found_lon = bridge.axes_of(rows, 2.5)
+    np.testing.assert_array_equal(found_lat, lat)
+    np.testing.assert_array_equal(found_lon, lon)
+    laid = bridge.table_to_grid(rows, found_lat, found_lon, "file.csv")
+    assert laid["v"].to_numpy()[10:30, ::7].ravel().tolist() == rows["v"].tolist()
+
+
+@pytest.mark.parametrize("step", [1.875, 1.8751, 1.8749])
+def test_a_step_that_is_rounded_drifts_and_is_read(step):
+    """Longitudes of 1.8751 instead of 1.875 degrees are off by a hundredth of a cell after 192 of them."""
+    lat, lon = grid.regular_grid(1.875)
+    rows = pd.DataFrame(
+        {"lat": np.repeat(lat[48], 192), "lon": -180 + step * (np.arange(192) + 0.5), "v": np.arange(192.0)}
+    )
+    laid = bridge.table_to_grid(rows, lat, lon, "file.csv")
+    assert laid["v"].to_numpy()[48].tolist() == list(range(192))
+
+
+def test_a_complete_axis_of_four_digits_is_taken_in_its_order():
+    lat, lon = grid.regular_grid(1 / 12)
+    drifting = -180 + 0.0833 * (np.arange(lon.size) + 0.5)
+    assert abs(drifting[-1] - lon[-1]) > 1 / 12  # more than a cell away
+    rows = pd.DataFrame({"lat": lat[100], "lon": drifting, "v": np.arange(lon.size)})
+    laid = bridge.table_to_grid(rows, lat, lon, "file.csv")
+    assert laid["v"].to_numpy()[100].tolist() == list(range(lon.size))
+
+
+def test_rows_without_a_number_are_no_domain():
+    rows = pd.DataFrame(
+        {"lat": [15.0, 15.0, -15.0], "lon": [15.0, 45.0, 15.0], "a": [1.0, np.nan, np.nan], "b": [np.nan, np.nan, 2.0]}
+    )
+    laid = bridge.table_to_grid(rows, LAT, LON, "file.csv")
+    assert int(laid["domain"].sum()) == 2
+    assert int(laid["domain"].sel(lat=15, lon=45)) == 0
+
+
 def test_positions_snap_to_the_cell_that_holds_them():
     rows = pd.DataFrame({"lat": [-89.9, 0.0, 29.9, 90.0], "lon": [-180.0, 179.9, -0.1, 0.0]})
     snapped = bridge.snap_to_cells(rows, LAT, LON, "x")

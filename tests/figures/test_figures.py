@@ -230,7 +230,7 @@ def test_observed_predicted_and_responses(project_root, annual):
     _, figure = draw(project_root, "observed_predicted", annual)[0]
     assert len(figure.axes) == 3
     assert figure.axes[0].get_xlabel() == "observed carbon biomass (mg m⁻³)"
-    assert figure.texts[0].get_text() == "Collodaria others, 0–200 m: observed against predicted"
+    assert figure.texts[0].get_text() == "Copepoda, 0–200 m: observed against predicted"
     _, figure = draw(project_root, "response_curves", annual)[0]
     assert [axes.get_xlabel() for axes in figure.axes] == [
         "temperature (°C)",

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqqua_dist.core.errors import MethodWarning, UserError
-from aqqua_dist.core.tables import is_unlabelled, refuse_unknown_statuses, status_of, summed
+from aqqua_dist.core.statuses import status_of
+from aqqua_dist.core.tables import is_unlabelled, refuse_unknown_statuses, summed
 from aqqua_dist.organisms import taxonomy
 from aqqua_dist.organisms.rollup import goals, overlap_sentence, overlaps, taxon_counts
 

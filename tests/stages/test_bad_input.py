@@ -17,7 +17,7 @@ study: tiny
 title: A tiny study
 zones:
   - {name: 0-200, top: 0, bottom: 200}
-grid: {resolution: 10, clip_at_sea_floor: false}
+grid: {resolution: 10, clip_at_sea_floor: false, land_mask: false}
 observations:
   kind: table
   path: rows.csv

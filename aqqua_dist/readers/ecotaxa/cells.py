@@ -7,7 +7,8 @@ import re
 import polars as pl
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import finding, status_of
+from aqqua_dist.core.statuses import status_of
+from aqqua_dist.core.tables import finding
 from aqqua_dist.core.units import pixel_size
 
 MISSING = ("", "nan", "na", "n/a", "none", "null", "inf", "-inf", "+inf", "infinity", "-infinity")
@@ -332,7 +333,7 @@ def statuses(cells, rows, notes):
     Returns
     -------
     polars.Series
-        One of `aqqua_dist.core.tables.STATUSES`.
+        One of `aqqua_dist.core.statuses.STATUSES`.
 
     Raises
     ------
