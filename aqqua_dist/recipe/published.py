@@ -25,6 +25,8 @@ def method_warnings(recipe):
     if recipe.reproduces != "drago2022":
         return found
     model = recipe.model
+    if model.kind != "boosting":
+        return [*found, f"model.kind {model.kind!r} is not the published 'boosting' (boosted trees)."]
     other = "another model: against the authors' map r falls from 0.9997 to 0.79-0.94 and totals rise by 18-23 %"
     if model.tree_method != "exact":
         found.append(f"model.tree_method {model.tree_method!r} is not the published 'exact' but {other}.")

@@ -1,18 +1,12 @@
 """The typed sections of a recipe."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(min_length=1, pattern=r"^[^\s/\\][^/\\\n]*$")]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are faults, values keep their kind and never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+from aqqua_dist.core.section import Count, Name, Positive, Section
+from aqqua_dist.habitat_models.families import FAMILIES
+from aqqua_dist.validation.schemes import SCHEMES
 
 
 class Zone(Section):
@@ -147,41 +141,17 @@ class LayerPredictors(Section):
     monthly: bool = False
 
 
-class Published(Section):
-    """Settings that a paper found for one target."""
-
-    taxon: str
-    zone: str
-    learning_rate: Positive
-    max_depth: Count
-    min_child_weight: Annotated[float, Field(ge=0)]
-    rounds: Count
+def _with_kind(model):
+    """The first family where the recipe names none."""
+    return {"kind": next(iter(FAMILIES))} | model if isinstance(model, dict) else model
 
 
-class SearchGrid(Section):
-    """Values to try; every combination is one setting."""
-
-    learning_rate: Annotated[list[Positive], Field(min_length=1)] = [0.05, 0.075, 0.1]
-    max_depth: Annotated[list[Count], Field(min_length=1)] = [2, 4, 6]
-    min_child_weight: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = [1, 3, 5]
-
-
-class Model(Section):
-    """The learned response of a target to its predictors."""
-
-    objective: Literal["count:poisson", "reg:tweedie", "reg:gamma", "reg:squarederror"] = "count:poisson"
-    tree_method: Literal["exact", "hist", "approx"] = "hist"
-    base_score: Positive | None = None
-    response_scale: Literal["drago2022", "mean"] = "mean"
-    effort_weight: bool = False
-    rounds: Count = 300
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
-    max_depth: Annotated[int, Field(ge=1, le=20)] = 4
-    min_child_weight: Annotated[float, Field(ge=0)] = 3.0
-    subsample: Annotated[float, Field(gt=0, le=1)] = 0.5
-    search: Literal["none", "grid", "published"] = "none"
-    grid: SearchGrid = SearchGrid()
-    published: list[Published] = []
+Model = Annotated[
+    Union[tuple(family.Settings for family in FAMILIES.values())],  # noqa: UP007  made from the dictionary
+    Field(discriminator="kind"),
+    BeforeValidator(_with_kind),
+]
+"""The learned response of a target to its predictors: the settings of one family."""
 
 
 class Members(Section):
@@ -202,8 +172,18 @@ class Members(Section):
 class Validation(Section):
     """Cross-validation schemes that every target reports side by side."""
 
+    schemes: Annotated[list[Literal[tuple(SCHEMES)]], Field(min_length=1)] = ["random", "spatial_block"]
     folds: Annotated[int, Field(ge=2)] = 5
     block_size: Annotated[float, Field(gt=0, le=90)] = 10.0
+
+    @property
+    def settings(self):
+        """Settings of each scheme, those of its keys that this section has (dict of str to SchemeSettings)."""
+        given = self.model_dump(exclude={"schemes"})
+        wanted = {name: SCHEMES[name].Settings for name in self.schemes}
+        return {
+            name: one(**{key: given[key] for key in one.model_fields if key in given}) for name, one in wanted.items()
+        }
 
 
 class Budget(Section):

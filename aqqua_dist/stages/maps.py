@@ -5,7 +5,8 @@ import numpy as np
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.files import read_json, write_netcdf, write_parquet
 from aqqua_dist.environment.regions import region_masks
-from aqqua_dist.habitat_models.members import MemberEnsemble
+from aqqua_dist.habitat_models.ensemble import Ensemble
+from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.maps import map_file, prediction, stocks
 from aqqua_dist.organisms import taxonomy
 from aqqua_dist.recipe.context import provenance
@@ -55,7 +56,7 @@ def run(context, target, inputs, content):
     """
     table, cube, names = inputs
     recipe = context.recipe
-    ensemble = MemberEnsemble.load(context.out / "fit" / target.key / "ensemble.zip")
+    ensemble = Ensemble.load(context.out / "fit" / target.key / "ensemble.zip")
     where = prediction.domain(cube, target.zone, names)
     if where.cells.size == 0:
         raise UserError(f"zone {target.zone!r} has 0 cells in the grid's domain, at least 1 is needed.")
@@ -152,7 +153,7 @@ def _dataset(context, target, cube, fields):
         estimate="mean of members" if folds else "full fit",
         member_scheme=scheme,
         n_members=recipe.members.count,
-        source="boosted regression trees (aqqua-dist) on observations and climatologies",
+        source=f"{FAMILIES[recipe.model.kind].long_name} (aqqua-dist) on observations and climatologies",
     )
     grid = cube[["cell_area", "thickness"]].sel(zone=zone.name, drop=True)
     return map_file.map_dataset(

@@ -163,7 +163,8 @@ def _targets(context, match_key, force, last, report):
 def _collect(context, fitted, refused, match_key):
     """One tidy table of scores for all targets, rewritten when a target changes."""
     parts = [files.read_parquet(context.out / "fit" / t.key / "scores.parquet").assign(target=t.key) for t in fitted]
-    table = pd.concat(parts, ignore_index=True)[["target", "taxon", "zone", "scheme", "fold", "metric", "value"]]
+    table = pd.concat(parts, ignore_index=True)
+    table = table[["target", "taxon", "zone", "scheme", "fold", "metric", "value", "judges", "nested", "note"]]
     origin = provenance(context, "fit", match_key)
     files.write_parquet(table, context.out / "fit" / "scores.parquet", origin)
     files.write_csv(table, context.out / "fit" / "scores.csv", origin)

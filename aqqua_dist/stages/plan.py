@@ -6,6 +6,7 @@ from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import RecipeError, UserError
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.environment import catalogue
+from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.stages import figures, match
 from aqqua_dist.training import tables
 from aqqua_dist.virtual_ocean import responses
@@ -71,8 +72,7 @@ def _nearly_known(names):
 
 def _plan(context, files):
     recipe, model = context.recipe, context.recipe.model
-    combinations = len(model.grid.learning_rate) * len(model.grid.max_depth) * len(model.grid.min_child_weight)
-    search = f"search of {combinations} settings" if model.search == "grid" else f"settings: {model.search}"
+    search = FAMILIES[model.kind].describe(model)
     zones = ", ".join(f"{z.name} ({z.top:g}-{z.bottom:g} m)" for z in recipe.zones)
     taxa = "every taxon found" if recipe.taxa == "all" else ", ".join(recipe.taxa)
     source = ", ".join(str(p) for p in files.values()) or "virtual survey on the embedded climatology"
