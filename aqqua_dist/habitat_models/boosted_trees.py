@@ -232,7 +232,8 @@ def label_scale(wanted, y, weights=None, *, signed=False):
     if wanted == "drago2022":
         return count_scale(y)
     if wanted == "mean":
-        size = float(np.std(y)) if signed else float(np.average(y, weights=weights))
+        middle = float(np.average(y, weights=weights))
+        size = float(np.sqrt(np.average((y - middle) ** 2, weights=weights))) if signed else middle
         return 1.0 / size if size > 0 else 1.0
     if isinstance(wanted, str) or not (np.isfinite(wanted) and wanted > 0):
         raise UserError(f"label_scale: {wanted!r}; allowed are 'mean', 'drago2022' and finite values above 0.")

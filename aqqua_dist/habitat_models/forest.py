@@ -30,6 +30,15 @@ class Settings(FamilySettings):
     criterion: Literal["squared_error", "poisson", "friedman_mse"] = "poisson"
 
 
+class RandomForest(RandomForestRegressor):
+    """scikit-learn's forest, which says that its Poisson criterion takes no negative response."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.criterion == "poisson"
+        return tags
+
+
 class Forest(Family):
     """Random forest; rows may lack predictors.
 
@@ -45,7 +54,7 @@ class Forest(Family):
     @classmethod
     def estimator(cls, settings, seed):
         """Random forest of one thread, not fitted; see `Family.estimator`."""
-        return RandomForestRegressor(
+        return RandomForest(
             settings.trees,
             min_samples_leaf=settings.min_samples_leaf,
             max_features=settings.max_features,
@@ -75,7 +84,7 @@ class Forest(Family):
         try:
             with np.load(io.BytesIO(raw), allow_pickle=False) as parts:
                 found = {name: parts[name] for name in parts.files}
-            model = RandomForestRegressor(len(found["counts"]), n_jobs=1)
+            model = RandomForest(len(found["counts"]), n_jobs=1)
             model.n_features_in_, model.n_outputs_ = int(found["n_features"]), 1
             model.estimators_ = _trees(found)
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
