@@ -20,6 +20,7 @@ from aqqua_dist.habitat_models.boosted_trees import (
 from aqqua_dist.habitat_models.drago2022_search import SearchPlan, grid_search
 from aqqua_dist.habitat_models.family import Family, FamilySettings
 
+DEFAULT_POWER = TreeSettings.tweedie_variance_power
 LABEL_SCALE = "label_scale"
 """Attribute of a saved booster that holds the scale of its labels."""
 
@@ -57,7 +58,7 @@ class Settings(FamilySettings):
 
     kind: Literal["boosting"] = "boosting"
     objective: Literal["count:poisson", "reg:tweedie", "reg:gamma", "reg:squarederror"] = "count:poisson"
-    tweedie_variance_power: Annotated[float, Field(gt=1, lt=2)] = 1.5
+    tweedie_variance_power: Annotated[float, Field(gt=1, lt=2)] = DEFAULT_POWER
     tree_method: Literal["exact", "hist", "approx"] = "hist"
     base_score: Positive | None = None
     response_scale: Literal["drago2022", "mean"] = "mean"
@@ -198,7 +199,7 @@ class Boosting(Family):
             )
         if settings.response_scale == "drago2022" and objective != "count:poisson":
             found.append(f"model.response_scale: 'drago2022' makes counts for 'count:poisson', not {objective!r}")
-        if "tweedie_variance_power" in settings.model_fields_set and objective != "reg:tweedie":
+        if settings.tweedie_variance_power != DEFAULT_POWER and objective != "reg:tweedie":
             found.append(f"model.tweedie_variance_power: it belongs to objective 'reg:tweedie', not to {objective!r}")
         return found
 

@@ -22,6 +22,12 @@ def method_warnings(recipe):
         for name in recipe.predictors.names
         if recipe.predictors.kind == "table" and name not in vocabulary.quantities()
     ]
+    if "members" in getattr(recipe.observations, "draw", []) and recipe.members.scheme == "cruise_bootstrap":
+        found.append(
+            "observations.draw: 'members' that were drawn with their counting error hold it once more on top of members.scheme "
+            "'cruise_bootstrap', whose drawn cruises hold it already: its variance then counts three times, so that intervals "
+            "are too wide."
+        )
     if recipe.reproduces != "drago2022":
         return found
     model = recipe.model
