@@ -26,8 +26,9 @@ _MODULE_OF = {
     "wrap_longitude": "core.grid",
     "block_id": "core.grid",
     # what is learned from rows
-    "BoostedTrees": "habitat_models.boosting",
-    "MemberEnsemble": "habitat_models.members",
+    "FAMILIES": "habitat_models.families",
+    "BoostedTrees": "habitat_models.boosted_trees",
+    "Ensemble": "habitat_models.ensemble",
     "MemberPlan": "habitat_models.members",
     "fit_members": "habitat_models.members",
     "Applicability": "diagnostics.applicability",
@@ -44,7 +45,9 @@ _MODULE_OF = {
     "predict": "maps.prediction",
     # validation
     "scores": "validation.scores",
-    "make_folds": "validation.schemes",
+    "SCHEMES": "validation.schemes",
+    "scheme_folds": "validation.schemes",
+    "splits": "validation.schemes",
     "cross_validate": "validation.cross_validation",
     # stocks
     "summarise_members": "maps.stocks",

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -19,15 +18,16 @@ import numpy as np
 import pandas as pd
 import xgboost as xgb
 
-from aqqua_dist.habitat_models.boosting import tree_settings
+from aqqua_dist.core.seeds import legacy_members
+from aqqua_dist.habitat_models.boosting import Settings
 from aqqua_dist.habitat_models.members import MemberPlan, fit_members
-from aqqua_dist.habitat_models.resampling import member_seeds, stratified_folds
+from aqqua_dist.habitat_models.resampling import stratified_folds
 from aqqua_dist.maps.prediction import Domain, predict
 
 PREDICTORS = [f"mean.{v}" for v in ("temperature", "salinity", "silicate", "phosphate", "nitrate", "oxygen", "chla")]
 PREDICTORS += ["bathymetry", "dist"]
 DATA = Path(os.environ.get("AQQUA_DIST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-TREES = {"n_rounds": 222, "learning_rate": 0.075, "max_depth": 4, "min_child_weight": 3, "subsample": 0.5}
+TREES = {"rounds": 222, "learning_rate": 0.075, "max_depth": 4, "min_child_weight": 3.0, "subsample": 0.5}
 
 
 Case = namedtuple("Case", "X y plan cells volume")
@@ -41,19 +41,22 @@ def drago(members):
     grid = pd.read_csv(folder / "env_grid_0_200m.csv.gz")
     folds = stratified_folds(train["biomass_quant"], 5, -(-members // 5), seed=1)[:members]
     plan = MemberPlan(
-        [rows for rows, _ in folds], TREES | {"tree_method": "exact", "base_score": 0.5}, seed=1, scale=1000.0
+        [rows for rows, _ in folds], Settings(**TREES, tree_method="exact", base_score=0.5, label_scale=1000.0), seed=1
     )
     north, south = np.radians(grid["lat"].to_numpy() + 0.5), np.radians(grid["lat"].to_numpy() - 0.5)
     volume = np.radians(1) * 6378137.0**2 * (np.sin(north) - np.sin(south)) * 200
     X, cells = train[PREDICTORS].to_numpy("float32"), grid[PREDICTORS].to_numpy("float32")
-    return Case(X, train["biomass_count"].to_numpy(float), plan, cells, volume)
+    return Case(X, train["biomass_count"].to_numpy(float) / 1000.0, plan, cells, volume)
 
 
 def made_up(members, n):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 25)).astype("float32")
     y = rng.poisson(np.exp(1 + X[:, 0] - 0.3 * X[:, 1] ** 2 + 0.3 * X[:, 2] * X[:, 3])).astype(float)
-    settings = {"n_rounds": 300, "max_depth": 5, "base_score": float(y.mean())}
+    settings = Settings(
+        rounds=300, max_depth=5, learning_rate=0.1, min_child_weight=1.0, subsample=1.0, base_score=float(y.mean()),
+        label_scale=1.0,
+    )  # fmt: skip
     cells = rng.normal(size=(20_000, 25)).astype("float32")
     return Case(X, y, MemberPlan(list(rng.integers(0, n, (members, n))), settings, seed=1), cells, np.ones(20_000))
 
@@ -66,12 +69,14 @@ def ours(case):
 
 
 def plain_loop(case):
-    settings, maps = asdict(tree_settings(case.plan.settings)), []
-    for rows, seed in zip(case.plan.members, member_seeds(case.plan.seed, len(case.plan.members)), strict=True):
-        params = {k: v for k, v in settings.items() if k != "n_rounds"}
+    settings, maps = case.plan.settings, []
+    names = ("objective", "learning_rate", "max_depth", "min_child_weight", "subsample", "tree_method", "base_score")
+    for rows, seed in zip(case.plan.members, legacy_members(case.plan.seed, len(case.plan.members)), strict=True):
+        params = {name: getattr(settings, name) for name in names}
         params |= {"nthread": 2, "seed": seed, "seed_per_iteration": True}
-        booster = xgb.train(params, xgb.DMatrix(case.X[rows], case.y[rows]), settings["n_rounds"])
-        maps.append(booster.predict(xgb.DMatrix(case.cells)) / case.plan.scale)
+        labels = case.y[rows] * settings.label_scale
+        booster = xgb.train(params, xgb.DMatrix(case.X[rows], labels), settings.rounds)
+        maps.append(booster.predict(xgb.DMatrix(case.cells)) / settings.label_scale)
     maps = np.stack(maps)
     low, middle, high = np.quantile(maps, [0.025, 0.5, 0.975], axis=0)
     summary = {"mean": maps.mean(axis=0), "sd": maps.std(axis=0, ddof=1), "q025": low, "q50": middle, "q975": high}
@@ -80,7 +85,7 @@ def plain_loop(case):
 
 def check(case, first, second):
     """Equal to rounding; where a member repeats rows the histograms differ, so the maps are compared instead."""
-    if case.plan.settings.get("tree_method") == "exact":
+    if case.plan.settings.tree_method == "exact":
         for name in first:
             np.testing.assert_allclose(first[name], second[name], rtol=2e-4, err_msg=name)
         return "all fields equal to 2e-4"

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 import xgboost as xgb
 
+from aqqua_dist.core.seeds import legacy_members
 from aqqua_dist.habitat_models.drago2022_search import SearchPlan, grid_search, select_rounds
-from aqqua_dist.habitat_models.resampling import member_seeds, stratified_folds
+from aqqua_dist.habitat_models.resampling import stratified_folds
 
 PREDICTORS = [f"mean.{v}" for v in ("temperature", "salinity", "silicate", "phosphate", "nitrate", "oxygen", "chla")]
 PREDICTORS += ["bathymetry", "dist"]
@@ -46,7 +47,7 @@ def plain_loop(X, y, folds, grid):
     found = []
     for eta, depth, mcw in grid:
         losses = []
-        for (train, held), seed in zip(folds, member_seeds(0, len(folds)), strict=True):
+        for (train, held), seed in zip(folds, legacy_members(0, len(folds)), strict=True):
             params = {
                 "objective": "count:poisson",
                 "eta": eta,

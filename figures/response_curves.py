@@ -10,8 +10,8 @@ from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.plots import curves
 
 CAPTION = (
-    "Partial dependence: the prediction averaged over training rows in which one predictor is set to the value on the axis. Line: mean "
-    "of the members; band: 2.5–97.5 % of the members. Marks above the axis: deciles of the training rows."
+    "Partial dependence: the prediction averaged over training rows in which one predictor is set to the value on the axis. Line: the "
+    "estimate (the fit to all rows; of fold models their mean); band: 2.5–97.5 % of the members. Marks above the axis: deciles of the training rows."
 )
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from aqqua_dist.core.provenance import Provenance
 
 NAME = "aqqua_dist_provenance"
 """Name under which provenance stands in NetCDF, Parquet, PNG and JSON files."""
+
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+"""Time stamp of every part of a zip file: equal parts give equal bytes."""
 
 
 @contextlib.contextmanager
@@ -195,13 +199,15 @@ def parquet_parts(path, schema, *, units=None, repeating=()):
                 parts._without(second)
 
 
-def read_parquet(path):
+def read_parquet(path, columns=None):
     """Read a table.
 
     Parameters
     ----------
     path : str or os.PathLike
         Parquet file.
+    columns : list of str, optional
+        Columns to read; default all.
 
     Returns
     -------
@@ -209,7 +215,7 @@ def read_parquet(path):
         The table.
     """
     with _reading(path, "Parquet"):
-        return pd.read_parquet(path)
+        return pd.read_parquet(path, columns=columns)
 
 
 def parquet_names(path):
@@ -286,6 +292,24 @@ def write_json(content, path, provenance):
     text = json.dumps(content | {NAME: json.loads(provenance.to_json())}, indent=1, allow_nan=True)
     with replacing(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
+
+
+def write_zip(parts, path):
+    """Write a zip file whose bytes depend on nothing but its parts.
+
+    Parameters
+    ----------
+    parts : dict of str to bytes
+        Name inside the file to content; provenance is one of them.
+    path : str or os.PathLike
+        Place.
+    """
+    with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
+        for name in sorted(parts):
+            info = zipfile.ZipInfo(name, date_time=ZIP_TIME)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, parts[name], compresslevel=3)
 
 
 def read_json(path):

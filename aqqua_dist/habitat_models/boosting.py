@@ -1,411 +1,219 @@
-"""Boosted trees: settings, one fit, and the scikit-learn estimator."""
+"""Family ``boosting``: boosted trees (XGBoost), with the published search of Drago et al. 2022."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
 import xgboost as xgb
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from pydantic import Field
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.section import Count, Positive, Section, Taxon
+from aqqua_dist.habitat_models.boosted_trees import (
+    BoostedTrees,
+    TreeSettings,
+    check_labels,
+    gain_shares,
+    label_scale,
+    scaled_labels,
+)
+from aqqua_dist.habitat_models.drago2022_search import SearchPlan, grid_search
+from aqqua_dist.habitat_models.family import Family, FamilySettings
 
-LOWEST_LABEL = {
-    "count:poisson": 0.0,
-    "reg:tweedie": 0.0,
-    "reg:gamma": np.nextafter(0.0, 1.0),
-    "reg:squarederror": -np.inf,
-}
-"""Smallest label that each objective accepts."""
-ALLOWED_LABELS = {
-    "count:poisson": "finite values of 0 or more, no negative one",
-    "reg:tweedie": "finite values of 0 or more, no negative one",
-    "reg:gamma": "finite values above 0",
-    "reg:squarederror": "any finite value",
-}
-EMPTY_START = 1e-6
-"""Start of a log-link fit whose labels are all zero (in label units): a log link has no zero."""
-
-
-@dataclass(frozen=True)
-class TreeSettings:
-    """Settings of one boosted-tree fit.
-
-    Attributes
-    ----------
-    objective : {'count:poisson', 'reg:tweedie', 'reg:gamma', 'reg:squarederror'}
-        Loss; the first three predict through a log link.
-    n_rounds : int
-        Number of trees.
-    learning_rate, max_depth, min_child_weight, subsample, tree_method
-        As in XGBoost.
-    base_score : float or None
-        Start of the prediction, in label units; None means the weighted mean
-        of the labels.
-    """
-
-    objective: str = "count:poisson"
-    n_rounds: int = 300
-    learning_rate: float = 0.1
-    max_depth: int = 4
-    min_child_weight: float = 1.0
-    subsample: float = 1.0
-    tree_method: str = "hist"
-    base_score: float | None = None
+DEFAULT_POWER = TreeSettings.tweedie_variance_power
+LABEL_SCALE = "label_scale"
+"""Attribute of a saved booster that holds the scale of its labels."""
 
 
-def tree_settings(settings):
-    """Settings from a mapping, checked.
+class Published(Section):
+    """Settings that a paper found for one target."""
 
-    Parameters
-    ----------
-    settings : dict
-        Keys as the fields of `TreeSettings`; the others keep their default.
-
-    Returns
-    -------
-    TreeSettings
-
-    Raises
-    ------
-    UserError
-        On an unknown key or objective, or a number of rounds below 1.
-    """
-    allowed = [f.name for f in fields(TreeSettings)]
-    unknown = sorted(set(settings) - set(allowed))
-    if unknown:
-        raise UserError(f"settings of the trees: {unknown} are unknown; allowed are {allowed}.")
-    found = TreeSettings(**settings)
-    if found.objective not in LOWEST_LABEL:
-        raise UserError(
-            f"settings of the trees: objective {found.objective!r} is unknown; allowed are {list(LOWEST_LABEL)}."
-        )
-    if found.n_rounds < 1:
-        raise UserError(f"settings of the trees: n_rounds is {found.n_rounds}; allowed is 1 or more.")
-    return found
+    taxon: Taxon
+    zone: str
+    learning_rate: Positive
+    max_depth: Count
+    min_child_weight: Annotated[float, Field(ge=0)]
+    rounds: Count
 
 
-def booster_params(settings, base_score, seed, n_threads=1):
-    """Parameters of one `xgboost.Booster`.
+class SearchGrid(Section):
+    """Values to try; every combination is one setting."""
 
-    The random state is set anew at each round from `seed` and the round, so
-    that a fit does not depend on what else its thread does.
-
-    Parameters
-    ----------
-    settings : TreeSettings
-        Settings of the trees.
-    base_score : float
-        Start, in label units.
-    seed : int
-        0 to 2**31 - 1.
-    n_threads : int
-        Threads inside one booster.
-
-    Returns
-    -------
-    dict
-    """
-    return {
-        "objective": settings.objective,
-        "eta": settings.learning_rate,
-        "max_depth": settings.max_depth,
-        "min_child_weight": settings.min_child_weight,
-        "subsample": settings.subsample,
-        "tree_method": settings.tree_method,
-        "base_score": base_score,
-        "nthread": n_threads,
-        "seed": seed,
-        "seed_per_iteration": True,
-        "verbosity": 0,
-    }
-
-
-def check_labels(y, objective):
-    """Refuse labels that an objective cannot take.
-
-    Parameters
-    ----------
-    y : numpy.ndarray
-        Labels, shape (n_rows,).
-    objective : str
-        A key of `LOWEST_LABEL`.
-
-    Raises
-    ------
-    UserError
-        With the value and the row (counted from 0) of the first bad label.
-    """
-    bad = ~(np.isfinite(y) & (y >= LOWEST_LABEL[objective]))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise UserError(f"y: row {row} is {y[row]:g}; objective {objective} allows {ALLOWED_LABELS[objective]}.")
-
-
-def predictor_array(X, names=None):
-    """Predictors as one C-contiguous float32 array.
-
-    Parameters
-    ----------
-    X : pandas.DataFrame or array_like
-        Shape (n_rows, n_predictors).
-    names : list of str, optional
-        Predictors wanted from a DataFrame, in this order; by default all its
-        columns.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n_rows, n_predictors).
-
-    Raises
-    ------
-    UserError
-        When a predictor is missing or a value is infinite.
-    """
-    if isinstance(X, pd.DataFrame) and names is not None:
-        missing = [name for name in names if name not in X.columns]
-        if missing:
-            raise UserError(f"X: predictors {missing} are missing; the table has {list(map(str, X.columns))}.")
-        X = X[list(names)]
-    array = np.ascontiguousarray(X, dtype=np.float32)
-    if np.isinf(array).any():
-        row, column = map(int, np.argwhere(np.isinf(array))[0])
-        name = names[column] if names is not None else column
-        raise UserError(f"X: row {row}, predictor {name} is {array[row, column]}; allowed are finite values and NaN.")
-    return array
-
-
-def training_arrays(X, y, weights, objective):
-    """Predictors, labels and weights as checked arrays.
-
-    Parameters
-    ----------
-    X : pandas.DataFrame or array_like
-        Predictors, shape (n_rows, n_predictors).
-    y : array_like
-        Labels, shape (n_rows,).
-    weights : array_like or None
-        Row weights, shape (n_rows,).
-    objective : str
-        A key of `LOWEST_LABEL`.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        float32 (n_rows, n_predictors), float64 (n_rows,), float64 (n_rows,) or None.
-
-    Raises
-    ------
-    UserError
-        On unequal lengths, a bad label, or a weight that is negative or not finite.
-    """
-    rows = predictor_array(X, X.columns if isinstance(X, pd.DataFrame) else None)
-    labels = np.asarray(y, dtype=np.float64)
-    if labels.shape != (len(rows),):
-        raise UserError(f"y: shape {labels.shape}; allowed is ({len(rows)},), one label per row of X.")
-    check_labels(labels, objective)
-    if weights is None:
-        return rows, labels, None
-    weights = np.asarray(weights, dtype=np.float64)
-    if weights.shape != labels.shape:
-        raise UserError(f"weights: shape {weights.shape}; allowed is {labels.shape}, one weight per row of X.")
-    bad = ~(np.isfinite(weights) & (weights >= 0))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise UserError(f"weights: row {row} is {weights[row]}; allowed are finite values of 0 or more.")
-    return rows, labels, weights
-
-
-def start_value(settings, y, weights=None):
-    """Start of a fit: the given one, or the weighted mean of the labels.
-
-    Parameters
-    ----------
-    settings : TreeSettings
-        Settings of the trees.
-    y, weights : numpy.ndarray
-        Labels and row weights (or None), shape (n_rows,).
-
-    Returns
-    -------
-    float
-        In label units; at least `EMPTY_START` under a log link.
-    """
-    if settings.base_score is not None:
-        return float(settings.base_score)
-    mean = float(np.average(y, weights=weights))
-    return mean if settings.objective == "reg:squarederror" else max(mean, EMPTY_START)
-
-
-def fit_booster(settings, X, y, *, weights, seed, n_threads=1):
-    """One booster on one set of rows.
-
-    Parameters
-    ----------
-    settings : TreeSettings
-        Settings of the trees.
-    X : numpy.ndarray
-        Predictors, float32, shape (n_rows, n_predictors); NaN is missing.
-    y : numpy.ndarray
-        Labels, shape (n_rows,).
-    weights : numpy.ndarray or None
-        Row weights; rows of weight 0 take no part at all.
-    seed : int
-        Random seed.
-    n_threads : int
-        Threads inside the booster.
-
-    Returns
-    -------
-    xgboost.Booster
-    """
-    if weights is not None and (weights == 0).any():
-        used = weights > 0
-        X, y, weights = X[used], y[used], weights[used]
-    if len(y) == 0:
-        raise UserError(f"rows to fit: {len(y)} rows have a weight above 0; allowed is at least one.")
-    matrix = xgb.QuantileDMatrix if settings.tree_method == "hist" else xgb.DMatrix
-    rows = matrix(X, y, weight=weights, nthread=n_threads)
-    params = booster_params(settings, start_value(settings, y, weights), seed, n_threads)
-    return xgb.train(params, rows, settings.n_rounds)
-
-
-class BoostedTrees(RegressorMixin, BaseEstimator):
-    """Gradient-boosted trees (XGBoost) with the scikit-learn contract.
-
-    Missing predictors (NaN) go to the trees' missing branch. Given a
-    DataFrame, predictors are checked by name and order at `predict`.
-
-    Parameters
-    ----------
-    objective, n_rounds, learning_rate, max_depth, min_child_weight, subsample, tree_method, base_score
-        See `TreeSettings`.
-    n_threads : int
-        Threads inside the booster; 1 is best when members run side by side.
-    random_state : int, RandomState or None
-        Source of the seed.
-
-    Attributes
-    ----------
-    booster_ : xgboost.Booster
-        The fit.
-    feature_importances_ : numpy.ndarray
-        Share of the total gain, shape (n_predictors,).
-
-    References
-    ----------
-    Chen & Guestrin 2016, doi 10.1145/2939672.2939785.
-    """
-
-    def __init__(  # noqa: PLR0913  a scikit-learn constructor
-        self,
-        objective="count:poisson",
-        n_rounds=300,
-        learning_rate=0.1,
-        max_depth=4,
-        min_child_weight=1.0,
-        subsample=1.0,
-        tree_method="hist",
-        base_score=None,
-        n_threads=1,
-        random_state=None,
-    ):
-        self.objective = objective
-        self.n_rounds = n_rounds
-        self.learning_rate = learning_rate
-        self.max_depth = max_depth
-        self.min_child_weight = min_child_weight
-        self.subsample = subsample
-        self.tree_method = tree_method
-        self.base_score = base_score
-        self.n_threads = n_threads
-        self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.target_tags.positive_only = self.objective != "reg:squarederror"
-        return tags
-
-    def fit(self, X, y, sample_weight=None):
-        """Fit the trees.
-
-        Parameters
-        ----------
-        X : array_like or pandas.DataFrame
-            Predictors, shape (n_rows, n_predictors); NaN allowed.
-        y : array_like
-            Labels, shape (n_rows,).
-        sample_weight : array_like, optional
-            Row weights; for rates with an effort, the effort.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        UserError
-            On a label that the objective cannot take.
-        """
-        X, y = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan", y_numeric=True)
-        settings = tree_settings({f.name: getattr(self, f.name) for f in fields(TreeSettings)})
-        y = np.asarray(y, dtype=np.float64)
-        check_labels(y, settings.objective)
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.booster_ = fit_booster(settings, X, y, weights=weights, seed=seed, n_threads=self.n_threads)
-        return self
-
-    def predict(self, X):
-        """Predict.
-
-        Parameters
-        ----------
-        X : array_like or pandas.DataFrame
-            Predictors as in `fit`, shape (n_rows, n_predictors).
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, shape (n_rows,), label units.
-
-        Raises
-        ------
-        ValueError
-            When predictors are missing, unknown or in another order.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False)
-        return self.booster_.inplace_predict(X, validate_features=False)
+    learning_rate: Annotated[list[Positive], Field(min_length=1)] = [0.05, 0.075, 0.1]
+    max_depth: Annotated[list[Count], Field(min_length=1)] = [2, 4, 6]
+    min_child_weight: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = [1, 3, 5]
 
     @property
-    def feature_importances_(self):
-        """Share of each predictor in the total gain of all splits."""
-        check_is_fitted(self)
-        return gain_shares(self.booster_, self.n_features_in_)
+    def size(self):
+        """Number of settings (int)."""
+        return len(self.learning_rate) * len(self.max_depth) * len(self.min_child_weight)
 
 
-def gain_shares(booster, n_predictors):
-    """Share of each predictor in the total gain of all splits.
+class Settings(FamilySettings):
+    """Boosted trees: one setting, or a search.
 
-    Parameters
-    ----------
-    booster : xgboost.Booster
-        A fit without predictor names.
-    n_predictors : int
-        Number of predictors.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n_predictors,), sum 1; all 0 when no tree splits.
+    `label_scale` is what labels are multiplied with before they are fitted;
+    left out, `response_scale` takes it from all rows of the target.
     """
-    found = np.zeros(n_predictors)
-    for name, gain in booster.get_score(importance_type="total_gain").items():
-        found[int(name[1:])] = gain
-    return found / found.sum() if found.sum() > 0 else found
+
+    kind: Literal["boosting"] = "boosting"
+    objective: Literal["count:poisson", "reg:tweedie", "reg:gamma", "reg:squarederror"] = "count:poisson"
+    tweedie_variance_power: Annotated[float, Field(gt=1, lt=2)] = DEFAULT_POWER
+    tree_method: Literal["exact", "hist", "approx"] = "hist"
+    base_score: Positive | None = None
+    response_scale: Literal["drago2022", "mean"] = "mean"
+    label_scale: Positive | None = None
+    rounds: Count = 300
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
+    max_depth: Annotated[int, Field(ge=1, le=20)] = 4
+    min_child_weight: Annotated[float, Field(ge=0)] = 3.0
+    subsample: Annotated[float, Field(gt=0, le=1)] = 0.5
+    search: Literal["none", "grid", "published"] = "none"
+    grid: SearchGrid = SearchGrid()
+    published: list[Published] = []
+
+
+class Boosting(Family):
+    """Boosted trees; rows may lack predictors."""
+
+    Settings = Settings
+    long_name = "boosted regression trees"
+    accepts_nan = True
+    suffix = "ubj"
+
+    @classmethod
+    def estimator(cls, settings, seed):
+        """Boosted trees, not fitted; see `Family.estimator`."""
+        scale = settings.response_scale if settings.label_scale is None else settings.label_scale
+        return BoostedTrees(
+            **vars(_tree_settings(settings)),
+            label_scale=scale,
+            round_labels=settings.response_scale == "drago2022",
+            random_state=seed,
+        )
+
+    @classmethod
+    def weight(cls, effort, settings):
+        """V (Poisson, squared error), V^(2-p) (Tweedie) or 1 (gamma); see `Family.weight`."""
+        if settings.objective == "reg:gamma":
+            return np.ones_like(effort)
+        if settings.objective == "reg:tweedie":
+            return effort ** (2 - settings.tweedie_variance_power)
+        return effort
+
+    @classmethod
+    def dump(cls, model):
+        """The booster in XGBoost's own format; see `Family.dump`."""
+        model.booster_.set_attr(**{LABEL_SCALE: repr(model.label_scale_)})
+        return bytes(model.booster_.save_raw("ubj"))
+
+    @classmethod
+    def load(cls, raw):
+        """Fitted trees; see `Family.load`."""
+        try:
+            booster = xgb.Booster(model_file=bytearray(raw))
+            scale = float(booster.attr(LABEL_SCALE))
+        except (xgb.core.XGBoostError, TypeError, ValueError) as error:
+            raise UserError(
+                f"saved trees of {len(raw)} bytes cannot be read ({str(error).splitlines()[0]}); fit again."
+            ) from None
+        booster.set_param({"nthread": 1})
+        model = BoostedTrees(label_scale=scale)
+        model.booster_, model.label_scale_, model.n_features_in_ = booster, scale, booster.num_features()
+        return model
+
+    @classmethod
+    def importances(cls, model):
+        """Share of the total gain; see `Family.importances`."""
+        return gain_shares(model.booster_, model.n_features_in_)
+
+    @classmethod
+    def settled(cls, settings, y, *, signed=False):
+        """Settings with the label scale of all rows; see `Family.settled`."""
+        wanted = settings.response_scale if settings.label_scale is None else settings.label_scale
+        return settings.model_copy(update={"label_scale": label_scale(wanted, y, signed=signed)})
+
+    @classmethod
+    def labels(cls, y, settings):
+        """Scaled rates, rounded to counts where the recipe says drago2022; see `Family.labels`."""
+        scale = 1.0 if settings.label_scale is None else settings.label_scale
+        return scaled_labels(y, scale, settings.label_scale is not None and settings.response_scale == "drago2022")
+
+    @classmethod
+    def check(cls, y, settings):
+        """Refuse a rate that the objective does not allow; see `Family.check`."""
+        check_labels(y, settings.objective)
+
+    @classmethod
+    def tuned(cls, settings, data, task):
+        """Settings of the search or of the paper; see `Family.tuned`."""
+        if settings.search == "published":
+            return settings.model_copy(update=_published(settings, task)), None
+        if settings.search == "none":
+            return settings, None
+        X, y, weights = data
+        plan = SearchPlan(
+            task.folds,
+            tuple(settings.grid.learning_rate),
+            tuple(settings.grid.max_depth),
+            tuple(settings.grid.min_child_weight),
+            max_rounds=settings.rounds,
+            base=_tree_settings(settings),
+            seed=task.seed,
+        )
+        labels = cls.labels(y, settings)
+        found = grid_search(X, labels, plan, weights=weights, jobs=task.jobs, progress=task.progress)
+        names = ("learning_rate", "max_depth", "min_child_weight")
+        won = {name: found.winner[name] for name in names} | {"rounds": found.winner["n_rounds"]}
+        return settings.model_copy(update=won), found.table
+
+    @classmethod
+    def searched(cls, settings):
+        """Whether settings come from a search, ours or the paper's; see `Family.searched`."""
+        return settings.search != "none"
+
+    @classmethod
+    def describe(cls, settings):
+        """Search, or where settings come from; see `Family.describe`."""
+        return (
+            f"search of {settings.grid.size} settings" if settings.search == "grid" else f"settings: {settings.search}"
+        )
+
+    @classmethod
+    def takes_negative(cls, settings):
+        """Under squared error only; see `Family.takes_negative`."""
+        return settings.objective == "reg:squarederror"
+
+    @classmethod
+    def faults(cls, settings, members):
+        """Search, objective and scale that do not go together; see `Family.faults`."""
+        found, objective = [], settings.objective
+        if settings.search == "published" and not settings.published:
+            found.append("model.published: search 'published' needs at least one entry")
+        if settings.search == "grid" and objective != "count:poisson":
+            found.append(f"model.objective: the grid search uses the Poisson likelihood, not {objective!r}")
+        if settings.search == "grid" and members.scheme != "folds":
+            found.append(
+                "members.scheme: the grid search needs 'folds', the resamples that it is scored on, not "
+                f"{members.scheme!r}"
+            )
+        if settings.response_scale == "drago2022" and objective != "count:poisson":
+            found.append(f"model.response_scale: 'drago2022' makes counts for 'count:poisson', not {objective!r}")
+        if settings.tweedie_variance_power != DEFAULT_POWER and objective != "reg:tweedie":
+            found.append(f"model.tweedie_variance_power: it belongs to objective 'reg:tweedie', not to {objective!r}")
+        return found
+
+
+def _tree_settings(settings):
+    given = {f.name: getattr(settings, f.name) for f in fields(TreeSettings) if f.name != "n_rounds"}
+    return TreeSettings(n_rounds=settings.rounds, **given)
+
+
+def _published(settings, task):
+    for entry in settings.published:
+        if (entry.taxon, entry.zone) == (task.taxon, task.zone):
+            return {name: getattr(entry, name) for name in ("learning_rate", "max_depth", "min_child_weight", "rounds")}
+    known = ", ".join(f"{e.taxon} {e.zone}" for e in settings.published)
+    raise UserError(
+        f"model.published has no settings for {task.taxon} {task.zone}, only for {known}; use search: grid."
+    )

@@ -12,8 +12,9 @@ import xgboost as xgb
 from tqdm import tqdm
 
 from aqqua_dist.core.errors import MethodWarning, UserError
-from aqqua_dist.habitat_models.boosting import TreeSettings, booster_params, start_value, training_arrays
-from aqqua_dist.habitat_models.resampling import member_seeds
+from aqqua_dist.core.seeds import legacy_members
+from aqqua_dist.habitat_models.arrays import training_arrays
+from aqqua_dist.habitat_models.boosted_trees import TreeSettings, booster_params, check_labels, start_value
 
 LOOK_BACK = 10
 """Rounds over which the mean loss must have fallen by less than `MIN_GAIN`."""
@@ -104,7 +105,7 @@ class SearchPlan:
     base : TreeSettings
         The settings that are not searched.
     seed : int
-        Seed of the recipe; the k-th resample has the k-th of `member_seeds`,
+        Seed of the recipe; the k-th resample has the k-th of `aqqua_dist.core.seeds.legacy_members`,
         so that `fit_members` on the same rows grows the same trees.
     block : int
         Rounds between two looks at the mean curve.
@@ -234,8 +235,9 @@ def grid_search(X, y, plan, *, weights=None, jobs=1, progress=True):
     """
     if len(plan.folds) < 2:
         raise UserError(f"folds: {len(plan.folds)} resample; allowed are 2 or more, the rule needs a standard error.")
-    data = training_arrays(X, y, weights, plan.base.objective)
-    seeds = member_seeds(plan.seed, len(plan.folds))
+    data = training_arrays(X, y, weights)
+    check_labels(data[1], plan.base.objective)
+    seeds = legacy_members(plan.seed, len(plan.folds))
     resamples = [_Resample(data, pair, seed) for pair, seed in zip(plan.folds, seeds, strict=True)]
     found = []
     with ThreadPoolExecutor(jobs) as pool:

@@ -93,7 +93,7 @@ def predict(ensemble, where, weights, *, jobs=1, progress=True):
 
     Parameters
     ----------
-    ensemble : aqqua_dist.habitat_models.members.MemberEnsemble
+    ensemble : aqqua_dist.habitat_models.ensemble.Ensemble
         Fitted members.
     where : Domain
         Cells.
@@ -114,15 +114,16 @@ def predict(ensemble, where, weights, *, jobs=1, progress=True):
         full fit (NaN where there is none).
     """
     n_months, n_cells, n_names = where.features.shape
-    members = len(ensemble.boosters)
+    members = ensemble.n_members
     size = max(1, BLOCK_VALUES // (members * n_months))
     fields, totals = {}, 0.0
     starts = range(0, n_cells, size)
     for start in tqdm(starts, desc="map", unit="block", disable=None if progress and len(starts) > 1 else True):
         stop = min(start + size, n_cells)
         block = np.ascontiguousarray(where.features[:, start:stop]).reshape(-1, n_names)
-        values = ensemble.predict_block(block, jobs=jobs)
-        centre = ensemble.predict_centre(block)
+        values = ensemble.predict(block, jobs=jobs)
+        centres = ensemble.centres(block)
+        centre = centres.mean(axis=0) if len(centres) else None
         share = weights(start, stop)
         stacked = values if centre is None else np.vstack([values, centre[None]])
         part = stacked.astype("float64") @ share / n_months

@@ -85,8 +85,10 @@ def summarise(totals, *, widening=1.0):
     Where a full fit exists it is the estimate and the interval is log-normal
     around it with the members' standard deviation of the logarithm, because
     percentiles of few resampled members are too narrow (normal for `SIGNED`
-    quantities); otherwise the estimate is the mean of the
-    members and the interval their percentiles.
+    quantities); where a member is 0, so that there is no log-normal, the
+    interval is that of the percentiles, widened to hold the estimate.
+    Otherwise the estimate is the mean of the members and the interval their
+    percentiles.
 
     Parameters
     ----------
@@ -160,5 +162,11 @@ def summarise_members(members, full=None, *, widening=1.0, signed=False):
                 "low": float(full - width),
                 "high": float(full + width),
                 "interval": "normal" if widening == 1 else f"normal, sd x {widening:g}",
+            }
+        elif not signed and not found["low"] <= full <= found["high"]:
+            found |= {
+                "low": min(found["low"], float(full)),
+                "high": max(found["high"], float(full)),
+                "interval": "percentiles, widened to the estimate",
             }
     return found

@@ -191,7 +191,8 @@ def response_curves(table, *, label, rug=None, title="", caption=""):
     Parameters
     ----------
     table : pandas.DataFrame
-        Columns ``predictor, x, mean, q025, q975``.
+        Columns ``predictor, x, q025, q975`` and ``estimate``, the line; of
+        older tables ``mean``.
     label : str
         Quantity with its unit.
     rug : pandas.DataFrame, optional
@@ -209,13 +210,14 @@ def response_curves(table, *, label, rug=None, title="", caption=""):
     UserError
         No row.
     """
-    _need(table, ("predictor", "x", "mean", "q025", "q975"), "response curves")
+    line = "estimate" if "estimate" in table else "mean"
+    _need(table, ("predictor", "x", line, "q025", "q975"), "response curves")
     known, names = quantities(), table["predictor"].unique()
     figure, panels = _panels(len(names), 3 if len(names) in (1, 2, 3, 5, 6, 9) else 4, 46, title, caption)
     for place, (axes, name) in enumerate(zip(panels, names, strict=True)):
         rows = table[table["predictor"] == name].sort_values("x")
         axes.fill_between(rows["x"], rows["q025"], rows["q975"], color=BLUE, alpha=0.25, linewidth=0)
-        axes.plot(rows["x"], rows["mean"], color=BLUE, linewidth=1.2)
+        axes.plot(rows["x"], rows[line], color=BLUE, linewidth=1.2)
         if rug is not None and name in rug:
             marks = rug[name].dropna().quantile(np.linspace(0.1, 0.9, 9))
             axes.vlines(marks, 0, 0.04, color=BLACK, linewidth=0.8, transform=axes.get_xaxis_transform())
@@ -224,7 +226,7 @@ def response_curves(table, *, label, rug=None, title="", caption=""):
         panel_title(axes, LETTERS[place])
         plain_axes(axes, text if len(text) < 28 else text.replace(" (", "\n("), "")
     if table["q025"].min() >= 0:
-        panels[0].set_ylim(0, 1.05 * table[["mean", "q975"]].to_numpy().max() or 1)
+        panels[0].set_ylim(0, 1.05 * table[[line, "q975"]].to_numpy().max() or 1)
     figure.supylabel(label, fontsize=NORMAL)
     return figure
 

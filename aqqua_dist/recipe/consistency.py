@@ -1,5 +1,8 @@
 """What the sections of a recipe must agree on with each other."""
 
+from aqqua_dist.habitat_models import draws
+from aqqua_dist.habitat_models.families import FAMILIES
+
 
 def cross_faults(parts):
     """Faults between sections of a recipe.
@@ -104,30 +107,37 @@ def _signed_faults(parts):
     if getattr(parts.observations, "quantity", None) != "embedding_component":
         return []
     model, faults = parts.model, []
-    if model.objective != "reg:squarederror":
+    if not FAMILIES[model.kind].takes_negative(model):
         faults.append(
             f"model.objective: components of embeddings may be negative and need 'reg:squarederror', not {model.objective!r}"
+            if model.kind == "boosting"
+            else f"model: components of embeddings may be negative, family {model.kind!r} takes none of these here"
         )
-    if model.search != "none":
+    if FAMILIES[model.kind].searched(model):
         faults.append(f"model.search: components of embeddings need 'none', not {model.search!r}")
     return faults + (
         ["observations.draw: components of embeddings have no draws, leave it out"] if parts.observations.draw else []
     )
 
 
-def _search_faults(parts):
-    model, faults = parts.model, []
-    if model.search == "published" and not model.published:
-        faults.append("model.published: search 'published' needs at least one entry")
-    if model.search == "grid" and model.objective != "count:poisson":
-        faults.append(f"model.objective: the grid search uses the Poisson likelihood, not {model.objective!r}")
-    if model.search == "grid" and parts.members.scheme != "folds":
-        faults.append(
-            f"members.scheme: the grid search needs 'folds', the resamples that it is scored on, not {parts.members.scheme!r}"
-        )
-    if model.response_scale == "drago2022" and model.objective != "count:poisson":
-        faults.append(f"model.response_scale: 'drago2022' makes counts for 'count:poisson', not {model.objective!r}")
-    return faults
+def _family_faults(parts):
+    return FAMILIES[parts.model.kind].faults(parts.model, parts.members)
+
+
+def _draw_faults(parts):
+    """Resampled cruises hold every error that is independent between them."""
+    twice = [name for name in getattr(parts.observations, "draw", []) if not draws.SOURCES.get(name, True)]
+    if parts.members.scheme != "cruise_bootstrap" or not twice:
+        return []
+    shared = [name for name, together in draws.SOURCES.items() if together]
+    return [
+        f"observations.draw: {twice} would be counted three times on top of members.scheme 'cruise_bootstrap', whose drawn "
+        f"cruises hold it already; leave it out (errors that cruises share may be drawn: {', '.join(shared)})"
+    ]
+
+
+def _scheme_faults(parts):
+    return _repeats("validation.schemes:", parts.validation.schemes)
 
 
 def _split_faults(parts):
@@ -147,6 +157,8 @@ _CROSS = (
     (("observations", "predictors"), _source_faults),
     (("observations", "model"), _effort_faults),
     (("observations", "model"), _signed_faults),
-    (("model", "members"), _search_faults),
+    (("model", "members"), _family_faults),
+    (("observations", "members"), _draw_faults),
+    (("validation",), _scheme_faults),
     (("observations", "taxa", "zones"), _split_faults),
 )

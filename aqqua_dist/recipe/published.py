@@ -22,9 +22,17 @@ def method_warnings(recipe):
         for name in recipe.predictors.names
         if recipe.predictors.kind == "table" and name not in vocabulary.quantities()
     ]
+    if "members" in getattr(recipe.observations, "draw", []) and recipe.members.scheme == "cruise_bootstrap":
+        found.append(
+            "observations.draw: 'members' that were drawn with their counting error hold it once more on top of members.scheme "
+            "'cruise_bootstrap', whose drawn cruises hold it already: its variance then counts three times, so that intervals "
+            "are too wide."
+        )
     if recipe.reproduces != "drago2022":
         return found
     model = recipe.model
+    if model.kind != "boosting":
+        return [*found, f"model.kind {model.kind!r} is not the published 'boosting' (boosted trees)."]
     other = "another model: against the authors' map r falls from 0.9997 to 0.79-0.94 and totals rise by 18-23 %"
     if model.tree_method != "exact":
         found.append(f"model.tree_method {model.tree_method!r} is not the published 'exact' but {other}.")

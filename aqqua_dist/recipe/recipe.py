@@ -12,6 +12,9 @@ import yaml
 from pydantic import Field, ValidationError, create_model, model_validator
 
 from aqqua_dist.core.errors import RecipeError, UserError
+from aqqua_dist.core.section import Name, Section
+from aqqua_dist.habitat_models.boosting import Published, SearchGrid
+from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.recipe.consistency import cross_faults
 from aqqua_dist.recipe.sections import (
     AggregatedObservations,
@@ -23,12 +26,8 @@ from aqqua_dist.recipe.sections import (
     LayerPredictors,
     Members,
     Model,
-    Name,
-    Published,
     Reference,
     ReferenceMap,
-    SearchGrid,
-    Section,
     SplitFiles,
     TableObservations,
     TablePredictors,
@@ -61,7 +60,7 @@ class Recipe(Section):
     ]
     predictors: Annotated[TablePredictors | LayerPredictors, Field(discriminator="kind")]
     taxa: Literal["all"] | Annotated[list[Name], Field(min_length=1)] = "all"
-    model: Model = Model()
+    model: Model = next(iter(FAMILIES.values())).Settings()
     members: Members = Members()
     validation: Validation = Validation()
     budget: Budget = Budget()
@@ -257,7 +256,7 @@ def json_schema():
     return Recipe.model_json_schema()
 
 
-_BRANCH = re.compile(r"table|virtual|exports|aggregated|layers|str|(literal|list|dict)\[.*")
+_BRANCH = re.compile(rf"table|virtual|exports|aggregated|layers|{'|'.join(FAMILIES)}|str|(literal|list|dict)\[.*")
 """Parts of a location that name the branch of a choice, not a key."""
 _WANTED = {"bool_type": "write true or false", "model_type": "give its keys, or leave the section out"}
 """What is allowed, where pydantic says it in words of Python."""
@@ -300,16 +299,15 @@ _BRANCHES = {
     ("predictors", "layers"): LayerPredictors,
     ("zones",): Zone,
     ("grid",): Grid,
-    ("model",): Model,
-    ("model", "grid"): SearchGrid,
-    ("model", "published"): Published,
+    ("model", "boosting", "grid"): SearchGrid,
+    ("model", "boosting", "published"): Published,
     ("members",): Members,
     ("validation",): Validation,
     ("budget",): Budget,
     ("published",): Reference,
     ("published_maps",): ReferenceMap,
     ("creator",): Creator,
-}
+} | {("model", name): family.Settings for name, family in FAMILIES.items()}
 
 
 def _fields_at(location):

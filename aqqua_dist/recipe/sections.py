@@ -1,29 +1,16 @@
 """The typed sections of a recipe."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Union
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from aqqua_dist.core.divisions import whole_bands, whole_rows
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.section import Count, Name, Positive, Section, Taxon
 from aqqua_dist.core.statuses import STATUSES, status_of
-
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-def _text(value):
-    """Whole numbers as text: taxa may be identifiers such as an AphiaID."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+from aqqua_dist.habitat_models.families import FAMILIES
+from aqqua_dist.validation.schemes import SCHEMES
 
 
 def _number(value):
@@ -48,17 +35,9 @@ def _dividing_quadrant(value):
     return value
 
 
-Taxon = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int)]
-Name = Annotated[Taxon, Field(min_length=1, pattern=r"^[^\s/\\][^/\\\n]*$")]
 Resolution = Annotated[
     float, BeforeValidator(_number, json_schema_input_type=float | str), Field(gt=0), AfterValidator(_whole)
 ]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are faults, values keep their kind and never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Zone(Section):
@@ -232,41 +211,17 @@ class LayerPredictors(Section):
     monthly: bool = False
 
 
-class Published(Section):
-    """Settings that a paper found for one target."""
-
-    taxon: Taxon
-    zone: str
-    learning_rate: Positive
-    max_depth: Count
-    min_child_weight: Annotated[float, Field(ge=0)]
-    rounds: Count
+def _with_kind(model):
+    """The first family where the recipe names none."""
+    return {"kind": next(iter(FAMILIES))} | model if isinstance(model, dict) else model
 
 
-class SearchGrid(Section):
-    """Values to try; every combination is one setting."""
-
-    learning_rate: Annotated[list[Positive], Field(min_length=1)] = [0.05, 0.075, 0.1]
-    max_depth: Annotated[list[Count], Field(min_length=1)] = [2, 4, 6]
-    min_child_weight: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = [1, 3, 5]
-
-
-class Model(Section):
-    """The learned response of a target to its predictors."""
-
-    objective: Literal["count:poisson", "reg:tweedie", "reg:gamma", "reg:squarederror"] = "count:poisson"
-    tree_method: Literal["exact", "hist", "approx"] = "hist"
-    base_score: Positive | None = None
-    response_scale: Literal["drago2022", "mean"] = "mean"
-    effort_weight: bool = False
-    rounds: Count = 300
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
-    max_depth: Annotated[int, Field(ge=1, le=20)] = 4
-    min_child_weight: Annotated[float, Field(ge=0)] = 3.0
-    subsample: Annotated[float, Field(gt=0, le=1)] = 0.5
-    search: Literal["none", "grid", "published"] = "none"
-    grid: SearchGrid = SearchGrid()
-    published: list[Published] = []
+Model = Annotated[
+    Union[tuple(family.Settings for family in FAMILIES.values())],  # noqa: UP007  made from the dictionary
+    Field(discriminator="kind"),
+    BeforeValidator(_with_kind),
+]
+"""The learned response of a target to its predictors: the settings of one family."""
 
 
 class Members(Section):
@@ -287,8 +242,18 @@ class Members(Section):
 class Validation(Section):
     """Cross-validation schemes that every target reports side by side."""
 
+    schemes: Annotated[list[Literal[tuple(SCHEMES)]], Field(min_length=1)] = ["random", "spatial_block"]
     folds: Annotated[int, Field(ge=2)] = 5
     block_size: Annotated[float, Field(gt=0, le=90)] = 10.0
+
+    @property
+    def settings(self):
+        """Settings of each scheme, those of its keys that this section has (dict of str to SchemeSettings)."""
+        given = self.model_dump(exclude={"schemes"})
+        wanted = {name: SCHEMES[name].Settings for name in self.schemes}
+        return {
+            name: one(**{key: given[key] for key in one.model_fields if key in given}) for name, one in wanted.items()
+        }
 
 
 class Budget(Section):

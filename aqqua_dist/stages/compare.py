@@ -99,7 +99,7 @@ def comparison(context, listed):
     ]
     rows += [
         row
-        for entry in context.recipe.model.published
+        for entry in getattr(context.recipe.model, "published", [])
         if (entry.taxon, entry.zone) in mapped
         for row in _settings(context, entry)
     ]
@@ -130,7 +130,9 @@ def _number(context, entry, budget):
     if entry.statistic == "stock_sum_cell_sd":
         return row | {"ours": chosen["sum_cell_sd"]}
     found = files.read_parquet(context.out / "fit" / Target(entry.taxon, entry.zone).key / "scores.parquet")
-    values = found.loc[(found["scheme"] == "test") & (found["metric"] == entry.statistic), "value"]
+    rows = found[(found["scheme"] == "test") & (found["metric"] == entry.statistic)]
+    members = rows["fold"] >= 0  # the published numbers are means over the fold models; fold -1 is the estimate
+    values = rows.loc[members if members.any() else ~members, "value"]
     factor = 100 if entry.units == "%" else 1
     return row | {
         "ours": factor * values.mean(),

@@ -7,7 +7,8 @@ from aqqua_dist.core.files import describe_netcdf, read_netcdf, write_netcdf, wr
 from aqqua_dist.core.paths import package_data
 from aqqua_dist.diagnostics.applicability import read_applicability
 from aqqua_dist.environment.regions import region_masks
-from aqqua_dist.habitat_models.members import MemberEnsemble
+from aqqua_dist.habitat_models.ensemble import Ensemble
+from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.maps import map_file, prediction, stocks
 from aqqua_dist.organisms import taxonomy
 from aqqua_dist.recipe.context import predictor_names
@@ -51,7 +52,7 @@ def run(work):
     context, target = work.context, work.target
     recipe, fitted = context.recipe, context.out / "fit" / target.key
     cube = read_netcdf(context.out / "cube" / "cube.nc")
-    ensemble = MemberEnsemble.load(fitted / "ensemble.zip")
+    ensemble = Ensemble.load(fitted / "ensemble.zip")
     where = prediction.domain(cube, target.zone, predictor_names(recipe))
     if where.cells.size == 0:
         raise UserError(f"zone {target.zone!r} has 0 cells in the grid's domain, at least 1 is needed.")
@@ -166,7 +167,7 @@ def _about(context, target):
         estimate="mean of members" if folds else "full fit",
         member_scheme=scheme,
         n_members=recipe.members.count,
-        source="boosted regression trees (aqqua-dist) on observations and climatologies",
+        source=f"{FAMILIES[recipe.model.kind].long_name} (aqqua-dist) on observations and climatologies",
     )
 
 

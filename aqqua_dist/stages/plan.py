@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aqqua_dist.core.errors import MethodWarning, RecipeError
 from aqqua_dist.core.paths import find_recipe
+from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.recipe.context import Context
 from aqqua_dist.recipe.recipe import load, sound_parts
 from aqqua_dist.stages import refusals
@@ -64,8 +65,7 @@ def check_text(recipe, *, runs="runs"):
 
 def _plan(context, files):
     recipe, model = context.recipe, context.recipe.model
-    combinations = len(model.grid.learning_rate) * len(model.grid.max_depth) * len(model.grid.min_child_weight)
-    search = f"search of {combinations} settings" if model.search == "grid" else f"settings: {model.search}"
+    search = FAMILIES[model.kind].describe(model)
     zones = ", ".join(f"{z.name} ({z.top:g}-{z.bottom:g} m)" for z in recipe.zones)
     taxa = "every taxon found" if recipe.taxa == "all" else ", ".join(recipe.taxa)
     source = ", ".join(str(p) for p in files.values()) or "virtual survey on the embedded climatology"

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.habitat_models.families import FAMILIES
+from aqqua_dist.habitat_models.family import FamilySettings
 from aqqua_dist.habitat_models.resampling import stratified_split
-from aqqua_dist.habitat_models.response import count_scale, count_strata
+from aqqua_dist.habitat_models.response import count_strata
+from aqqua_dist.validation.schemes import study_folds
 
 MIN_ROWS = 20
 SIGNED = "embedding_component"
@@ -24,19 +27,22 @@ class Rows:
         Rows as the match stage wrote them.
     X : pandas.DataFrame
         Predictors, shape (n_rows, n_predictors).
-    scale : float
-        Labels are ``scale`` times the response.
+    y : numpy.ndarray
+        Response in its own unit, shape (n_rows,).
+    settings : FamilySettings
+        The recipe's model, with what is taken from all rows.
     labels : numpy.ndarray
-        What the trees are fitted to, shape (n_rows,).
+        What the family is fitted to, shape (n_rows,): the strata are of it.
     weights : numpy.ndarray or None
-        Effort over its mean, shape (n_rows,).
+        Weight of each row by the family's variance function, shape (n_rows,).
     train, test : numpy.ndarray
         Row numbers.
     """
 
     table: pd.DataFrame
     X: pd.DataFrame
-    scale: float
+    y: np.ndarray
+    settings: FamilySettings
     labels: np.ndarray
     weights: np.ndarray | None
     train: np.ndarray
@@ -72,18 +78,15 @@ def prepare(context, table, names):
         raise UserError(f"all {len(y)} training rows are {y[0]:g}, at least 2 must differ.")
     if not is_signed(context) and not (y > 0).any():
         raise UserError(f"all {len(y)} training rows are zero, at least 1 must be positive.")
-    if model.response_scale == "drago2022":
-        scale = count_scale(y)
-        labels = np.round(y * scale)
-    else:
-        scale = 1.0 / float(y.std() if is_signed(context) else y.mean())
-        labels = y * scale
+    family = FAMILIES[model.kind]
+    settings = family.settled(model, y, signed=is_signed(context))
+    labels = family.labels(y, settings)
     weights = None
     if model.effort_weight:
         weight = table["effort"] if "effort" in table else table["weight"]  # images, of components of embeddings
-        weights = (weight / weight.mean()).to_numpy()
+        weights = family.weight((weight / weight.mean()).to_numpy(), settings)
     train, test = _split(context, table, labels)
-    return Rows(table, table[names], scale, labels, weights, train, test)
+    return Rows(table, table[names], y, settings, labels, weights, train, test)
 
 
 def is_signed(context):
@@ -128,8 +131,29 @@ def _split(context, table, labels):
     return stratified_split(strata(labels), share, context.recipe.seed)
 
 
-def drawn_labels(context, rows):
-    """Labels that each member draws of its own.
+def drawn_responses(rows):
+    """Response that each member draws of its own.
+
+    Parameters
+    ----------
+    rows : Rows
+        Prepared rows.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        In the unit of the response, shape (n_members, n_rows); None where
+        the recipe draws none.
+    """
+    names = [name for name in rows.table if name.startswith("draw_")]
+    return rows.table[names].to_numpy(dtype=float).T if names else None
+
+
+def validation_folds(context, rows):
+    """Folds of every validation scheme of the recipe.
+
+    Scores and the area of applicability ask here, so that the area is that
+    of the error which the scores claim.
 
     Parameters
     ----------
@@ -140,11 +164,9 @@ def drawn_labels(context, rows):
 
     Returns
     -------
-    numpy.ndarray or None
-        Shape (n_members, n_rows); None where the recipe draws none.
+    tuple of (dict of str to numpy.ndarray, dict of str to str)
+        Fold of each row by scheme (-1: never tested), and the reason of each
+        scheme that is not possible here.
     """
-    names = [name for name in rows.table if name.startswith("draw_")]
-    if not names:
-        return None
-    values = rows.table[names].to_numpy(dtype=float).T * rows.scale
-    return np.round(values) if context.recipe.model.response_scale == "drago2022" else values
+    table = rows.table.assign(stratum=strata(rows.labels))
+    return study_folds(context.recipe.validation.settings, table, None, context.recipe.seed)

@@ -13,6 +13,9 @@ from aqqua_dist.validation.scores import scores
 POOLED = -1
 """Number of the fold that stands for all out-of-fold predictions together."""
 
+SCORES = ("scheme", "fold", "metric", "value")
+PREDICTIONS = ("scheme", "fold", "row", "observed", "predicted")
+
 
 class CrossValidation(NamedTuple):
     """Answer of `cross_validate`.
@@ -43,7 +46,8 @@ def cross_validate(estimator, X, y, folds, *, weights=None, progress=True):
     y : array_like
         Observations, shape (n_rows,).
     folds : dict of str to list of (numpy.ndarray, numpy.ndarray)
-        Folds of each scheme, as `make_folds` gives them.
+        Folds of each scheme, as `aqqua_dist.validation.schemes.splits` gives
+        them; a scheme without folds has no row.
     weights : array_like, optional
         Row weights (effort) of the fit; scores are not weighted.
     progress : bool
@@ -53,7 +57,7 @@ def cross_validate(estimator, X, y, folds, *, weights=None, progress=True):
     -------
     CrossValidation
         Scores of each fold, and of all its out-of-fold predictions together
-        as fold -1. ``row`` is the row number in `X`.
+        as fold -1; c of ``r2_correl_log`` is that of all rows. ``row`` is the row number in `X`.
 
     Raises
     ------
@@ -61,6 +65,7 @@ def cross_validate(estimator, X, y, folds, *, weights=None, progress=True):
         When predictions of a fold have a wrong shape or are not finite.
     """
     y = np.asarray(y, dtype=np.float64)
+    log_offset = float(y[y > 0].min()) if (y > 0).any() else None
     weights = None if weights is None else np.asarray(weights, dtype=np.float64)
     tasks = [(scheme, k, *pair) for scheme, pairs in folds.items() for k, pair in enumerate(pairs)]
     parts = []
@@ -76,12 +81,14 @@ def cross_validate(estimator, X, y, folds, *, weights=None, progress=True):
         parts.append(
             pd.DataFrame({"scheme": scheme, "fold": k, "row": test, "observed": y[test], "predicted": predicted})
         )
+    if not parts:
+        return CrossValidation(*(pd.DataFrame({name: [] for name in names}) for names in (SCORES, PREDICTIONS)))
     predictions = pd.concat(parts, ignore_index=True)
     found = [
         {"scheme": scheme, "fold": fold, "metric": metric, "value": value}
         for scheme in folds
         for fold, part in _folds_and_all(predictions[predictions["scheme"] == scheme])
-        for metric, value in scores(part["observed"], part["predicted"]).items()
+        for metric, value in scores(part["observed"], part["predicted"], log_offset=log_offset).items()
     ]
     return CrossValidation(pd.DataFrame(found), predictions)
 

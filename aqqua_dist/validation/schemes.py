@@ -1,76 +1,115 @@
-"""Validation schemes by name."""
+"""Validation schemes by name: a new one is one file and one line here."""
 
 import numpy as np
-import pandas as pd
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.validation.cruises import Cruises
+from aqqua_dist.validation.random_folds import RandomFolds
+from aqqua_dist.validation.spatial_blocks import SpatialBlocks
 
-SCHEMES = ("random", "spatial_block")
+SCHEMES = {
+    "random": RandomFolds,
+    "spatial_block": SpatialBlocks,
+    "cruise": Cruises,
+}
+"""Name in the recipe (``validation: {schemes: [...]}``) to scheme."""
+CLAIMED = ("spatial_block", "cruise", "random")
+"""Schemes whose error the area of applicability claims, the first possible one."""
 
 
-def make_folds(scheme, n_rows, *, groups=None, strata=None, n_folds=5, seed=0):
-    """Row numbers to train and to test on.
+def scheme_folds(name, rows, domain, settings, seed):
+    """Fold of each row under one scheme.
 
     Parameters
     ----------
-    scheme : {'random', 'spatial_block'}
-        Shuffled rows, or whole blocks (scikit-learn `GroupKFold`).
-    n_rows : int
-        Number of rows.
-    groups : array_like, optional
-        Block of each row; needed by 'spatial_block'.
-    strata : array_like, optional
-        Stratum of each row; 'random' keeps its share in each fold.
-    n_folds : int
-        Number of folds.
+    name : str
+        A key of `SCHEMES`.
+    rows : pandas.DataFrame
+        Training rows.
+    domain : xarray.Dataset or None
+        Grid to be predicted.
+    settings : SchemeSettings
+        Of this scheme.
     seed : int
-        Random seed of 'random'.
+        Seed of the recipe.
 
     Returns
     -------
-    list of (numpy.ndarray, numpy.ndarray)
+    numpy.ndarray
+        int, shape (n_rows,): 0, 1, ...; -1 is never tested.
 
     Raises
     ------
     UserError
-        On an unknown scheme, or fewer rows or blocks than folds.
+        With the reason, when the scheme is not possible on these rows.
     """
-    if scheme not in SCHEMES:
-        raise UserError(f"validation scheme {scheme!r} is unknown; allowed are {list(SCHEMES)}.")
-    if not 2 <= n_folds <= n_rows:
-        raise UserError(
-            f"validation scheme {scheme!r}: {n_folds} folds of {n_rows} rows; allowed are 2 to {n_rows} folds."
-        )
-    for name, values in (("groups", groups), ("strata", strata)):
-        if values is not None and len(values) != n_rows:
-            raise UserError(f"validation scheme {scheme!r}: {len(values)} {name}; allowed is one per row, {n_rows}.")
-    rows = np.zeros((n_rows, 1))
-    if scheme == "spatial_block":
-        if groups is None:
-            raise UserError(f"validation scheme {scheme!r} has groups {groups}; needed is the block of each row.")
-        count = len(pd.unique(np.asarray(groups)))
-        if count < n_folds:
-            raise UserError(
-                f"validation scheme 'spatial_block': {count} blocks for {n_folds} folds; allowed are at least as many "
-                "blocks as folds (use smaller blocks or fewer folds)."
-            )
-        return list(GroupKFold(n_folds).split(rows, groups=groups))
-    if strata is None:
-        return list(KFold(n_folds, shuffle=True, random_state=seed).split(rows))
-    strata = np.asarray(strata)
-    if pd.Series(strata).value_counts().min() < n_folds:
-        strata = _merge_small(strata, n_folds)
-    return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, strata))
+    if name not in SCHEMES:
+        raise UserError(f"validation scheme {name!r} is unknown; allowed are {list(SCHEMES)}.")
+    missing = [column for column in SCHEMES[name].needs if column not in rows]
+    if missing:
+        raise UserError(f"the rows have no column {missing[0]!r}, which scheme {name!r} needs.")
+    return SCHEMES[name].folds(rows, domain, settings, seed)
 
 
-def _merge_small(strata, n_folds):
-    """Strata of fewer rows than folds joined with the next one, in ascending order."""
-    codes, counts = np.unique(strata, return_inverse=True, return_counts=True)[1:]
-    label, held, joined = 0, 0, np.empty(counts.size, dtype=int)
-    for k, count in enumerate(counts):
-        joined[k] = label
-        held += count
-        if held >= n_folds and counts[k + 1 :].sum() >= n_folds:
-            label, held = label + 1, 0
-    return joined[codes]
+def study_folds(schemes, rows, domain, seed):
+    """Folds of all schemes of a study on the rows of one target.
+
+    Parameters
+    ----------
+    schemes : dict of str to SchemeSettings
+        Schemes in the order in which they are reported.
+    rows : pandas.DataFrame
+        Training rows.
+    domain : xarray.Dataset or None
+        Grid to be predicted.
+    seed : int
+        Seed of the recipe.
+
+    Returns
+    -------
+    tuple of (dict of str to numpy.ndarray, dict of str to str)
+        Fold of each row by scheme, and for each scheme that is not possible
+        its reason.
+    """
+    found, impossible = {}, {}
+    for name, settings in schemes.items():
+        try:
+            found[name] = scheme_folds(name, rows, domain, settings, seed)
+        except UserError as error:
+            impossible[name] = str(error)
+    return found, impossible
+
+
+def claimed_folds(folds):
+    """Folds whose error is claimed inside the area of applicability.
+
+    Parameters
+    ----------
+    folds : dict of str to numpy.ndarray
+        Fold of each row by scheme.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Those of the first scheme of `CLAIMED` that is there, else of the
+        first of all; None where no scheme is possible.
+    """
+    names = [name for name in CLAIMED if name in folds] + list(folds)
+    return folds[names[0]] if names else None
+
+
+def splits(folds):
+    """Row numbers to train and to test on.
+
+    Parameters
+    ----------
+    folds : array_like
+        Fold of each row, shape (n_rows,); -1 is never tested.
+
+    Returns
+    -------
+    list of (numpy.ndarray, numpy.ndarray)
+        One pair per fold, ascending.
+    """
+    folds = np.asarray(folds)
+    return [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in np.unique(folds[folds >= 0])]

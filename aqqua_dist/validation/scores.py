@@ -6,7 +6,7 @@ from scipy.stats import rankdata
 from aqqua_dist.core.errors import UserError
 
 
-def scores(observed, predicted, weights=None):
+def scores(observed, predicted, weights=None, *, log_offset=None):
     """Scores of predictions against observations.
 
     A score whose denominator is zero is NaN: ``r2`` and
@@ -20,6 +20,9 @@ def scores(observed, predicted, weights=None):
         Same units, finite, shape (n_rows,).
     weights : array_like, optional
         Row weights of 0 or more, shape (n_rows,); ranks are taken without them.
+    log_offset : float, optional
+        c of ``r2_correl_log``, in the units of the input, above 0; by default
+        the smallest positive observation.
 
     Returns
     -------
@@ -27,7 +30,7 @@ def scores(observed, predicted, weights=None):
         ``rmse``, ``mae`` and ``bias`` (mean of predicted - observed) in the
         units of the input; ``r2`` = 1 - SSE/SST; ``r2_correl`` and
         ``r2_correl_log``, squared Pearson correlation of the values and of
-        log(1 + value); ``spearman``, correlation of the ranks;
+        log(1 + value / c), and ``log_offset``, that c; ``spearman``, correlation of the ranks;
         ``deviance_explained`` = 1 - D(predicted)/D(mean), Poisson deviance.
         Fractions of 1, not percent.
 
@@ -43,17 +46,56 @@ def scores(observed, predicted, weights=None):
     squared = np.average(error**2, weights=weights)
     varies = observed.min() < observed.max()
     natural = min(observed.min(), predicted.min()) >= 0
+    offset = _log_offset(observed, log_offset)
     found = {
         "rmse": np.sqrt(squared),
         "mae": np.average(np.abs(error), weights=weights),
         "bias": np.average(error, weights=weights),
         "r2": 1 - squared / spread if varies and spread > 0 else np.nan,
         "r2_correl": _correlation(observed, predicted, weights) ** 2,
-        "r2_correl_log": _correlation(np.log1p(observed), np.log1p(predicted), weights) ** 2 if natural else np.nan,
+        "r2_correl_log": _log_correlation(observed, predicted, offset, weights) if natural else np.nan,
+        "log_offset": offset,
         "spearman": _correlation(rankdata(observed), rankdata(predicted), weights),
         "deviance_explained": _deviance_explained(observed, predicted, weights) if natural and varies else np.nan,
     }
     return {name: float(value) for name, value in found.items()}
+
+
+def r2_correl_log1p_drago2022(observed, predicted):
+    """Squared correlation of log(1 + value), as Drago et al. 2022 print it.
+
+    It depends on the unit of the values; theirs are scaled counts.
+
+    Parameters
+    ----------
+    observed, predicted : array_like
+        Scaled counts, 0 or more, shape (n_rows,).
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Drago et al. 2022, doi 10.3389/fmars.2022.894372.
+    """
+    return scores(observed, predicted, log_offset=1.0)["r2_correl_log"]
+
+
+def _log_offset(observed, given):
+    """c of log(1 + value / c); NaN where no observation is positive and none is given."""
+    if given is None:
+        positive = observed[observed > 0]
+        return float(positive.min()) if positive.size else np.nan
+    if not (np.isfinite(given) and given > 0):
+        raise UserError(f"scores: log_offset is {given}; allowed is a finite value above 0.")
+    return float(given)
+
+
+def _log_correlation(observed, predicted, offset, weights):
+    if not offset > 0:
+        return np.nan
+    return _correlation(np.log1p(observed / offset), np.log1p(predicted / offset), weights) ** 2
 
 
 def _checked(observed, predicted, weights):

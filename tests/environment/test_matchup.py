@@ -11,6 +11,7 @@ import xarray as xr
 from aqqua_dist.core import grid
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.environment import matchup as bridge
+from aqqua_dist.habitat_models.boosting import Settings
 from aqqua_dist.habitat_models.members import MemberPlan, fit_members
 from aqqua_dist.maps import prediction
 
@@ -41,7 +42,10 @@ def ensemble(members=5, centre=True, seed=1):
     X = pd.DataFrame({"temperature": rng.uniform(0, 30, 150), "salinity": rng.uniform(30, 38, 150)})
     y = rng.poisson(np.exp(X["temperature"] / 10))
     plan = MemberPlan(
-        list(rng.integers(0, 150, (members, 150))), {"n_rounds": 12, "max_depth": 3}, seed=2, centre=centre, scale=4.0
+        list(rng.integers(0, 150, (members, 150))),
+        Settings(rounds=12, max_depth=3, label_scale=4.0),
+        seed=2,
+        centre=centre,
     )
     return fit_members(X, y, plan, progress=False)
 
@@ -168,7 +172,7 @@ def test_one_pass_equals_members_one_by_one(monkeypatch, months, centre, block):
         return np.tile(np.column_stack([where.volume, where.volume * (where.cells < 30)])[start:stop], (count, 1))
 
     fields, totals = prediction.predict(fitted, where, weights, jobs=2, progress=False)
-    values = np.stack([fitted.predict_block(where.features[m]) for m in range(count)], axis=1).astype(
+    values = np.stack([fitted.predict(where.features[m]) for m in range(count)], axis=1).astype(
         "float64"
     )  # members, months, cells
     assert fields["mean"] == pytest.approx(values.mean(axis=0), rel=1e-6)
@@ -178,7 +182,7 @@ def test_one_pass_equals_members_one_by_one(monkeypatch, months, centre, block):
     yearly = values.mean(axis=1)
     assert totals[:-1, 0] == pytest.approx(yearly @ where.volume, rel=1e-6)
     assert totals[:-1, 1] == pytest.approx(yearly @ (where.volume * (where.cells < 30)), rel=1e-6)
-    full = [fitted.predict_centre(where.features[m]) for m in range(count)] if centre else None
+    full = [fitted.centres(where.features[m])[0] for m in range(count)] if centre else None
     if centre:
         assert fields["estimate"] == pytest.approx(np.stack(full), rel=1e-6)
         assert totals[-1, 0] == pytest.approx(np.mean(full, axis=0) @ where.volume, rel=1e-6)
@@ -195,15 +199,15 @@ class Constant:
     """Stands for an ensemble of many members without the cost of trees."""
 
     def __init__(self, members):
-        self.boosters = [None] * members
+        self.n_members = members
         self.largest = 0
 
-    def predict_block(self, X, *, jobs=1):
-        self.largest = max(self.largest, len(self.boosters) * len(X))
-        return np.arange(len(self.boosters), dtype="float32")[:, None] + X[:, 0]
+    def predict(self, X, *, jobs=1):
+        self.largest = max(self.largest, self.n_members * len(X))
+        return np.arange(self.n_members, dtype="float32")[:, None] + X[:, 0]
 
-    def predict_centre(self, X):
-        return None
+    def centres(self, X):
+        return np.empty((0, len(X)), dtype="float32")
 
 
 def test_memory_does_not_grow_with_the_number_of_members():

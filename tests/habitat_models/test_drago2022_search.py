@@ -8,10 +8,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aqqua_dist.core.errors import MethodWarning, UserError
-from aqqua_dist.habitat_models.boosting import TreeSettings
+from aqqua_dist.core.seeds import legacy_members
+from aqqua_dist.habitat_models.boosted_trees import TreeSettings
+from aqqua_dist.habitat_models.boosting import Settings
 from aqqua_dist.habitat_models.drago2022_search import SearchPlan, grid_search, select_rounds
 from aqqua_dist.habitat_models.members import MemberPlan, fit_members
-from aqqua_dist.habitat_models.resampling import member_seeds, stratified_folds, stratified_split
+from aqqua_dist.habitat_models.resampling import stratified_folds, stratified_split
 from aqqua_dist.habitat_models.response import count_scale, count_strata
 
 STRATA = st.lists(st.integers(0, 5), min_size=10, max_size=80).map(np.array)
@@ -38,7 +40,7 @@ def small_plan(y, **changes):
 def all_rounds(X, y, plan, chosen):
     """Losses of a plain loop over all resamples and all rounds, by xgboost's own training function."""
     losses = []
-    for (train, check), seed in zip(plan.folds, member_seeds(plan.seed, len(plan.folds)), strict=True):
+    for (train, check), seed in zip(plan.folds, legacy_members(plan.seed, len(plan.folds)), strict=True):
         params = {
             "objective": "count:poisson",
             "eta": chosen.learning_rate,
@@ -89,8 +91,10 @@ def test_winner_grows_the_same_trees_as_members():
     X, y = survey(80)
     plan = small_plan(y)
     winner = grid_search(X, y, plan, progress=False).winner
-    members = fit_members(X, y, MemberPlan([train for train, _ in plan.folds], winner, seed=plan.seed), progress=False)
-    seed = member_seeds(plan.seed, 1)[0]
+    names = ("learning_rate", "max_depth", "min_child_weight", "subsample", "tree_method", "base_score")
+    chosen = Settings(rounds=winner["n_rounds"], label_scale=1.0, **{name: winner[name] for name in names})
+    members = fit_members(X, y, MemberPlan([train for train, _ in plan.folds], chosen, seed=plan.seed), progress=False)
+    seed = legacy_members(plan.seed, 1)[0]
     params = {
         "objective": "count:poisson",
         "eta": winner["learning_rate"],
@@ -101,7 +105,7 @@ def test_winner_grows_the_same_trees_as_members():
     train = plan.folds[0][0]
     long = xgb.train(params, xgb.DMatrix(X[train], y[train]), plan.max_rounds)
     truncated = long.inplace_predict(X, iteration_range=(0, winner["n_rounds"]))
-    np.testing.assert_allclose(members.predict_block(X)[0], truncated, rtol=1e-6)
+    np.testing.assert_allclose(members.predict(X)[0], truncated, rtol=1e-6)
 
 
 def test_weights_enter_fit_and_loss():

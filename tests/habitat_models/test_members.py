@@ -8,14 +8,18 @@ import pytest
 import xgboost as xgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.habitat_models.boosting import tree_settings
-from aqqua_dist.habitat_models.members import BoostedTrees, MemberEnsemble, MemberPlan, fit_members
-from aqqua_dist.habitat_models.resampling import member_seeds, stratified_folds
+from aqqua_dist.core.seeds import legacy_members
+from aqqua_dist.habitat_models.boosted_trees import BoostedTrees
+from aqqua_dist.habitat_models.boosting import Settings
+from aqqua_dist.habitat_models.ensemble import Ensemble
+from aqqua_dist.habitat_models.members import MemberPlan, fit_members
+from aqqua_dist.habitat_models.resampling import stratified_folds
 
-QUICK = {"n_rounds": 12, "max_depth": 3}
+SMALL = {"rounds": 12, "max_depth": 3, "learning_rate": 0.1, "min_child_weight": 1.0, "subsample": 1.0}
+QUICK = Settings(**SMALL, label_scale=1.0)
+HALF = QUICK.model_copy(update={"subsample": 0.5})
 DRAGO = ["mean.temperature", "mean.salinity", "mean.silicate", "mean.phosphate", "mean.nitrate", "mean.oxygen"]
 DRAGO += ["mean.chla", "bathymetry", "dist"]
 
@@ -31,17 +35,6 @@ def bootstrap(n, count, seed=0):
     return list(np.random.default_rng(seed).integers(0, n, (count, n)))
 
 
-@parametrize_with_checks(
-    [
-        BoostedTrees(n_rounds=40, random_state=0),
-        BoostedTrees("reg:squarederror", n_rounds=40, random_state=0),
-        BoostedTrees("reg:tweedie", n_rounds=40, random_state=0),
-    ]
-)
-def test_sklearn_contract(estimator, check):
-    check(estimator)
-
-
 def test_same_trees_as_plain_xgboost():
     X, y = survey()
     ours = BoostedTrees(n_rounds=20, tree_method="exact", base_score=0.5, min_child_weight=3).fit(X, y).predict(X)
@@ -55,17 +48,6 @@ def test_starts_at_the_weighted_mean():
     weights = np.linspace(0.1, 3, len(y))
     model = BoostedTrees(n_rounds=1, learning_rate=1e-9).fit(X, y, sample_weight=weights)
     np.testing.assert_allclose(model.predict(X), np.average(y, weights=weights), rtol=1e-5)
-
-
-def test_rate_with_effort_weight_equals_counts_with_offset():
-    X, counts = survey()
-    volume = np.random.default_rng(1).uniform(0.5, 4, len(counts))
-    chosen = tree_settings({"n_rounds": 15, "tree_method": "exact", "base_score": 1.0})
-    rate = BoostedTrees(n_rounds=15, tree_method="exact", base_score=1.0).fit(X, counts / volume, sample_weight=volume)
-    rows = xgb.DMatrix(X, counts, base_margin=np.log(volume), nthread=1)
-    params = {"objective": chosen.objective, "eta": 0.1, "max_depth": 4, "tree_method": "exact", "nthread": 1}
-    offset = xgb.train(params | {"base_score": 1.0}, rows, 15)
-    np.testing.assert_allclose(rate.predict(X), offset.predict(xgb.DMatrix(X, base_margin=np.zeros(len(X)))), rtol=1e-3)
 
 
 def test_missing_predictors_are_used():
@@ -84,9 +66,9 @@ def test_predictors_are_matched_by_name():
     with pytest.raises(ValueError, match="same order"):
         model.predict(X[X.columns[::-1]])
     ensemble = fit_members(X, y, MemberPlan(bootstrap(300, 2), QUICK), progress=False)
-    np.testing.assert_array_equal(ensemble.columns(X[X.columns[::-1]]), X.to_numpy(np.float32))
+    np.testing.assert_array_equal(ensemble.predict(X[X.columns[::-1]]), ensemble.predict(X.to_numpy()))
     with pytest.raises(UserError, match="salinity"):
-        ensemble.columns(X.drop(columns="salinity"))
+        ensemble.predict(X.drop(columns="salinity"))
 
 
 @pytest.mark.parametrize(
@@ -102,12 +84,17 @@ def test_bad_labels_are_shown(objective, value):
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"depth": 3}, "depth"), ({"objective": "huber"}, "huber"), ({"n_rounds": 0}, "n_rounds is 0")],
+    [
+        ({"objective": "huber"}, "huber"),
+        ({"n_rounds": 0}, "n_rounds is 0"),
+        ({"label_scale": 0.0}, "label_scale: 0.0"),
+        ({"objective": "reg:tweedie", "tweedie_variance_power": 2.0}, "tweedie_variance_power is 2.0"),
+    ],
 )
 def test_bad_settings_are_shown(setting, message):
     X, y = survey(30)
     with pytest.raises(UserError, match=message):
-        fit_members(X, y, MemberPlan([np.arange(30)], setting), progress=False)
+        BoostedTrees(**setting).fit(X, y)
 
 
 def test_all_zero_labels_predict_almost_nothing():
@@ -117,7 +104,7 @@ def test_all_zero_labels_predict_almost_nothing():
 
 def test_members_do_not_depend_on_threads_and_save_the_same_bytes(tmp_path):
     X, y = survey()
-    plan = MemberPlan(bootstrap(300, 6), QUICK | {"subsample": 0.5}, seed=4, centre=True, scale=10)
+    plan = MemberPlan(bootstrap(300, 6), HALF, seed=4, centre=True)
     files = []
     for jobs in (1, 3):
         files.append(tmp_path / f"{jobs}.zip")
@@ -128,18 +115,18 @@ def test_members_do_not_depend_on_threads_and_save_the_same_bytes(tmp_path):
 
 def test_saved_ensemble_comes_back(tmp_path):
     X, y = survey()
-    made = fit_members(X, y, MemberPlan(bootstrap(300, 3), QUICK, centre=True, scale=10), progress=False)
+    made = fit_members(X, y, MemberPlan(bootstrap(300, 3), QUICK, centre=True), progress=False)
     made.provenance["recipe"] = "test"
     made.save(tmp_path / "ensemble.zip")
-    back = MemberEnsemble.load(tmp_path / "ensemble.zip")
-    rows = back.columns(X)
-    np.testing.assert_array_equal(back.predict_block(rows, jobs=2), made.predict_block(rows))
-    np.testing.assert_array_equal(back.predict_centre(rows), made.predict_centre(rows))
-    assert (back.feature_names, back.scale, back.settings, back.provenance) == (
-        made.feature_names,
-        10.0,
-        made.settings,
-        {"recipe": "test"},
+    back = Ensemble.load(tmp_path / "ensemble.zip")
+    rows = X.to_numpy(np.float32)
+    np.testing.assert_array_equal(back.predict(rows, jobs=2), made.predict(rows))
+    np.testing.assert_array_equal(back.centres(rows), made.centres(rows))
+    assert (back.names, back.settings, back.provenance) == (made.names, made.settings, {"recipe": "test"})
+    assert (back.n_members, [m.draw for m in back.members], {m.family for m in back.members}) == (
+        3,
+        [0, 1, 2],
+        {"boosting"},
     )
     np.testing.assert_allclose(back.importances(), made.importances())
     assert back.importances().sum() == pytest.approx(1)
@@ -161,49 +148,90 @@ def test_failed_save_leaves_the_old_file(tmp_path):
 def test_damaged_files_are_named(tmp_path):
     path = tmp_path / "ensemble.zip"
     with pytest.raises(UserError, match="no such file"):
-        MemberEnsemble.load(path)
+        Ensemble.load(path)
     path.write_bytes(b"not a zip")
     with pytest.raises(UserError, match="ensemble.zip"):
-        MemberEnsemble.load(path)
+        Ensemble.load(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("meta.json", '{"format": "other"}')
     with pytest.raises(UserError, match="other"):
-        MemberEnsemble.load(path)
+        Ensemble.load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("meta.json", '{"format": "aqqua_dist member ensemble", "version": 1, "n_members": 3}')
+    with pytest.raises(UserError, match="version 1, of an older release .* fit again"):
+        Ensemble.load(path)
+
+
+def test_a_damaged_part_is_refused(tmp_path):
+    X, y = survey(60)
+    path = tmp_path / "ensemble.zip"
+    fit_members(X, y, MemberPlan([np.arange(60)], QUICK), progress=False).save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    for spoiled in (b"cut", parts["members/00000.ubj"][:200]):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in parts.items():
+                archive.writestr(name, spoiled if name.endswith(".ubj") else content)
+        with pytest.raises(UserError, match="cannot be read"):
+            Ensemble.load(path)
+
+
+def test_a_member_that_found_nothing_predicts_zero(tmp_path):
+    """A draw without a positive row is a member like any other: its answer is 0."""
+    X, y = survey(60)
+    y[:30] = 0
+    made = fit_members(X, y, MemberPlan([np.arange(30), np.arange(60)], QUICK, centre=True), progress=False)
+    made.save(tmp_path / "ensemble.zip")
+    for ensemble in (made, Ensemble.load(tmp_path / "ensemble.zip")):
+        values = ensemble.predict(X)
+        assert (values[0] == 0).all() and (values[1] > 0).all()
+        np.testing.assert_allclose(ensemble.importances(), made.members[1].model.feature_importances_)
+    nothing = fit_members(X, y * 0, MemberPlan([np.arange(60)], QUICK, centre=True), progress=False)
+    assert (nothing.predict(X) == 0).all() and (nothing.centres(X) == 0).all()
+    np.testing.assert_allclose(nothing.importances(), 1 / 3)
 
 
 def test_members_are_single_fits_in_physical_units():
+    """Labels of 4 y, predictions over 4: the same trees as plain xgboost on 4 y."""
     X, y = survey()
     rows = np.arange(0, 300, 2)
-    plan = MemberPlan([rows], QUICK | {"subsample": 0.5}, seed=9, centre=True, scale=4)
-    ensemble = fit_members(X, y, plan, progress=False)
-    single = fit_members(
-        X.iloc[rows], y[rows], MemberPlan([np.arange(150)], plan.settings, seed=9, scale=1), progress=False
-    )
-    block = ensemble.columns(X)
-    np.testing.assert_allclose(ensemble.predict_block(block), single.predict_block(block) / 4, rtol=1e-6)
-    assert ensemble.predict_block(block).dtype == np.float32
-    assert single.predict_centre(block) is None
+    quarter = HALF.model_copy(update={"label_scale": 4.0, "tree_method": "exact"})
+    ensemble = fit_members(X, y, MemberPlan([rows], quarter, seed=9, centre=True), progress=False)
+    block = X.to_numpy(np.float32)
+    params = {"objective": "count:poisson", "eta": 0.1, "max_depth": 3, "subsample": 0.5, "tree_method": "exact"}
+    params |= {
+        "base_score": 4 * y[rows].mean(),
+        "seed": legacy_members(9, 1)[0],
+        "seed_per_iteration": True,
+        "nthread": 1,
+    }
+    plain = xgb.train(params, xgb.DMatrix(block[rows], 4 * y[rows]), 12).inplace_predict(block) / 4
+    np.testing.assert_allclose(ensemble.predict(block)[0], plain, rtol=1e-6)
+    assert ensemble.predict(block).dtype == np.float32
+    single = fit_members(X, y, MemberPlan([rows], quarter, seed=9), progress=False)
+    assert single.centres(block).shape == (0, 300)
+    assert ensemble.centres(block).shape == (1, 300)
     with pytest.raises(UserError, match=r"\(300, 2\)"):
-        ensemble.predict_block(block[:, :2])
+        ensemble.predict(block[:, :2])
 
 
 def test_rows_with_gaps_keep_their_place():
     X, y = survey()
     X.iloc[::3, 1] = np.nan
     ensemble = fit_members(X, y, MemberPlan(bootstrap(300, 3), QUICK), progress=False)
-    block = ensemble.columns(X)
-    expected = np.array([booster.inplace_predict(block) for booster in ensemble.boosters])
-    np.testing.assert_array_equal(ensemble.predict_block(block, jobs=2), expected)
-    np.testing.assert_array_equal(ensemble.predict_block(block[::3]), expected[:, ::3])
-    assert ensemble.predict_block(block[:0]).shape == (3, 0)
+    block = X.to_numpy(np.float32)
+    expected = np.array([m.model.booster_.inplace_predict(block) for m in ensemble.members])
+    np.testing.assert_array_equal(ensemble.predict(block, jobs=2), expected)
+    np.testing.assert_array_equal(ensemble.predict(block[::3]), expected[:, ::3])
+    assert ensemble.predict(block[:0]).shape == (3, 0)
 
 
 def test_repeats_are_weights():
     X, y = survey(60)
     drawn = bootstrap(60, 1)[0]
-    quick = QUICK | {"tree_method": "exact"}
-    ours = fit_members(X, y, MemberPlan([drawn], quick), progress=False).predict_block(X)
-    plain = BoostedTrees(**quick).fit(X.iloc[drawn], y[drawn]).predict(X)
+    quick = QUICK.model_copy(update={"tree_method": "exact"})
+    ours = fit_members(X, y, MemberPlan([drawn], quick), progress=False).predict(X)
+    plain = BoostedTrees(n_rounds=12, max_depth=3, tree_method="exact").fit(X.iloc[drawn], y[drawn]).predict(X)
     np.testing.assert_allclose(ours[0], plain, rtol=1e-4)
 
 
@@ -227,14 +255,14 @@ def test_bad_weights_and_lengths_are_shown():
     with pytest.raises(UserError, match="row 4, predictor salinity is inf"):
         fit_members(X, y, plan, progress=False)
     with pytest.raises(UserError, match="0 members"):
-        MemberEnsemble([], ["a"])
+        Ensemble([], ["a"])
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**40), few=st.integers(1, 5), many=st.integers(5, 9))
 def test_seeds_do_not_depend_on_how_many(seed, few, many):
-    assert member_seeds(seed, many)[:few] == member_seeds(seed, few)
-    assert len(set(member_seeds(seed, many))) == many
+    assert legacy_members(seed, many)[:few] == legacy_members(seed, few)
+    assert len(set(legacy_members(seed, many))) == many
 
 
 def test_published_copepod_stock(data_root):
@@ -244,19 +272,19 @@ def test_published_copepod_stock(data_root):
     grid = pd.read_csv(folder / "env_grid_0_200m.csv.gz")
     stored = pd.read_csv(folder / "stored_prediction_Copepoda_0_200m.csv.gz")
     folds = stratified_folds(train["biomass_quant"], 5, 20, seed=1)
-    chosen = {"n_rounds": 222, "learning_rate": 0.075, "max_depth": 4, "min_child_weight": 3}
-    chosen |= {"subsample": 0.5, "tree_method": "exact", "base_score": 0.5}
-    plan = MemberPlan([rows for rows, _ in folds], chosen, seed=1, scale=1000.0)
-    ensemble = fit_members(train[DRAGO], train["biomass_count"], plan, jobs=2, progress=False)
+    chosen = {"rounds": 222, "learning_rate": 0.075, "max_depth": 4, "min_child_weight": 3.0}
+    chosen |= {"subsample": 0.5, "tree_method": "exact", "base_score": 0.5, "response_scale": "drago2022"}
+    plan = MemberPlan([rows for rows, _ in folds], Settings(**chosen, label_scale=1000.0), seed=1)
+    ensemble = fit_members(train[DRAGO], train["biomass"], plan, jobs=2, progress=False)
 
-    counts = ensemble.predict_block(ensemble.columns(test), jobs=2) * 1000.0
+    counts = ensemble.predict(test, jobs=2) * 1000.0
     observed = test["biomass_count"].to_numpy()
     rmse = np.sqrt(((counts - observed) ** 2).mean(axis=1)).mean()
     r2_correl = np.mean([np.corrcoef(member, observed)[0, 1] ** 2 for member in counts])
     assert rmse == pytest.approx(4004, rel=0.02)
     assert r2_correl == pytest.approx(0.6607, abs=0.02)
 
-    members = ensemble.predict_block(ensemble.columns(grid), jobs=2)
+    members = ensemble.predict(grid, jobs=2)
     mean = members.mean(axis=0)
     north, south = np.sin(np.radians(grid["lat"] + 0.5)), np.sin(np.radians(grid["lat"] - 0.5))
     area = np.radians(1) * 6378137.0**2 * (north - south).to_numpy()
@@ -276,14 +304,14 @@ def test_members_with_labels_of_their_own_are_single_fits_to_them():
         [np.arange(0, 300, 2), np.arange(1, 300, 2)],
         np.random.default_rng(1).poisson(y, (2, 300)).astype(float),
     )
-    made = fit_members(X, y, MemberPlan(rows, QUICK, seed=9, centre=True, labels=own), progress=False)
+    made = fit_members(X, y, MemberPlan(rows, QUICK, seed=9, centre=True, responses=own), progress=False)
     plain = fit_members(X, y, MemberPlan(rows, QUICK, seed=9, centre=True), progress=False)
-    block = made.columns(X)
+    block = X.to_numpy(np.float32)
     for member in range(2):
         single = fit_members(X, own[member], MemberPlan(rows, QUICK, seed=9), progress=False)
-        np.testing.assert_array_equal(made.predict_block(block)[member], single.predict_block(block)[member])
-    np.testing.assert_array_equal(made.predict_centre(block), plain.predict_centre(block))
-    with pytest.raises(UserError, match=r"drawn labels of shape \(1, 300\); needed is \(2, 300\)"):
-        fit_members(X, y, MemberPlan(rows, QUICK, labels=own[:1]), progress=False)
+        np.testing.assert_array_equal(made.predict(block)[member], single.predict(block)[member])
+    np.testing.assert_array_equal(made.centres(block), plain.centres(block))
+    with pytest.raises(UserError, match=r"drawn responses of shape \(1, 300\); needed is \(2, 300\)"):
+        fit_members(X, y, MemberPlan(rows, QUICK, responses=own[:1]), progress=False)
     with pytest.raises(UserError, match="-1"):
-        fit_members(X, y, MemberPlan(rows, QUICK | {"objective": "count:poisson"}, labels=own * 0 - 1), progress=False)
+        fit_members(X, y, MemberPlan(rows, QUICK, responses=own * 0 - 1), progress=False)

@@ -81,6 +81,17 @@ def test_a_total_of_zero_has_percentiles():
     assert row["low"] == 0
 
 
+@pytest.mark.parametrize("full", [0.0, 0.2, 3.0])
+def test_an_interval_holds_its_estimate_where_a_member_is_zero(full):
+    """Percentiles of 0 and 1 to 2 are 0.025 x 99 into the sorted members; 3 lies above all, 0 is held anyway."""
+    members = np.concatenate([[0.0], np.linspace(1, 2, 99)])
+    row = stocks.summarise_members(members, full)
+    low, high = np.quantile(members, [0.025, 0.975])
+    assert (row["low"], row["high"]) == (min(low, full), max(high, full))
+    assert row["interval"] == "percentiles, widened to the estimate"
+    assert (row["q025"], row["q975"]) == (low, high)
+
+
 @settings(deadline=None)
 @given(MEMBERS, st.floats(0.1, 100))
 def test_summary_scales_and_ignores_order(totals, factor):

@@ -9,7 +9,10 @@ from pydantic import ValidationError
 
 from aqqua_dist.core.errors import RecipeError, UserError
 from aqqua_dist.core.paths import shipped
+from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.recipe import recipe
+from aqqua_dist.recipe.published import method_warnings
+from aqqua_dist.validation.schemes import SCHEMES
 
 TEXT = """\
 study: mine
@@ -309,8 +312,58 @@ def test_schema_names_every_key():
     assert {"study", "title", "zones", "observations", "predictors"} <= set(schema["required"])
     assert schema["additionalProperties"] is False
     defined = schema["$defs"]
-    assert set(defined["Model"]["properties"]) == set(recipe.Model.model_fields)
+    families = [one["$ref"].rsplit("/", 1)[1] for one in schema["properties"]["model"]["oneOf"]]
+    for name, family in zip(families, FAMILIES.values(), strict=True):
+        assert set(defined[name]["properties"]) == set(family.Settings.model_fields)
     assert all(
         section.get("additionalProperties") is False for section in defined.values() if section.get("type") == "object"
     )
     assert all(re.match(r"[A-Z]", section["description"]) for section in defined.values())
+
+
+def test_a_family_is_chosen_by_its_kind_and_boosting_is_the_default():
+    assert recipe.parse(TEXT).model.kind == "boosting"
+    model = '{objective: "count:poisson", effort_weight: true}'
+    forest = recipe.parse(TEXT.replace(model, "{kind: forest, trees: 50, effort_weight: true}"))
+    assert (forest.model.kind, forest.model.trees, forest.model.criterion) == ("forest", 50, "poisson")
+    assert recipe.parse(TEXT.replace(model, "{kind: glm, power: 1.5}")).model.power == 1.5
+    found = faults_of(TEXT.replace(model, "{kind: forest, rounds: 50}"))
+    assert len(found) == 1 and found[0].startswith("model.rounds: unknown key") and "trees" in found[0]
+    found = faults_of(TEXT.replace(model, "{kind: forrest}"))
+    assert len(found) == 1 and "forrest" in found[0] and "'forest'" in found[0]
+    found = faults_of(TEXT.replace(model, '{objective: "count:poisson", tweedie_variance_power: 1.3}'))
+    assert found == ["model.tweedie_variance_power: it belongs to objective 'reg:tweedie', not to 'count:poisson'"]
+
+
+def test_a_family_other_than_the_published_one_is_told():
+    text = shipped("models").joinpath("drago2022_copepoda.yaml").read_text(encoding="utf-8")
+    start, end = text.index("model:"), text.index("members:")
+    other = recipe.parse(text[:start] + "model: {kind: forest}\n" + text[end:])
+    assert method_warnings(other) == ["model.kind 'forest' is not the published 'boosting' (boosted trees)."]
+
+
+def test_schemes_take_their_settings_from_the_section():
+    assert list(recipe.parse(TEXT).validation.settings) == ["random", "spatial_block"]
+    study = recipe.parse(TEXT + "validation: {schemes: [cruise, spatial_block], folds: 7, block_size: 20}\n")
+    assert {name: one.model_dump() for name, one in study.validation.settings.items()} == {
+        "cruise": {"folds": 7},
+        "spatial_block": {"folds": 7, "block_size": 20.0},
+    }
+    shown = faults_of(TEXT + "validation: {schemes: [random, blocks]}\n")
+    assert len(shown) == 1 and "'blocks'" in shown[0] and all(name in shown[0] for name in SCHEMES)
+    assert faults_of(TEXT + "validation: {schemes: [random, random]}\n") == [
+        "validation.schemes: 'random' stands 2 times, allowed is once"
+    ]
+
+
+@pytest.mark.parametrize(("draw", "scheme", "faults"), [("counting", "cruise_bootstrap", 1), ("counting", "folds", 0)])
+def test_the_counting_error_is_not_drawn_on_top_of_drawn_cruises(draw, scheme, faults):
+    start, end = TEXT.index("observations:"), TEXT.index("predictors:")
+    section = f"observations: {{kind: aggregated, path: c, quantity: number_concentration, draw: [{draw}]}}\n"
+    text = TEXT[:start] + section + TEXT[end:] + f"members: {{scheme: {scheme}}}\n"
+    if not faults:
+        assert recipe.parse(text).observations.draw == [draw]
+        return
+    assert "would be counted three times on top of members.scheme 'cruise_bootstrap'" in faults_of(text)[0]
+    written = recipe.parse(text.replace("[counting]", "[members]"))
+    assert "its variance then counts three times" in method_warnings(written)[0]

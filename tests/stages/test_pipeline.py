@@ -253,12 +253,16 @@ def test_maps_pass_the_compliance_checker_with_full_marks(done, tmp_path, target
 def test_scores_hold_random_and_blocked_folds_side_by_side(done):
     context, _ = done
     table = files.read_parquet(context.out / "fit" / "scores.parquet")
-    assert list(table.columns) == ["target", "taxon", "zone", "scheme", "fold", "metric", "value"]
+    columns = ["target", "taxon", "zone", "scheme", "fold", "metric", "value", "judges", "nested", "note"]
+    assert list(table.columns) == columns
+    assert table["nested"].all() and (table["note"] == "").all()
+    assert set(table["judges"]) == {"a fit to the other folds"}
     assert set(table["target"]) == set(TARGETS)
     for _, rows in table.groupby("target"):
         assert {"random", "spatial_block"} <= set(rows["scheme"])
         assert {"rmse", "mae", "r2", "r2_correl", "r2_correl_log"} <= set(rows["metric"])
-    pd.testing.assert_frame_equal(table, pd.read_csv(context.out / "fit" / "scores.csv"), check_dtype=False)
+    again = pd.read_csv(context.out / "fit" / "scores.csv").fillna({"note": ""})
+    pd.testing.assert_frame_equal(table, again, check_dtype=False)
 
 
 def test_the_truth_stands_beside_the_estimate(done):

@@ -22,7 +22,7 @@ grid: {{resolution: 2}}
 observations: {{kind: aggregated, path: collection, quantity: {quantity}{more}}}
 predictors: {{kind: layers, names: [temperature, salinity, bathymetry], monthly: true}}
 model: {{objective: "{objective}", effort_weight: true, rounds: 30, learning_rate: 0.1}}
-members: {{scheme: cruise_bootstrap, n: 6}}
+members: {{{members}}}
 validation: {{folds: 3, block_size: 20}}
 figures: [global_maps]
 """
@@ -94,9 +94,9 @@ def known(tmp_path_factory):
     return folder, *collection(folder)
 
 
-def opened(folder, study, quantity="number_concentration", objective="count:poisson", taxa="[copepod]", more=""):
-    path = folder / f"{study}.yaml"
-    path.write_text(RECIPE.format(study=study, quantity=quantity, objective=objective, taxa=taxa, more=more))
+def opened(folder, study, quantity="number_concentration", objective="count:poisson", taxa="[copepod]", **given):
+    path, more = folder / f"{study}.yaml", {"more": "", "members": "scheme: cruise_bootstrap, n: 6"} | given
+    path.write_text(RECIPE.format(study=study, quantity=quantity, objective=objective, taxa=taxa, **more))
     return pipeline.open_study(path, runs=folder / "runs", jobs=2, progress=False)
 
 
@@ -133,7 +133,7 @@ def test_carbon_of_the_counts_is_a_target(known):
 
 def test_members_draw_counts_whose_mean_is_the_count(known):
     folder = known[0]
-    context = opened(folder, "drawn", more=", draw: [counting]")
+    context = opened(folder, "drawn", more=", draw: [counting]", members="scheme: folds, folds: 3, repeats: 2")
     pipeline.run(context, stop_after="fit")
     training = files.read_parquet(context.out / "match" / "training.parquet")
     names = [name for name in training if name.startswith("draw_")]
@@ -203,6 +203,11 @@ def test_components_may_be_negative_and_are_mapped(known):
         ),
         ({"more": ", draw: [members, volume]"}, "'members' hold all draws, leave out .'volume'."),
         ({"quantity": "chlorophyll"}, "'chlorophyll' is not allowed"),
+        (
+            {"more": ", draw: [counting]"},
+            "observations.draw: .'counting'. would be counted three times on top of members.scheme 'cruise_bootstrap'",
+        ),
+        ({"more": ", draw: [volume]"}, "observations.draw: .'volume'. would be counted three times"),
         ({"more": ", draw: [luck]"}, "'luck' is not allowed"),
     ],
 )

@@ -11,8 +11,9 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.validation.cross_validation import cross_validate
-from aqqua_dist.validation.schemes import make_folds
-from aqqua_dist.validation.scores import scores
+from aqqua_dist.validation.cruises import LEAVE_ONE_OUT
+from aqqua_dist.validation.schemes import SCHEMES, claimed_folds, scheme_folds, splits, study_folds
+from aqqua_dist.validation.scores import r2_correl_log1p_drago2022, scores
 
 THOUSANDTHS = st.integers(0, 10**6).map(lambda n: n / 1000)
 VALUES = st.lists(
@@ -45,6 +46,31 @@ def test_scores_by_hand():
     assert found["spearman"] == pytest.approx(1)
     logs = np.corrcoef(np.log([1, 2, 3, 4]), np.log([2, 3, 4, 5]))[0, 1]
     assert found["r2_correl_log"] == pytest.approx(logs**2)
+    assert found["log_offset"] == 1
+    scaled = np.corrcoef(np.log([1, 1.5, 2, 2.5]), np.log([1.5, 2, 2.5, 3]))[0, 1]
+    assert scores([0, 1, 2, 3], [1, 2, 3, 4], log_offset=2)["r2_correl_log"] == pytest.approx(scaled**2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(VALUES, st.sampled_from([1e-9, 1e-3, 1e3, 1e6]))
+def test_no_relative_score_depends_on_the_unit(rows, factor):
+    """In mg or in ug: 0.849 and 0.474 were the log correlations of one data set with log(1 + x)."""
+    observed, predicted, _ = map(np.array, zip(*rows, strict=True))
+    one, other = scores(observed, predicted), scores(observed * factor, predicted * factor)
+    for name in ("r2", "r2_correl", "r2_correl_log", "spearman", "deviance_explained"):
+        assert one[name] == pytest.approx(other[name], rel=1e-6, abs=1e-9, nan_ok=True)
+    for name in ("rmse", "mae", "bias", "log_offset"):
+        assert one[name] * factor == pytest.approx(other[name], rel=1e-6, abs=1e-9 * factor, nan_ok=True)
+
+
+def test_the_log_correlation_of_the_paper_keeps_its_own_name():
+    observed, predicted = np.array([0.0, 10, 250, 4000]), np.array([5.0, 20, 100, 5000])
+    expected = np.corrcoef(np.log1p(observed), np.log1p(predicted))[0, 1] ** 2
+    assert r2_correl_log1p_drago2022(observed, predicted) == pytest.approx(expected)
+    assert scores(observed, predicted)["r2_correl_log"] != pytest.approx(expected, abs=1e-3)
+    assert np.isnan(scores([0, 0, 0], [1, 2, 3])["r2_correl_log"])
+    with pytest.raises(UserError, match="log_offset is 0"):
+        scores([1, 2], [1, 2], log_offset=0)
 
 
 def test_perfect_predictions():
@@ -90,42 +116,97 @@ def test_bad_scores_input_is_shown(arguments, message):
         scores(*arguments)
 
 
+def table(blocks, stratum=0):
+    """Rows on the equator, each block 20 degrees wide."""
+    blocks = np.asarray(blocks)
+    lon = -175.0 + 20 * blocks
+    return pd.DataFrame({"lat": 0.5, "lon": lon, "stratum": stratum, "cruise": [f"c{b}" for b in blocks]})
+
+
+def folds_of(name, rows, n_folds=5, seed=0, **more):
+    return scheme_folds(name, rows, None, SCHEMES[name].Settings(folds=n_folds, **more), seed)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=10, max_size=80), st.integers(2, 5), st.integers(0, 9))
 def test_every_row_is_tested_once(blocks, n_folds, seed):
     blocks = np.array(blocks + list(range(n_folds)))
-    for scheme in ("random", "spatial_block"):
-        for strata in (None, blocks % 3):
-            folds = make_folds(scheme, blocks.size, groups=blocks, strata=strata, n_folds=n_folds, seed=seed)
-            tested = np.concatenate([test for _, test in folds])
+    for scheme in SCHEMES:
+        for strata in (0, blocks % 3):
+            folds = folds_of(scheme, table(blocks, strata), n_folds, seed)
+            pairs = splits(folds)
+            tested = np.concatenate([test for _, test in pairs])
             np.testing.assert_array_equal(np.sort(tested), np.arange(blocks.size))
-            for train, test in folds:
+            assert len(pairs) == (len(set(blocks)) if scheme == "cruise" else n_folds)
+            for train, test in pairs:
                 assert not set(train) & set(test)
-                if scheme == "spatial_block":
+                if scheme != "random":
                     assert not set(blocks[train]) & set(blocks[test])
 
 
 def test_strata_are_shared_out():
     strata = np.repeat([0, 1, 2], [50, 5, 2])
-    for _, test in make_folds("random", 57, strata=strata, n_folds=5):
+    for _, test in splits(folds_of("random", table(np.zeros(57, int), strata))):
         assert (strata[test] == 0).sum() == 10
         assert (strata[test] == 1).sum() + (strata[test] == 2).sum() in (1, 2)
-    assert len(make_folds("random", 6, strata=[0, 1, 2, 3, 4, 5], n_folds=3)) == 3
+    assert len(splits(folds_of("random", table(np.zeros(6, int), np.arange(6)), 3))) == 3
+
+
+def test_blocks_have_the_size_of_the_settings():
+    rows = table(np.arange(18))
+    assert sorted(folds_of("spatial_block", rows, 18, block_size=20.0)) == list(range(18))
+    wide = folds_of("spatial_block", rows, 2, block_size=90.0)  # three blocks around the globe
+    assert [len(set(wide[start : start + 6])) for start in (0, 6, 12)] == [1] * 3
+
+
+def test_few_cruises_are_left_out_one_by_one_and_many_are_dealt_out_whole():
+    few = folds_of("cruise", table(np.repeat([3, 1, 2], [5, 2, 4])))
+    assert sorted(np.bincount(few)) == [2, 4, 5]
+    many = np.repeat(np.arange(LEAVE_ONE_OUT + 1), 3)
+    found = folds_of("cruise", pd.DataFrame({"cruise": many}), 4)
+    assert set(found) == {0, 1, 2, 3}
+    assert all(len(set(found[many == cruise])) == 1 for cruise in range(LEAVE_ONE_OUT + 1))
+
+
+def test_rows_without_a_cruise_are_never_tested_and_train_every_fold():
+    rows = pd.DataFrame({"cruise": ["a", None, "b", "b", np.nan, "a"]})
+    folds = folds_of("cruise", rows)
+    assert folds.tolist() == [0, -1, 1, 1, -1, 0]
+    for train, test in splits(folds):
+        assert {1, 4} <= set(train) and not {1, 4} & set(test)
 
 
 @pytest.mark.parametrize(
-    ("scheme", "n_rows", "given", "message"),
+    ("scheme", "rows", "message"),
     [
-        ("spatial_block", 10, {"groups": [0, 1] * 5}, "2 blocks for 5 folds"),
-        ("spatial_block", 10, {}, "groups None"),
-        ("loo", 10, {}, "'loo'"),
-        ("random", 3, {}, "5 folds of 3 rows"),
-        ("random", 10, {"strata": [1, 2]}, "2 strata"),
+        ("spatial_block", table([0, 1] * 5), "2 blocks for 5 folds"),
+        ("spatial_block", pd.DataFrame({"lat": [1.0]}), "no column 'lon', which scheme 'spatial_block' needs"),
+        ("cruise", pd.DataFrame({"lat": [1.0]}), "no column 'cruise'"),
+        ("cruise", table([1] * 10), "1 cruises; allowed are 2 or more"),
+        ("random", table([1] * 3), "3 rows for 5 folds"),
     ],
 )
-def test_bad_folds_are_shown(scheme, n_rows, given, message):
+def test_a_scheme_that_is_not_possible_has_its_reason(scheme, rows, message):
     with pytest.raises(UserError, match=message):
-        make_folds(scheme, n_rows, **given)
+        folds_of(scheme, rows)
+    wanted = {name: SCHEMES[name].Settings() for name in SCHEMES}
+    possible, reasons = study_folds(wanted, rows, None, 0)
+    assert message in reasons[scheme]
+    assert set(possible) | set(reasons) == set(SCHEMES) and not set(possible) & set(reasons)
+
+
+def test_an_unknown_scheme_is_shown():
+    with pytest.raises(UserError, match="'loo' is unknown"):
+        scheme_folds("loo", table([1]), None, None, 0)
+
+
+def test_the_area_of_applicability_claims_the_error_of_blocks_where_there_are_blocks():
+    folds = {"random": np.array([0]), "cruise": np.array([1]), "spatial_block": np.array([2])}
+    assert claimed_folds(folds) is folds["spatial_block"]
+    del folds["spatial_block"]
+    assert claimed_folds(folds) is folds["cruise"]
+    assert claimed_folds({"other": folds["random"]}) is folds["random"]
+    assert claimed_folds({}) is None
 
 
 def line(n=60):
@@ -136,7 +217,7 @@ def line(n=60):
 
 def test_tidy_scores_and_predictions():
     X, y, blocks = line()
-    folds = {s: make_folds(s, 60, groups=blocks) for s in ("random", "spatial_block")}
+    folds = {s: splits(folds_of(s, table(blocks))) for s in ("random", "spatial_block")}
     found = cross_validate(LinearRegression(), X, y, folds, progress=False)
     assert list(found.scores) == ["scheme", "fold", "metric", "value"]
     assert len(found.scores) == 2 * 6 * len(scores([1], [1]))
@@ -154,7 +235,7 @@ def test_tidy_scores_and_predictions():
 
 def test_function_and_weights():
     X, y, _ = line()
-    folds = {"random": make_folds("random", 60)}
+    folds = {"random": splits(folds_of("random", table(np.zeros(60, int))))}
     weights = np.linspace(1, 5, 60)
 
     def fit_predict(X_train, y_train, effort, X_test):
@@ -168,7 +249,7 @@ def test_function_and_weights():
 
 def test_bad_predictions_are_shown():
     X, y, _ = line()
-    folds = {"random": make_folds("random", 60)}
+    folds = {"random": splits(folds_of("random", table(np.zeros(60, int))))}
     with pytest.raises(UserError, match=r"fold 0: predictions have shape \(3,\)"):
         cross_validate(lambda a, b, c, d: np.zeros(3), X, y, folds, progress=False)
 
@@ -178,7 +259,8 @@ def test_blocks_are_harder_than_random_rows_where_space_is_smooth():
     blocks = np.repeat(np.arange(30), 10)
     y = rng.normal(size=30)[blocks] + 0.05 * rng.normal(size=300)
     X = (rng.normal(size=(30, 4))[blocks] + 0.01 * rng.normal(size=(300, 4))).astype(np.float32)
-    folds = {s: make_folds(s, 300, groups=blocks) for s in ("random", "spatial_block")}
+    places = pd.DataFrame({"lat": -75 + 15.0 * (blocks % 11), "lon": -175 + 35.0 * (blocks // 3), "stratum": 0})
+    folds = {s: splits(folds_of(s, places)) for s in ("random", "spatial_block")}
     found = cross_validate(KNeighborsRegressor(1), X, y, folds, progress=False).scores
     r2 = found[(found["fold"] == -1) & (found["metric"] == "r2")].set_index("scheme")["value"]
     assert r2["random"] > 0.9 > 0.3 > r2["spatial_block"]
