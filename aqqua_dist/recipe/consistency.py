@@ -1,5 +1,9 @@
 """What the sections of a recipe must agree on with each other."""
 
+from aqqua_dist.core import vocabulary
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.units import convert
+
 
 def cross_faults(parts):
     """Faults between sections of a recipe.
@@ -95,24 +99,52 @@ def _effort_faults(parts):
 
 
 def _signed_faults(parts):
-    """Components have no zero: no counts, no logarithms."""
+    """Quantities that may be negative have no zero: no counts, no logarithms."""
     draw = getattr(parts.observations, "draw", [])
     if "members" in draw and len(draw) > 1:
         return [
             f"observations.draw: 'members' hold all draws, leave out {[name for name in draw if name != 'members']}"
         ]
-    if getattr(parts.observations, "quantity", None) != "embedding_component":
+    entry = vocabulary.quantity(parts.observations.quantity)
+    if not entry.signed:
         return []
-    model, faults = parts.model, []
+    model, faults, name = parts.model, [], entry.name
     if model.objective != "reg:squarederror":
-        faults.append(
-            f"model.objective: components of embeddings may be negative and need 'reg:squarederror', not {model.objective!r}"
-        )
+        faults.append(f"model.objective: {name} may be negative and needs 'reg:squarederror', not {model.objective!r}")
     if model.search != "none":
-        faults.append(f"model.search: components of embeddings need 'none', not {model.search!r}")
-    return faults + (
-        ["observations.draw: components of embeddings have no draws, leave it out"] if parts.observations.draw else []
-    )
+        faults.append(f"model.search: {name} may be negative and needs 'none', not {model.search!r}")
+    return faults + ([f"observations.draw: {name} has no draws, leave out {draw}"] if draw else [])
+
+
+def _unit_faults(parts):
+    """Units that are unknown or of another dimension are refused before anything is read."""
+    section, faults = parts.observations, []
+    if section.kind != "table":
+        return []
+    entry = vocabulary.quantity(section.quantity)
+    for key, given, units, element in (
+        ("units", section.units, entry.units, entry.element),
+        ("effort_units", section.effort_units, vocabulary.quantity("effort").units, None),
+    ):
+        faults += _not_convertible(f"observations.{key}", given, units, element)
+    return faults
+
+
+def _published_faults(parts):
+    """A published number is in a unit that becomes the unit of ours."""
+    entry, faults = vocabulary.quantity(parts.observations.quantity), []
+    for number, one in enumerate(parts.published):
+        units = entry.stock.units if one.statistic.startswith("stock") else "1"
+        faults += _not_convertible(f"published.{number}.units", one.units, units, entry.element)
+    return faults
+
+
+def _not_convertible(place, given, units, element):
+    try:
+        convert(1.0, given, units, place=place, element=element)
+    except UserError as error:
+        return [str(error).rstrip(".")]
+    return []
 
 
 def _search_faults(parts):
@@ -147,6 +179,8 @@ _CROSS = (
     (("observations", "predictors"), _source_faults),
     (("observations", "model"), _effort_faults),
     (("observations", "model"), _signed_faults),
+    (("observations",), _unit_faults),
+    (("observations", "published"), _published_faults),
     (("model", "members"), _search_faults),
     (("observations", "taxa", "zones"), _split_faults),
 )

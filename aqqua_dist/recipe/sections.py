@@ -1,12 +1,52 @@
 """The typed sections of a recipe."""
 
+import difflib
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import core_schema
+
+from aqqua_dist.core import vocabulary
+from aqqua_dist.virtual_ocean.responses import AMOUNTS, CARBON
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\s/\\][^/\\\n]*$")]
+
+
+@dataclass(frozen=True)
+class InVocabulary:
+    """A name of a quantity that the vocabulary says how to model.
+
+    Attributes
+    ----------
+    columns : tuple of str, optional
+        Only quantities that tables of samples keep in one of these columns.
+    signed : bool, optional
+        Only quantities that may, or may not, be negative.
+    """
+
+    columns: tuple | None = None
+    signed: bool | None = None
+
+    def choices(self):
+        """Names that are allowed (list of str)."""
+        return vocabulary.modelled(columns=self.columns, signed=self.signed)
+
+    def _checked(self, name):
+        known = self.choices()
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{name!r} is not allowed (choose from {', '.join(map(repr, known))}){hint}")
+        return name
+
+    def __get_pydantic_core_schema__(self, source, handler):  # numpydoc ignore=GL08
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema, handler):  # numpydoc ignore=GL08
+        return handler(schema) | {"enum": self.choices()}
 
 
 class Section(BaseModel):
@@ -74,8 +114,9 @@ class TableObservations(Section):
     kind: Literal["table"]
     path: str | dict[str, str]
     columns: Columns
-    quantity: Literal["carbon_biomass", "number_concentration", "biovolume_concentration"]
+    quantity: Annotated[str, InVocabulary(signed=False)]
     units: str
+    effort_units: str = "m3"
     taxon: Name | None = None
     rows: Literal["cells", "samples"] = "cells"
     duplicates: Literal["refuse", "average"] = "refuse"
@@ -94,7 +135,7 @@ class ExportObservations(Section):
 
     kind: Literal["exports"]
     paths: Annotated[list[str], Field(min_length=1)]
-    quantity: Literal["number_concentration", "biovolume_concentration"]
+    quantity: Annotated[str, InVocabulary(columns=("n", "biovolume"))]
     coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
     statuses: Annotated[list[Literal["validated", "predicted", "dubious", "unclassified"]], Field(min_length=1)] = [
         "validated"
@@ -115,7 +156,7 @@ class AggregatedObservations(Section):
 
     kind: Literal["aggregated"]
     path: str
-    quantity: Literal["number_concentration", "biovolume_concentration", "carbon_biomass", "embedding_component"]
+    quantity: Annotated[str, InVocabulary(columns=("n", "biovolume", "carbon", "embedding_pc"))]
     coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
     draw: list[Literal["counting", "volume", "members"]] = []
 
@@ -124,7 +165,7 @@ class VirtualObservations(Section):
     """A simulated survey of taxa whose true stock is known."""
 
     kind: Literal["virtual"]
-    quantity: Literal["carbon_biomass", "number_concentration"] = "carbon_biomass"
+    quantity: Annotated[str, InVocabulary(columns=AMOUNTS)] = CARBON
     cruises: Count = 60
     cruise_sd: Annotated[float, Field(ge=0, le=2)] = 0.4
 

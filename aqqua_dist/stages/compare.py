@@ -5,6 +5,8 @@ import pandas as pd
 
 from aqqua_dist.core import files
 from aqqua_dist.core.paths import find_input
+from aqqua_dist.core.units import convert
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.readers import plain_tables
 from aqqua_dist.recipe.context import Target, provenance
 
@@ -59,16 +61,20 @@ def _number(context, entry, budget):
         "low": np.nan,
         "high": np.nan,
     }
+    element, place = quantity(context.recipe.observations.quantity).element, f"published {entry.statistic}"
     chosen = budget[
         (budget["taxon"] == entry.taxon) & (budget["zone"] == entry.zone) & (budget["region_set"] == "global")
     ].iloc[0]
+    if entry.statistic in ("stock", "stock_sum_cell_sd"):
+        value = convert(entry.value, entry.units, chosen["units"], place=place, element=element)
+        row |= {"published": float(value), "units": chosen["units"]}
     if entry.statistic == "stock":
         return row | {"ours": chosen["estimate"], "low": chosen["low"], "high": chosen["high"]}
     if entry.statistic == "stock_sum_cell_sd":
         return row | {"ours": chosen["sum_cell_sd"]}
     found = files.read_parquet(context.out / "fit" / Target(entry.taxon, entry.zone).key / "scores.parquet")
     values = found.loc[(found["scheme"] == "test") & (found["metric"] == entry.statistic), "value"]
-    factor = 100 if entry.units == "%" else 1
+    factor = float(convert(1.0, "1", entry.units, place=place))
     return row | {
         "ours": factor * values.mean(),
         "low": factor * values.quantile(0.025),

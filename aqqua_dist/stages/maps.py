@@ -64,18 +64,19 @@ def run(context, target, inputs, content):
     )
     rows = prepare(context, table.reset_index(drop=True), names)
     index, inside = _applicability(rows, ensemble, where, context)
-    factor, units = stocks.stock_unit(recipe.observations.quantity)
-    static = (masks * where.volume * factor).T
+    rule = stocks.stock_of(recipe.observations.quantity)
+    weight = stocks.cell_weights(rule, where.area, where.volume)
+    static = (masks * weight).T
     fields, totals = prediction.predict(
-        ensemble, where, _weights(static, inside, where.volume * factor), jobs=context.jobs, progress=context.progress
+        ensemble, where, _weights(static, inside, weight), jobs=context.jobs, progress=context.progress
     )
     for label in ("inside", "outside"):
         regions.loc[len(regions)] = ["applicability", label]
     share = inside.mean(axis=0)
     every = np.vstack([masks, share, 1 - share])
     sd = fields.get("sd_annual", fields["sd"].reshape(-1, where.cells.size)[0])
-    spread = every @ (np.nan_to_num(sd) * where.volume * factor)
-    summed = stocks.total_table(regions, totals, spread, np.array([every @ where.area, every @ where.volume]), units)
+    spread = every @ (np.nan_to_num(sd) * weight)
+    summed = stocks.total_table(regions, totals, spread, np.array([every @ where.area, every @ where.volume]), rule)
     for place, (name, value) in enumerate(
         {"quantity": recipe.observations.quantity, "taxon": target.taxon, "zone": target.zone}.items()
     ):

@@ -10,12 +10,11 @@ from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.core.tables import COUNTS, SAMPLES, typed
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.organisms import rollup
 from aqqua_dist.training.cells import on_cells, rows_of
 
 PLACE = ["profile", "zone", "cruise", "time", "lat", "lon"]
-COMPONENT = "embedding_component"
-FILES = {COMPONENT: ("samples.parquet", "components.parquet"), "": ("samples.parquet", "counts.parquet")}
 
 
 def inputs(context):
@@ -39,7 +38,8 @@ def inputs(context):
     section = context.recipe.observations
     folder = find_input(section.path, context.folder, folders=True)
     found = {}
-    needed = (*FILES.get(section.quantity, FILES[""]), *(["members.parquet"] if "members" in section.draw else []))
+    kept = quantity(section.quantity).kept.table
+    needed = ("samples.parquet", f"{kept}.parquet", *(["members.parquet"] if "members" in section.draw else []))
     for name in (*needed, "taxa.parquet"):
         if (folder / name).is_file():
             found[f"{section.path}/{name}"] = folder / name
@@ -85,8 +85,9 @@ def training_rows(context, cube):
         if len(dropped)
         else []
     )
-    if section.quantity == COMPONENT:
-        table = _components(tables["components.parquet"], members, recipe.taxa, section.path)
+    kept = quantity(section.quantity).kept
+    if kept.table == "components":
+        table = _components(tables["components.parquet"], members, context)
     else:
         table = _counts(tables, pooled, members, context)
     table = table.join(pooled.set_index("sample_id")[PLACE], on="sample_id")
@@ -94,9 +95,11 @@ def training_rows(context, cube):
     return on_cells(context, cube, rows, repairs + told, section.path)
 
 
-def _components(table, members, wanted, place):
+def _components(table, members, context):
     """Mean of each component over a profile and zone; the number of images is its effort."""
-    names = [name for name in table if name.startswith("embedding_pc")]
+    section, wanted = context.recipe.observations, context.recipe.taxa
+    place, prefix = section.path, quantity(section.quantity).kept.column
+    names = [name for name in table if name.startswith(prefix)]
     chosen = names if wanted == "all" else list(wanted)
     unknown = [name for name in chosen if name not in names]
     if unknown:
@@ -105,7 +108,7 @@ def _components(table, members, wanted, place):
     rows = rows[rows["n"] > 0]
     n = rows.groupby("pooled_id")["n"].sum()
     means = rows[chosen].mul(rows["n"], axis=0).groupby(rows["pooled_id"]).sum().div(n, axis=0)
-    long = means.rename_axis("sample_id").reset_index().melt("sample_id", var_name="taxon", value_name=COMPONENT)
+    long = means.rename_axis("sample_id").reset_index().melt("sample_id", var_name="taxon", value_name=section.quantity)
     return long.assign(volume=long["sample_id"].map(n).astype(float))
 
 
@@ -123,8 +126,9 @@ def _counts(tables, pooled, members, context):
             else dict(zip(known["label" if "label" in known else "taxon"], known["hierarchy"].fillna(""), strict=True))
         )
         counts = rollup.taxon_counts(counts, lines, taxa)
-    if section.quantity == "carbon_biomass" and "carbon" not in counts:
-        raise UserError(f"{section.path}: the counts have no carbon; aggregate them with --carbon TAXON=CONVERSION.")
+    kept = quantity(section.quantity).kept.column
+    if kept not in counts:
+        raise UserError(f"{section.path}: the counts have no {kept}; aggregate them with --{kept} TAXON=CONVERSION.")
     counts = pooled_counts(counts[counts["sample_id"].isin(members["sample_id"])], members)
     table = concentrations(pooled, counts, taxa)
     if not section.draw:

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.habitat_models.resampling import stratified_split
 from aqqua_dist.habitat_models.response import count_scale, count_strata
 
 MIN_ROWS = 20
-SIGNED = "embedding_component"
-"""Quantity that may be negative."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def prepare(context, table, names):
 
 
 def is_signed(context):
-    """Whether the response has no zero, as components of embeddings.
+    """Whether the response may be negative, so that it has no zero.
 
     Parameters
     ----------
@@ -97,7 +96,7 @@ def is_signed(context):
     -------
     bool
     """
-    return context.recipe.observations.quantity == SIGNED
+    return quantity(context.recipe.observations.quantity).signed
 
 
 def strata(labels):
