@@ -31,17 +31,6 @@ from aqqua_dist.counts.objects import (
 )
 from aqqua_dist.organisms import rollup
 
-UNITS = counts_table.UNITS | {
-    "volume": "m3",
-    "number_concentration": "m-3",
-    "biovolume_concentration": "mm3 m-3",
-    "carbon_biomass": "mg m-3",
-    "concentration_low": "m-3",
-    "concentration_high": "m-3",
-    "number_integral": "m-2",
-    "depth_top": "m",
-    "depth_bottom": "m",
-}
 DRAWN = ("probabilistic", "acc", "pacc", "em")
 """Methods whose intervals come from draws."""
 REFERENCES = {
@@ -324,7 +313,7 @@ def _write_concentrations(counts, made, products, place, origin):
     if bounds is not None:
         found = found.merge(bounds[0], on=["sample_id", "taxon"], how="left")
         found["concentration_low"] = found["concentration_low"].mask(found["n"] == 0, 0.0)
-    files.write_parquet(found, out / "concentrations.parquet", origin, UNITS)
+    files.write_parquet(found, out / "concentrations.parquet", origin)
     if not products.zones:
         return
     pooled, members, dropped = zone_samples(typed(table, SAMPLES), products.zones, coverage=products.coverage)
@@ -340,7 +329,7 @@ def _write_concentrations(counts, made, products, place, origin):
     place = pooled.set_index("sample_id")[
         ["profile", "zone", "cruise", "time", "lat", "lon", "depth_top", "depth_bottom", "coverage"]
     ]
-    files.write_parquet(found.join(place, on="sample_id"), out / "zone_concentrations.parquet", origin, UNITS)
+    files.write_parquet(found.join(place, on="sample_id"), out / "zone_concentrations.parquet", origin)
     files.write_parquet(dropped, out / "zones_dropped.parquet", origin)
 
 

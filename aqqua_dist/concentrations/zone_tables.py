@@ -12,20 +12,6 @@ from aqqua_dist.counts import label_counts
 from aqqua_dist.organisms import rollup
 from aqqua_dist.spectra import spectrum
 
-UNITS = {
-    "volume": "m3",
-    "number_concentration": "m-3",
-    "biovolume_concentration": "mm3 m-3",
-    "number_integral": "m-2",
-    "esd_low": "mm",
-    "esd_high": "mm",
-    "number_density": "m-3 mm-1",
-    "biovolume_density": "mm3 m-3 mm-1",
-    "depth_top": "m",
-    "depth_bottom": "m",
-    "lat": "degrees_north",
-    "lon": "degrees_east",
-}
 SPECTRUM = [
     "esd_low",
     "esd_high",
@@ -188,5 +174,5 @@ def write(zonal, folder, origin):
     paths = []
     for name, table in tables.items():
         paths.append(folder / f"{name}.csv")
-        files.write_csv(table, paths[-1], origin, {unit: UNITS[unit] for unit in UNITS if unit in table})
+        files.write_csv(table, paths[-1], origin)
     return paths

@@ -1,7 +1,8 @@
-"""One name per quantity, fixed with its unit, from input column to axis label."""
+"""One name per quantity and per column of a written table, fixed with its unit, from input to axis label."""
 
 import difflib
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 import numpy as np
@@ -237,3 +238,144 @@ def _guess(values, entry, low, high):
         if known.size and (found >= low).all() and (found <= high).all():
             return f"Is it in {units}?"
     return "Is it in another unit?"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a written table.
+
+    Attributes
+    ----------
+    name : str
+        Its name, or a pattern (``draw_*``).
+    units : str or None
+        CF spelling (px and px2 for lengths and areas on an image); None for
+        texts, flags and times, and where another column tells it.
+    description : str
+        One sentence.
+    table : str or None
+        The only table in which it means this.
+    """
+
+    name: str
+    units: str | None
+    description: str
+    table: str | None = None
+
+
+@lru_cache(maxsize=1)
+def columns():
+    """All columns.
+
+    Returns
+    -------
+    dict of str to Column
+        Under ``name``, or ``table.name`` where a name means something else in
+        one table; from ``data/columns.yaml`` and, for quantities, the
+        vocabulary.
+    """
+    found = {
+        name: Column(name, entry.units, f"{entry.long_name[0].upper()}{entry.long_name[1:]}.")
+        for name, entry in quantities().items()
+    }
+    entries = yaml.safe_load(package_data("columns.yaml").read_text(encoding="utf-8"))
+    for key, (units, description) in entries.items():
+        table, _, name = key.rpartition(".")
+        found[key] = Column(name, units or None, description, table or None)
+    return found
+
+
+def known_column(name, table=None):
+    """A column, or nothing where it is not known.
+
+    Parameters
+    ----------
+    name : str
+        As it is written.
+    table : str, optional
+        Name of the table (that of its file, without ending).
+
+    Returns
+    -------
+    Column or None
+        A user's own column has none.
+    """
+    known, name = columns(), str(name)
+    for key in (f"{table}.{name}", name):
+        if key in known and known[key].name == name:
+            return known[key]
+    for key, entry in known.items():
+        if "*" in key and fnmatchcase(name, entry.name) and entry.table in (None, table):
+            return entry
+    return None
+
+
+def column(name, table=None):
+    """A column that must be known.
+
+    Parameters
+    ----------
+    name : str
+        As it is written.
+    table : str, optional
+        Name of the table.
+
+    Returns
+    -------
+    Column
+        Its unit and description.
+
+    Raises
+    ------
+    UserError
+        No such column is written.
+    """
+    found = known_column(name, table)
+    if found is None:
+        near = difflib.get_close_matches(str(name), [entry.name for entry in columns().values()], n=1)
+        hint = f", did you mean {near[0]!r}" if near else ""
+        raise UserError(f"column {name!r} is in no table that is written{hint}; see docs/dictionary.md.")
+    return found
+
+
+def column_units(names, table=None):
+    """Units of the columns that have one.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Columns; unknown ones are left out.
+    table : str, optional
+        Name of the table.
+
+    Returns
+    -------
+    dict of str to str
+        Column to unit.
+    """
+    found = {name: known_column(name, table) for name in names}
+    return {name: entry.units for name, entry in found.items() if entry is not None and entry.units is not None}
+
+
+def dictionary_page():
+    """The dictionary of columns, as Markdown.
+
+    Returns
+    -------
+    str
+        Text of ``docs/dictionary.md``.
+    """
+    head = [
+        "# Columns of the written tables",
+        "",
+        "Made from `aqqua_dist/data/columns.yaml` and `vocabulary.yaml` by `python docs/make_dictionary.py`; do not edit.",
+        "The same unit and sentence stand in each Parquet file (metadata of the fields) and beside each CSV file",
+        "(`<file>-metadata.json`, CSV on the Web). Without a table a name means the same everywhere.",
+        "",
+        "| column | unit | table | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    rows = sorted(columns().values(), key=lambda entry: (entry.name.lower(), entry.table or ""))
+    return "\n".join(
+        [*head, *(f"| `{e.name}` | {e.units or ''} | {e.table or ''} | {e.description} |" for e in rows), ""]
+    )

@@ -29,7 +29,6 @@ SCHEMA = pa.schema(
         ("method", pa.string()),
     ]
 )
-UNITS = {"esd_low": "um", "esd_high": "um", "biovolume": "mm3", "carbon": "mg"}
 REPEATING = ["sample_id", "taxon", "esd_low", "esd_high", "weight", "method", "n"]
 
 
@@ -276,7 +275,7 @@ def write_counts(sums, known, path, origin, model=None):
     int
         Rows.
     """
-    with files.parquet_parts(path, SCHEMA, units=UNITS, repeating=REPEATING) as parts:
+    with files.parquet_parts(path, SCHEMA, repeating=REPEATING) as parts:
         for start in range(0, len(sums.cells), ROWS):
             rows = with_interval(label_rows(sums, known, slice(start, start + ROWS)))
             parts.write(pa.Table.from_pandas(rows[SCHEMA.names], preserve_index=False))

@@ -45,7 +45,6 @@ def run(context, targets, content):
     origin = provenance(context, "budget", content)
     folder = context.out / "budget"
     files = [folder / "budget.parquet", folder / "budget.csv"]
-    units = {"area": "m2", "volume": "m3"}
-    write_parquet(table, files[0], origin, units)
-    write_csv(table, files[1], origin, units)
+    write_parquet(table, files[0], origin)
+    write_csv(table, files[1], origin)
     mark_done(folder / "budget.done.json", content, files, origin)

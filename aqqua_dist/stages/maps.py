@@ -90,7 +90,7 @@ def run(context, target, inputs, content):
     folder = context.out / "map"
     files = [folder / f"{target.key}.nc", folder / f"{target.key}_totals.parquet"]
     write_netcdf(dataset, files[0], origin, encoding=map_file.encoding(dataset))
-    write_parquet(summed, files[1], origin, units={"area": "m2", "volume": "m3"})
+    write_parquet(summed, files[1], origin)
     mark_done(folder / f"{target.key}.done.json", content, files, origin)
 
 

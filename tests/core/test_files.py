@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
+from aqqua_dist.core import vocabulary
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance, software_versions
@@ -117,7 +118,7 @@ def test_tables_come_back_equal(tmp_path):
     WRITERS["a.csv"](tmp_path / "a.csv")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), TABLE, check_dtype=False)
     about = json.loads((tmp_path / "a.csv-metadata.json").read_text())
-    assert {"name": "y", "units": "mg m-3"} in about["tableSchema"]["columns"]
+    assert {"name": "y", "schema:unitText": "mg m-3", "dc:description": vocabulary.column("y").description} in about["tableSchema"]["columns"]
 
 
 def test_samples_are_points_that_a_gis_reads(tmp_path):
