@@ -105,7 +105,8 @@ def write_parquet(table, path, provenance, units=None):
     """
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     schema = pa.schema(
-        _fields(arrow.schema, path, units), metadata=dict(arrow.schema.metadata or {}) | {NAME.encode(): provenance.to_json().encode()}
+        _fields(arrow.schema, path, units),
+        metadata=dict(arrow.schema.metadata or {}) | {NAME.encode(): provenance.to_json().encode()},
     )
     with replacing(path) as part:
         pq.write_table(arrow.cast(schema), part, compression="zstd")

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.fill_values import check_predictors
 from aqqua_dist.core.paths import package_data, shipped
 
 Text = Annotated[str, Field(min_length=1)]
@@ -144,4 +145,6 @@ def load_layer(name):
             f"layer {name!r}: {entry.file} holds dims {layer.dims} in {layer.attrs.get('units')!r}, "
             f"its catalogue entry says {tuple(entry.dims)} in {entry.units!r}."
         )
-    return layer.rename(name)
+    layer = layer.rename(name)
+    check_predictors(layer.to_dataset(name=name), [name], f"layer {name!r} ({entry.file})")
+    return layer

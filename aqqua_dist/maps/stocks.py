@@ -11,6 +11,7 @@ import pandas as pd
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.vocabulary import modelled, quantity
 
+
 def stock_of(name):
     """How a quantity becomes a stock.
 

@@ -2,7 +2,8 @@
 
 import xarray as xr
 
-from aqqua_dist.core import grid, vocabulary
+from aqqua_dist.core import grid
+from aqqua_dist.core.fill_values import check_predictors
 from aqqua_dist.environment import catalogue, harmonise, matchup
 from aqqua_dist.environment.cube import build_cube
 from aqqua_dist.environment.regions import basin_mask
@@ -55,7 +56,7 @@ def table_cube(context):
         path = zone_path(recipe.predictors.path, zone.name, context)
         table = plain_tables.read_columns(path, {"lat": recipe.predictors.lat, "lon": recipe.predictors.lon} | names)
         table = plain_tables.check_positions(table, path)
-        vocabulary.check(table, place=str(path))
+        check_predictors(table, list(names), str(path))
         part = matchup.table_to_grid(table, lat, lon, str(path)).expand_dims(zone=[zone.name])
         parts.append(part)
         thickness.append(_thickness(part, zone, recipe))

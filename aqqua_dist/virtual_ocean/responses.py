@@ -8,7 +8,6 @@ import numpy as np
 from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import UserError
 
-
 AMOUNTS = ("n", "carbon")
 """Columns of counts that a virtual individual has an amount of."""
 NUMBER, CARBON = (vocabulary.modelled(columns=(name,))[0] for name in AMOUNTS)

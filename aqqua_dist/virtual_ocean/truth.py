@@ -84,5 +84,7 @@ def true_totals(taxa, cube, *, quantity=CARBON, latitude_band=10.0):
             for region_set, label in labels.items():
                 inside = np.isfinite(values.ravel())
                 summed = pd.Series(values.ravel()[inside]).groupby(label[inside], sort=False).sum()
-                rows += [(taxon.name, str(zone), region_set, region, total, rule.units) for region, total in summed.items()]
+                rows += [
+                    (taxon.name, str(zone), region_set, region, total, rule.units) for region, total in summed.items()
+                ]
     return pd.DataFrame(rows, columns=["taxon", "zone", "region_set", "region", "total", "units"])

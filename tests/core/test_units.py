@@ -136,7 +136,8 @@ def test_integers_become_real():
 
 
 @pytest.mark.parametrize(
-    "units", ["mg C m--3", "ind m-3", "cells L-1", "#/m3", "mg Chl m-3", "nonsense", None, "2 m", "bananas", "1000 mg m-3"]
+    "units",
+    ["mg C m--3", "ind m-3", "cells L-1", "#/m3", "mg Chl m-3", "nonsense", None, "2 m", "bananas", "1000 mg m-3"],
 )
 def test_unknown_unit_is_refused_and_shown(units):
     with pytest.raises(UserError) as caught:

@@ -74,6 +74,7 @@ def test_an_areal_quantity_is_summed_over_the_area():
     rule = Stock("area", 1e-18, "Pg C", "flux")
     assert stocks.cell_weights(rule, np.array([1e15]), np.array([5.0]))[0] * 2.0 == pytest.approx(2e-3)
 
+
 def test_summary_by_hand():
     row = stocks.summarise_members(np.array([1.0, 2.0, 3.0, 4.0]))
     assert (row["estimate"], row["mean"], row["q50"], row["interval"]) == (2.5, 2.5, 2.5, "percentiles")
