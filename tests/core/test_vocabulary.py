@@ -274,3 +274,19 @@ def test_an_entry_of_a_column_is_a_sentence_with_a_unit_that_is_understood(entry
 def test_the_page_of_columns_is_current(project_root):
     """Run docs/make_dictionary.py after a change."""
     assert (project_root / "docs" / "dictionary.md").read_text(encoding="utf-8") == vocabulary.dictionary_page()
+
+
+COLUMNS_ONLY = ("concentrations/", "spectra/", "embeddings/collection.py", "training/aggregated.py")
+"""Where a quantity may stand by name: as a column of a table that is read or written there."""
+
+
+def test_no_module_knows_a_quantity_by_name(project_root):
+    names = [f'"{name}"' for name in vocabulary.modelled()]
+    package = project_root / "aqqua_dist"
+    found = [
+        path.relative_to(project_root).as_posix()
+        for path in [*package.rglob("*.py"), *(project_root / "figures").glob("*.py")]
+        if not path.as_posix().removeprefix(package.as_posix() + "/").startswith(COLUMNS_ONLY)
+        and any(name in path.read_text(encoding="utf-8") for name in names)
+    ]
+    assert found == []
