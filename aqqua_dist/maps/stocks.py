@@ -36,8 +36,8 @@ def stock_of(name):
     return rule
 
 
-def cell_weights(rule, area, volume):
-    """What a value of each cell adds to the total of its region.
+def cell_sizes(rule, area, volume):
+    """Size of each cell, as a stock is summed over it.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ def cell_weights(rule, area, volume):
     Returns
     -------
     numpy.ndarray
-        Shape (n_cells,); of a mean, `total_table` divides the total by the
-        volume of the region.
+        m2 or m3, shape (n_cells,): a value times it times ``rule.factor`` adds
+        to the total; of a mean, `total_table` divides by the region's volume.
     """
-    return (area if rule.measure == "area" else volume) * rule.factor
+    return area if rule.measure == "area" else volume
 
 
 def total_table(regions, totals, spread, sizes, rule):

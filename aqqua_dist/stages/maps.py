@@ -65,17 +65,17 @@ def run(context, target, inputs, content):
     rows = prepare(context, table.reset_index(drop=True), names)
     index, inside = _applicability(rows, ensemble, where, context)
     rule = stocks.stock_of(recipe.observations.quantity)
-    weight = stocks.cell_weights(rule, where.area, where.volume)
-    static = (masks * weight).T
+    size = stocks.cell_sizes(rule, where.area, where.volume)
+    static = (masks * size * rule.factor).T
     fields, totals = prediction.predict(
-        ensemble, where, _weights(static, inside, weight), jobs=context.jobs, progress=context.progress
+        ensemble, where, _weights(static, inside, size * rule.factor), jobs=context.jobs, progress=context.progress
     )
     for label in ("inside", "outside"):
         regions.loc[len(regions)] = ["applicability", label]
     share = inside.mean(axis=0)
     every = np.vstack([masks, share, 1 - share])
     sd = fields.get("sd_annual", fields["sd"].reshape(-1, where.cells.size)[0])
-    spread = every @ (np.nan_to_num(sd) * weight)
+    spread = every @ (np.nan_to_num(sd) * size * rule.factor)
     summed = stocks.total_table(regions, totals, spread, np.array([every @ where.area, every @ where.volume]), rule)
     for place, (name, value) in enumerate(
         {"quantity": recipe.observations.quantity, "taxon": target.taxon, "zone": target.zone}.items()

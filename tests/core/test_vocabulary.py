@@ -181,7 +181,7 @@ def test_a_new_quantity_is_one_entry():
     recipe = parse(RECIPE)
     assert recipe.observations.quantity == "silica_biomass"
     rule = stocks.stock_of("silica_biomass")
-    assert (rule.units, stocks.cell_weights(rule, np.array([1.0]), np.array([2e18]))[0]) == ("Pg Si", 2.0)
+    assert (rule.units, stocks.cell_sizes(rule, np.array([1.0]), np.array([2e18]))[0] * rule.factor) == ("Pg Si", 2.0)
     totals = pd.DataFrame(
         {"quantity": "silica_biomass", "taxon": "a", "zone": "0-200", "region_set": "global", "region": "global"}
         | {"member": [-1, 0, 1], "total": [3.0, 2.0, 4.0], "sum_cell_sd": 1.0, "area": 1.0, "volume": 2e18}

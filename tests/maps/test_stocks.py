@@ -46,7 +46,7 @@ def table(totals, full=None):
 def test_units_of_a_stock(quantity, value, volume, expected, units):
     rule = stocks.stock_of(quantity)
     assert (rule.measure, rule.units) == ("volume", units)
-    weight = stocks.cell_weights(rule, np.array([np.nan]), np.array([volume]))
+    weight = stocks.cell_sizes(rule, np.array([np.nan]), np.array([volume])) * rule.factor
     assert value * weight[0] == pytest.approx(expected, rel=1e-5)
 
 
@@ -58,7 +58,7 @@ def test_a_quantity_without_a_stock_is_refused():
 def test_a_component_has_the_mean_over_the_volume_not_an_integral():
     """Two cells of 1 and 3 m3 with -2 and 4: mean (-2 + 12) / 4 = 2.5; a region without volume has none."""
     rule = stocks.stock_of("embedding_component")
-    weight = stocks.cell_weights(rule, np.array([7.0, 7.0]), np.array([1.0, 3.0]))
+    weight = stocks.cell_sizes(rule, np.array([7.0, 7.0]), np.array([1.0, 3.0]))
     masks = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
     sizes = np.array([masks @ [7.0, 7.0], masks @ [1.0, 3.0]])
     members = masks @ (np.array([-2.0, 4.0]) * weight)
@@ -72,7 +72,7 @@ def test_a_component_has_the_mean_over_the_volume_not_an_integral():
 
 def test_an_areal_quantity_is_summed_over_the_area():
     rule = Stock("area", 1e-18, "Pg C", "flux")
-    assert stocks.cell_weights(rule, np.array([1e15]), np.array([5.0]))[0] * 2.0 == pytest.approx(2e-3)
+    assert stocks.cell_sizes(rule, np.array([1e15]), np.array([5.0]))[0] * rule.factor * 2.0 == pytest.approx(2e-3)
 
 
 def test_summary_by_hand():
