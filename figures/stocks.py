@@ -7,7 +7,7 @@ import pandas as pd
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.maps.stocks import stock_of
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.plots import curves
 
 NUMBERS = ("estimate", "low", "high")
@@ -62,7 +62,7 @@ def draw(run):
             f"the budget of {str(run)!r} holds no global stock among its {len(budget)} rows; run the stage budget."
         )
     rows = readable(budget[budget["region_set"] == "global"])
-    rule = stock_of(rows["quantity"].iloc[0])
+    rule = quantity(rows["quantity"].iloc[0]).stock
     figure = curves.stock_intervals(
         rows,
         published_stocks(run),

@@ -4,8 +4,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import core_schema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from aqqua_dist.core import vocabulary
 from aqqua_dist.virtual_ocean.responses import AMOUNTS, CARBON
@@ -43,7 +42,7 @@ class InVocabulary:
         return name
 
     def __get_pydantic_core_schema__(self, source, handler):  # numpydoc ignore=GL08
-        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+        return AfterValidator(self._checked).__get_pydantic_core_schema__(source, handler)
 
     def __get_pydantic_json_schema__(self, schema, handler):  # numpydoc ignore=GL08
         return handler(schema) | {"enum": self.choices()}
