@@ -8,16 +8,22 @@ import xarray as xr
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.run_folder import targets
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.plots import curves, style, world_map
+
+
+def estimate_name(dataset):
+    """Name of the quantity that a map file holds."""
+    return next(n for n in dataset if f"{n}_sd" in dataset and not n.endswith("_annual"))
 
 
 def panel_fields(dataset):
     """What a map panel shows, from a map file; an annual mean where it is monthly."""
-    name = next(n for n in dataset if f"{n}_sd" in dataset and not n.endswith("_annual"))
+    name = estimate_name(dataset)
     shown = f"{name}_annual" if f"{name}_annual" in dataset else name
     flat = dataset.reset_coords().squeeze()
     estimate, spread = flat[shown], flat[f"{shown}_sd"]
-    signed = name == "embedding_component"  # may be negative: no percent of it
+    signed = quantity(name).signed  # no percent of it
     fields = xr.Dataset(
         {
             "estimate": estimate,
@@ -31,11 +37,8 @@ def panel_fields(dataset):
 
 def caption_of(dataset):
     """What estimate, spread and hatching are."""
-    about, monthly, signed = (
-        dataset.attrs,
-        "time" in dataset.sizes or "month" in dataset.sizes,
-        "embedding_component" in dataset,
-    )
+    about, signed = dataset.attrs, quantity(estimate_name(dataset)).signed
+    monthly = "time" in dataset.sizes or "month" in dataset.sizes
     return (
         f"a, estimate: {about.get('estimate', 'not recorded')}{', mean of the months' if monthly else ''}. "
         f"b, standard deviation of the members{'' if signed else ' divided by a'}; members: {about.get('member_scheme', 'not recorded')}. "

@@ -43,8 +43,9 @@ def draw(run):
     if truth.exists():
         budget = budget.merge(files.read_parquet(truth)[[*KEYS, "total"]], on=KEYS, how="left")
     about = quantity(budget["quantity"].iloc[0])
-    table = curves.concentrations(budget, about.units)
-    caption = f"Stock of each band divided by its volume. {curves.interval_text(budget)[1]}{members_text(run)}"
+    table = curves.concentrations(budget, about)
+    divided = f"Stock of each band divided by its {about.stock.measure}. " if about.stock.measure != "mean" else ""
+    caption = f"{divided}{curves.interval_text(budget)[1]}{members_text(run)}"
     for zone, rows in table.groupby("zone", sort=False):
         taxa = list(dict.fromkeys(rows["taxon"]))
         pages = [taxa[first : first + PAGE] for first in range(0, len(taxa), PAGE)]

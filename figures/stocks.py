@@ -8,25 +8,18 @@ import pandas as pd
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.run_folder import targets
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.plots import curves
 
-STOCKS = {
-    "carbon_biomass": "stock",
-    "number_concentration": "number of individuals",
-    "biovolume_concentration": "biovolume",
-    "embedding_component": "mean over the volume",
-}
+NUMBERS = ("estimate", "low", "high")
 
 
 def readable(budget):
-    """Carbon stocks in Tg instead of Pg where most are below 0.01 Pg; of components their mean."""
-    if set(budget["quantity"]) == {"embedding_component"}:
-        return budget.assign(
-            units="1", **{name: budget[name] / budget["volume"] for name in ("estimate", "low", "high")}
-        )
-    if set(budget["units"]) != {"Pg C"} or budget["estimate"].median() >= 0.01:
+    """Masses in Tg instead of Pg where most are below 0.01 Pg."""
+    units = budget["units"].iloc[0]
+    if not units.startswith("Pg") or set(budget["units"]) != {units} or budget["estimate"].median() >= 0.01:
         return budget
-    return budget.assign(units="Tg C", **{name: 1e3 * budget[name] for name in ("estimate", "low", "high")})
+    return budget.assign(units=f"Tg{units[2:]}", **{name: 1e3 * budget[name] for name in NUMBERS})
 
 
 def published_stocks(run):
@@ -70,14 +63,12 @@ def draw(run):
             f"the budget of {str(run)!r} holds no global stock among its {len(budget)} rows; run the stage budget."
         )
     rows = readable(budget[budget["region_set"] == "global"])
-    name = STOCKS.get(rows["quantity"].iloc[0], "stock")
+    rule = quantity(rows["quantity"].iloc[0]).stock
     figure = curves.stock_intervals(
         rows,
         published_stocks(run),
-        label=curves.axis_text(name, rows["units"].iloc[0]),
-        title="Global mean of each component and zone"
-        if name == "mean over the volume"
-        else "Global stock of each taxon and zone",
+        label=curves.axis_text(rule.label, rows["units"].iloc[0]),
+        title=f"Global {'mean of each target' if rule.measure == 'mean' else 'stock of each taxon'} and zone",
         caption=f"Numbers: estimate and interval. {curves.interval_text(rows)[1]}{members_text(run)}",
     )
     return [("stocks", figure)]

@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,14 @@ settings.register_profile("suite", derandomize=True, deadline=None, print_blob=T
 settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
+from aqqua_dist.core import files, vocabulary
+
 os.environ.setdefault("MPLBACKEND", "Agg")
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
 
+OPEN = ("training",)
+"""Tables with columns that a user names (predictors)."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -32,3 +37,22 @@ def data_root():
 def project_root():
     """Root of the checkout."""
     return ROOT
+
+
+@pytest.fixture(autouse=True)
+def every_written_column_is_described(monkeypatch):
+    """A column that the package writes and the vocabulary does not describe fails the test that wrote it."""
+    strange, described = [], files.described
+
+    def watched(names, path, units=None):
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_globals["__name__"] in (files.__name__, "contextlib"):
+            frame = frame.f_back
+        writer, table = frame.f_globals["__name__"] if frame else "", Path(path).stem
+        if writer.startswith("aqqua_dist.") and table not in OPEN:
+            strange.extend(f"{table}.{n} ({writer})" for n in names if vocabulary.known_column(n, table) is None)
+        return described(names, path, units)
+
+    monkeypatch.setattr(files, "described", watched)
+    yield
+    assert not strange, f"columns without unit and description, add them to data/columns.yaml: {sorted(set(strange))}"

@@ -363,7 +363,7 @@ def _write(sums, made, products, out, told):
             labels=[*known.axes.labels, *scoring.classes],
         )
     found = _concentrations(valued, by_taxon, made, products, bounds and bounds[0])
-    files.write_parquet(found, out / "concentrations.parquet", origin, counts_table.UNITS | zone_tables.UNITS)
+    files.write_parquet(found, out / "concentrations.parquet", origin)
     empty = found.empty
     if products.zones:
         empty, more = _write_zones(table, by_taxon, made, products, (out, bounds and bounds[1], origin))

@@ -24,7 +24,6 @@ SCHEMA = pa.schema(
         ("carbon_biomass", pa.float32()),
     ]
 )
-UNITS = {"number_concentration": "m-3", "biovolume_concentration": "mm3 m-3", "carbon_biomass": "mg m-3"}
 
 
 def parts_of(counts, raw, method, validated):
@@ -134,7 +133,7 @@ def write_members(parts, samples, goal, plan, target):
         ``members.parquet`` and what it came from.
     """
     path, origin = target
-    with files.parquet_parts(path, SCHEMA, units=UNITS, repeating=["sample_id", "taxon", "member"]) as file:
+    with files.parquet_parts(path, SCHEMA, repeating=["sample_id", "taxon", "member"]) as file:
         for drawn in drawn_parts(parts, samples, goal, replace(plan, prior=0.0)):
             file.write(pa.Table.from_pandas(drawn.table().astype({"member": "int32"}), preserve_index=False))
         file.provenance = origin

@@ -12,23 +12,6 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import SAMPLES, typed
 from aqqua_dist.spectra import spectrum
 
-UNITS = {
-    "volume": "m3",
-    "number_concentration": "m-3",
-    "biovolume_concentration": "mm3 m-3",
-    "carbon_biomass": "mg m-3",
-    "concentration_low": "m-3",
-    "concentration_high": "m-3",
-    "number_integral": "m-2",
-    "esd_low": "um",
-    "esd_high": "um",
-    "number_density": "m-3 mm-1",
-    "biovolume_density": "mm3 m-3 mm-1",
-    "depth_top": "m",
-    "depth_bottom": "m",
-    "lat": "degrees_north",
-    "lon": "degrees_east",
-}
 SPECTRUM = [
     "esd_low",
     "esd_high",
@@ -240,6 +223,5 @@ def write(tables, folder, origin):
         Kept with each file.
     """
     for name, table in tables.items():
-        units = {unit: UNITS[unit] for unit in UNITS if unit in table}
-        files.write_parquet(table, folder / f"{name}.parquet", origin, units)
-        files.write_csv(table, folder / f"{name}.csv", origin, units)
+        files.write_parquet(table, folder / f"{name}.parquet", origin)
+        files.write_csv(table, folder / f"{name}.csv", origin)

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 import xarray as xr
 from PIL import Image
 
+from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance
 
@@ -63,6 +64,37 @@ def replacing(path):
         part.unlink(missing_ok=True)
 
 
+def described(names, path, units=None):
+    """What a file says of its columns.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Columns.
+    path : str or os.PathLike
+        File; its name without ending tells the table.
+    units : dict of str to str, optional
+        Units that differ from those of the dictionary.
+
+    Returns
+    -------
+    dict of str to dict of str to str
+        Column to its ``units`` and ``description``, as far as they are known.
+    """
+    found = {}
+    for name in map(str, names):
+        entry = vocabulary.known_column(name, Path(path).stem)
+        unit = (units or {}).get(name, entry and entry.units)
+        known = {"units": unit, "description": entry and entry.description}
+        found[name] = {key: text for key, text in known.items() if text}
+    return found
+
+
+def _fields(schema, path, units=None):
+    about = described(schema.names, path, units)
+    return [f.with_metadata({k.encode(): v.encode() for k, v in about[f.name].items()}) for f in schema]
+
+
 def write_parquet(table, path, provenance, units=None):
     """Write a table.
 
@@ -75,14 +107,13 @@ def write_parquet(table, path, provenance, units=None):
     provenance : Provenance
         Embedded in the schema's metadata.
     units : dict of str to str, optional
-        Unit of a column, kept in the column's metadata.
+        Unit of a column, kept in the column's metadata with its description;
+        default from `aqqua_dist.core.vocabulary`.
     """
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    fields = [
-        f.with_metadata({b"units": units[f.name].encode()}) if units and f.name in units else f for f in arrow.schema
-    ]
     schema = pa.schema(
-        fields, metadata=dict(arrow.schema.metadata or {}) | {NAME.encode(): provenance.to_json().encode()}
+        _fields(arrow.schema, path, units),
+        metadata=dict(arrow.schema.metadata or {}) | {NAME.encode(): provenance.to_json().encode()},
     )
     with replacing(path) as part:
         pq.write_table(arrow.cast(schema), part, compression="zstd")
@@ -170,7 +201,7 @@ def parquet_parts(path, schema, *, units=None, repeating=()):
     schema : pyarrow.Schema
         Columns.
     units : dict of str to str, optional
-        Unit of a column.
+        Unit of a column; default from `aqqua_dist.core.vocabulary`.
     repeating : sequence of str
         Columns whose values repeat.
 
@@ -182,7 +213,7 @@ def parquet_parts(path, schema, *, units=None, repeating=()):
         written) that are to be left out. The file replaces the old one only
         if the block ends well.
     """
-    fields = [f.with_metadata({b"units": units[f.name].encode()}) if units and f.name in units else f for f in schema]
+    fields = _fields(schema, path, units)
     with replacing(path) as part:
         parts, complete = ParquetParts(part, pa.schema(fields), list(repeating)), False
         try:
@@ -251,7 +282,9 @@ def write_geoparquet(table, path, provenance):
     with replacing(path) as part:
         frame.to_parquet(part, index=False)
         arrow = pq.read_table(part)
-        pq.write_table(arrow.replace_schema_metadata(dict(arrow.schema.metadata) | {NAME: provenance.to_json()}), part)
+        schema = pa.schema(_fields(arrow.schema, path), metadata=arrow.schema.metadata)
+        schema = schema.with_metadata(dict(schema.metadata) | {NAME: provenance.to_json()})
+        pq.write_table(arrow.cast(schema), part)
 
 
 def write_csv(table, path, provenance, units=None):
@@ -267,10 +300,12 @@ def write_csv(table, path, provenance, units=None):
     provenance : Provenance
         Embedded in the side file.
     units : dict of str to str, optional
-        Unit of a column.
+        Unit of a column; default from `aqqua_dist.core.vocabulary`.
     """
     path = Path(path)
-    columns = [{"name": str(c), "units": (units or {}).get(c)} for c in table.columns]
+    terms = {"units": "schema:unitText", "description": "dc:description"}
+    about = described(table.columns, path, units)
+    columns = [{"name": name} | {terms[key]: text for key, text in known.items()} for name, known in about.items()]
     about = {"@context": "http://www.w3.org/ns/csvw", "url": path.name, "tableSchema": {"columns": columns}}
     write_json(about, path.with_name(path.name + "-metadata.json"), provenance)
     with replacing(path) as part:

@@ -30,7 +30,6 @@ SCHEMA = pa.schema(
         ("share_counted", pa.float64()),
     ]
 )
-UNITS = {"esd_low": "um", "esd_high": "um", "biovolume": "mm3", "carbon": "mg"}
 REPEATING = ["sample_id", "taxon", "esd_low", "esd_high", "weight", "method", "n", "share_counted"]
 
 
@@ -281,7 +280,7 @@ def write_counts(sums, known, path, origin, model=None):
     int
         Rows.
     """
-    with files.parquet_parts(path, SCHEMA, units=UNITS, repeating=REPEATING) as parts:
+    with files.parquet_parts(path, SCHEMA, repeating=REPEATING) as parts:
         for start in range(0, len(sums.cells), ROWS):
             _write_rows(parts, label_rows(sums, known, slice(start, start + ROWS)), known)
         if model is not None and len(model):

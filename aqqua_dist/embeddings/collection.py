@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.concentrations.concentrations import concentrations
-from aqqua_dist.concentrations.zone_tables import UNITS
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
@@ -278,6 +277,4 @@ def _morphotypes(counts, table, codebook, out, origin):
     found = concentrations(whole, mine, codebook.names)
     low, high = counting_error.concentration_interval(mine, found)
     found = found.drop(columns="biovolume_concentration").assign(concentration_low=low, concentration_high=high)
-    files.write_parquet(
-        found, out / "concentrations.parquet", origin, {name: unit for name, unit in UNITS.items() if name in found}
-    )
+    files.write_parquet(found, out / "concentrations.parquet", origin)

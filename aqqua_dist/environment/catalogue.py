@@ -7,8 +7,8 @@ import xarray as xr
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.fill_values import check_predictors
 from aqqua_dist.core.paths import package_data, shipped
 
 Text = Annotated[str, Field(min_length=1)]
@@ -152,5 +152,5 @@ def load_layer(name):
             f"layer 'bathymetry': {entry.file} has the median {float(layer.median()):g} m; the depth of the sea floor is "
             "positive down, so turn its sign."
         )
-    vocabulary.check(layer.to_dataset(), place=entry.file)
+    check_predictors(layer.to_dataset(name=name), [name], f"layer {name!r} ({entry.file})")
     return layer

@@ -9,37 +9,53 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
-
-STOCKS = {
-    "carbon_biomass": (1e-18, "Pg C"),
-    "number_concentration": (1.0, "1"),
-    "biovolume_concentration": (1e-18, "km3"),
-    "embedding_component": (1.0, "m3"),
-}
-"""Factor and unit that turn quantity times m3 into a stock; of a component, the total over the volume is its mean."""
-SIGNED = ("embedding_component",)
-"""Quantities that may be negative."""
+from aqqua_dist.core.vocabulary import modelled, quantity
 
 
-def stock_unit(quantity):
-    """Factor and unit of the stock of a quantity.
+def stock_of(name):
+    """How a quantity becomes a stock.
 
     Parameters
     ----------
-    quantity : str
-        Name in the vocabulary, in its own unit (mg m-3, m-3, mm3 m-3).
+    name : str
+        Name in the vocabulary.
 
     Returns
     -------
-    tuple of (float, str)
-        Factor to multiply quantity x m3 with, and the unit of the product.
+    aqqua_dist.core.vocabulary.Stock
+        Its measure, factor and unit.
+
+    Raises
+    ------
+    UserError
+        The quantity has no stock.
     """
-    if quantity not in STOCKS:
-        raise UserError(f"quantity {quantity!r} has no stock; choose from {sorted(STOCKS)}.")
-    return STOCKS[quantity]
+    rule = quantity(name).stock
+    if rule is None:
+        raise UserError(f"quantity {name!r} has no stock; choose from {sorted(modelled())}.")
+    return rule
 
 
-def total_table(regions, totals, spread, sizes, units):
+def cell_sizes(rule, area, volume):
+    """Size of each cell, as a stock is summed over it.
+
+    Parameters
+    ----------
+    rule : aqqua_dist.core.vocabulary.Stock
+        From `stock_of`.
+    area, volume : numpy.ndarray
+        Of the cells (m2, m3), shape (n_cells,).
+
+    Returns
+    -------
+    numpy.ndarray
+        m2 or m3, shape (n_cells,): a value times it times ``rule.factor`` adds
+        to the total; of a mean, `total_table` divides by the region's volume.
+    """
+    return area if rule.measure == "area" else volume
+
+
+def total_table(regions, totals, spread, sizes, rule):
     """Members' totals as a tidy table.
 
     Parameters
@@ -52,8 +68,8 @@ def total_table(regions, totals, spread, sizes, units):
         Sum of cell standard deviations, shape (n_regions,).
     sizes : numpy.ndarray
         Area (m2) and volume (m3), shape (2, n_regions).
-    units : str
-        Unit of totals and spread.
+    rule : aqqua_dist.core.vocabulary.Stock
+        Unit of totals and spread; of a mean both are divided by the volume.
 
     Returns
     -------
@@ -62,6 +78,9 @@ def total_table(regions, totals, spread, sizes, units):
         volume, units``; member -1 is the full fit and stands only where
         there is one.
     """
+    if rule.measure == "mean":
+        share = np.divide(1.0, sizes[1], out=np.full(len(regions), np.nan), where=np.asarray(sizes[1]) > 0)
+        totals, spread = totals * share, spread * share
     count = len(totals) - 1
     members = np.append(np.arange(count), -1)
     table = pd.DataFrame(
@@ -73,7 +92,7 @@ def total_table(regions, totals, spread, sizes, units):
             "sum_cell_sd": np.repeat(spread, count + 1),
             "area": np.repeat(sizes[0], count + 1),
             "volume": np.repeat(sizes[1], count + 1),
-            "units": units,
+            "units": rule.units,
         }
     )
     return table[(table["member"] >= 0) | table["total"].notna()].reset_index(drop=True)
@@ -84,11 +103,11 @@ def summarise(totals, *, widening=1.0):
 
     Where a full fit exists it is the estimate and the interval is log-normal
     around it with the members' standard deviation of the logarithm, because
-    percentiles of few resampled members are too narrow (normal for `SIGNED`
-    quantities); where a member is 0, so that there is no log-normal, the
-    interval is that of the percentiles, widened to hold the estimate.
-    Otherwise the estimate is the mean of the members and the interval their
-    percentiles.
+    percentiles of few resampled members are too narrow (normal for
+    quantities that may be negative); where a member is 0, so that there is no
+    log-normal, the interval is that of the percentiles, widened to hold the
+    estimate. Otherwise the estimate is the mean of the members and the interval
+    their percentiles.
 
     Parameters
     ----------
@@ -112,7 +131,7 @@ def summarise(totals, *, widening=1.0):
         members = group.loc[group["member"] >= 0, "total"].to_numpy()
         full = group.loc[group["member"] == -1, "total"].to_numpy()
         row = dict(zip(keys, key, strict=True)) | summarise_members(
-            members, full[0] if full.size else None, widening=widening, signed=key[0] in SIGNED
+            members, full[0] if full.size else None, widening=widening, signed=quantity(key[0]).signed
         )
         row |= {name: group[name].iloc[0] for name in ("sum_cell_sd", "area", "volume", "units")}
         rows.append(row | {"members": len(members)})

@@ -101,28 +101,30 @@ def latitude_band(region):
     return float(south) * (-1 if below == "S" else 1), float(north) * (-1 if above == "S" else 1)
 
 
-def concentrations(budget, units):
-    """Mean concentration of each region: stock over volume.
+def concentrations(budget, entry):
+    """Mean of the quantity in each region: stock over volume or area.
 
     Parameters
     ----------
     budget : pandas.DataFrame
-        Columns ``estimate, low, high, volume`` (m3) and ``units``, such as
-        Pg C; also ``total`` where the truth is known.
-    units : str
-        CF unit of the concentration.
+        Columns ``estimate, low, high, volume`` (m3), ``area`` (m2) and
+        ``units``, such as Pg C; also ``total`` where the truth is known.
+    entry : aqqua_dist.core.vocabulary.Quantity
+        What was summed, and how.
 
     Returns
     -------
     pandas.DataFrame
-        The rows, converted to `units`.
+        The rows, in the unit of the quantity.
     """
     table = budget.copy()
     for column in [c for c in ("estimate", "low", "high", "total") if c in table]:
-        for stock, rows in budget.groupby("units").groups.items():
-            source = "m-3" if stock == "1" else f"{stock.removesuffix(' C')} m-3"
-            values = budget.loc[rows, column] / budget.loc[rows, "volume"]
-            table.loc[rows, column] = convert(values, source, units, place=f"budget, column {column}")
+        for units, rows in budget.groupby("units").groups.items():
+            place = f"budget, column {column}"
+            values = convert(budget.loc[rows, column], units, entry.stock.units, place=place) / entry.stock.factor
+            table.loc[rows, column] = (
+                values if entry.stock.measure == "mean" else values / budget.loc[rows, entry.stock.measure]
+            )
     return table
 
 
@@ -402,13 +404,9 @@ def _stock_rows(axes, rows, left):
 
 
 def _same_target(published, row):
-    rows, plain = (
-        published[(published["taxon"] == row.taxon) & (published["zone"] == row.zone)],
-        row.units.removesuffix(" C"),
-    )
+    rows = published[(published["taxon"] == row.taxon) & (published["zone"] == row.zone)]
     return [
-        float(convert(r.value, r.units.removesuffix(" C"), plain, place=f"published stock of {row.taxon}"))
-        for r in rows.itertuples()
+        float(convert(r.value, r.units, row.units, place=f"published stock of {row.taxon}")) for r in rows.itertuples()
     ]
 
 

@@ -20,21 +20,6 @@ from aqqua_dist.readers.formats import OUTPUTS, READERS, STREAMS
 from aqqua_dist.readers.ifcb.bins import read_ifcb
 from aqqua_dist.readers.sources import Source, find_sources
 
-UNITS = {
-    "volume": "m3",
-    "biovolume": "mm3",
-    "area": "px2",
-    "major": "px",
-    "minor": "px",
-    "pixel": "um",
-    "esd": "um",
-    "esd_low": "um",
-    "esd_high": "um",
-    "depth": "m",
-    "depth_top": "m",
-    "depth_bottom": "m",
-    "acquisition_volume": "m3",
-}
 REPEATING = ["sample_id", "label", "status", "pixel", "model_id", "acquisition_id", "n_individuals"]
 _ARROW = {"string": pa.string(), "float64": pa.float64(), "Int64": pa.int64()}
 
@@ -108,7 +93,7 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
     schema = pa.schema([(name, _ARROW[kind]) for name, kind in OBJECTS.items()])
     with (
         ThreadPoolExecutor(1) as beside,
-        files.parquet_parts(out / "objects.parquet", schema, units=UNITS, repeating=REPEATING) as objects,
+        files.parquet_parts(out / "objects.parquet", schema, repeating=REPEATING) as objects,
     ):
         tables = [Source(Path(choice.images)) for choice in choices.values() if choice.images]
         origin = beside.submit(_origin, [*sources, *tables], [mapping, effort])
@@ -212,6 +197,6 @@ def _origin(sources, texts):
 def _write(whole, out, origin):
     files.write_geoparquet(whole.samples, out / "samples.parquet", origin)
     for name, table in ({"counts": whole.counts, "findings": whole.findings} | whole.extra).items():
-        files.write_parquet(table, out / f"{name}.parquet", origin, UNITS)
+        files.write_parquet(table, out / f"{name}.parquet", origin)
     with files.replacing(out / "quality.md") as part:
         part.write_text(quality.report(whole.findings, whole.samples), encoding="utf-8")

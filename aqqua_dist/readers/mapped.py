@@ -16,6 +16,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import RecipeError, UserError
 from aqqua_dist.core.grid import wrap_longitude
 from aqqua_dist.core.statuses import STATUSES, status_of
@@ -24,22 +25,8 @@ from aqqua_dist.core.units import convert
 from aqqua_dist.readers.sources import encoding_of
 
 TABLES = {"samples": SAMPLES, "objects": OBJECTS, "counts": COUNTS}
-UNITS = {
-    "lat": "degrees_north",
-    "lon": "degrees_east",
-    "depth_top": "m",
-    "depth_bottom": "m",
-    "volume": "m3",
-    "volume_rel_sd": "1",
-    "pixel": "um",
-    "esd": "um",
-    "biovolume": "mm3",
-    "area": "px",
-    "major": "px",
-    "minor": "px",
-    "score": "1",
-}
-"""Unit of each number; lengths on the image are in pixels unless the mapping gives them a unit of length."""
+WITHOUT_UNIT = ("n_individuals", "n_images", "n", "weight")
+"""Numbers that are counts."""
 REQUIRED = {
     "samples": ("sample_id", "lat", "lon"),
     "objects": ("object_id", "sample_id"),
@@ -65,6 +52,13 @@ RANGES = {
 }
 ABOVE_ZERO = {"volume", "pixel"}
 IMAGE_LENGTHS = {"area": "um2", "major": "um", "minor": "um"}
+IMAGE_WORD = {"area": "px"}
+"""How mappings may also write that an area is in pixels."""
+
+
+def _unit(name, table):
+    """Unit of a number; lengths on the image are in pixels unless the mapping gives them a unit of length."""
+    return None if name in WITHOUT_UNIT else vocabulary.column(name, table).units
 
 
 class Entry(BaseModel):
@@ -100,7 +94,7 @@ class Mapping(BaseModel):
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f", did you mean {near[0]!r}?" if near else f"; they have {', '.join(known)}"
                 faults.append(f"columns.{name}: {self.table} have no such column{hint}")
-            elif entry.units is not None and name not in UNITS:
+            elif entry.units is not None and _unit(name, self.table) is None:
                 faults.append(f"columns.{name}.units: {name} has no unit, found {entry.units!r}")
         needed = REQUIRED[self.table]
         faults += [
@@ -272,10 +266,11 @@ def _column(frame, name, entry, mapping, source):
     numbers = _told(
         pd.to_numeric(values, errors="coerce").astype("Float64").astype("float64"), values, source, entry, "a number"
     )
-    if entry.units is None or entry.units == UNITS[name]:
+    units = _unit(name, mapping.table)
+    if entry.units is None or entry.units in (units, IMAGE_WORD.get(name)):
         return numbers
     return pd.Series(
-        convert(numbers.to_numpy(), entry.units, IMAGE_LENGTHS.get(name, UNITS[name]), place=place), index=frame.index
+        convert(numbers.to_numpy(), entry.units, IMAGE_LENGTHS.get(name, units), place=place), index=frame.index
     )
 
 
@@ -316,7 +311,7 @@ def _check(table, mapping, source):
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             allowed = (
-                f"above 0 {UNITS[name]}"
+                f"above 0 {_unit(name, mapping.table)}"
                 if name in ABOVE_ZERO
                 else f"{low} or more"
                 if high is None

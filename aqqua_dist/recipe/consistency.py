@@ -1,5 +1,8 @@
 """What the sections of a recipe must agree on with each other."""
 
+from aqqua_dist.core import vocabulary
+from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.units import convert
 from aqqua_dist.habitat_models import draws
 from aqqua_dist.habitat_models.families import FAMILIES
 
@@ -98,26 +101,56 @@ def _effort_faults(parts):
 
 
 def _signed_faults(parts):
-    """Components have no zero: no counts, no logarithms."""
+    """Quantities that may be negative have no zero: no counts, no logarithms."""
     draw = getattr(parts.observations, "draw", [])
     if "members" in draw and len(draw) > 1:
         return [
             f"observations.draw: 'members' hold all draws, leave out {[name for name in draw if name != 'members']}"
         ]
-    if getattr(parts.observations, "quantity", None) != "embedding_component":
+    entry = vocabulary.quantity(parts.observations.quantity)
+    if not entry.signed:
         return []
-    model, faults = parts.model, []
+    model, faults, name = parts.model, [], entry.name
     if not FAMILIES[model.kind].takes_negative(model):
         faults.append(
-            f"model.objective: components of embeddings may be negative and need 'reg:squarederror', not {model.objective!r}"
+            f"model.objective: {name} may be negative and needs 'reg:squarederror', not {model.objective!r}"
             if model.kind == "boosting"
-            else f"model: components of embeddings may be negative, family {model.kind!r} takes none of these here"
+            else f"model: {name} may be negative, family {model.kind!r} takes no negative response here"
         )
     if FAMILIES[model.kind].searched(model):
-        faults.append(f"model.search: components of embeddings need 'none', not {model.search!r}")
-    return faults + (
-        ["observations.draw: components of embeddings have no draws, leave it out"] if parts.observations.draw else []
-    )
+        faults.append(f"model.search: {name} may be negative and needs 'none', not {model.search!r}")
+    return faults + ([f"observations.draw: {name} has no draws, leave out {draw}"] if draw else [])
+
+
+def _unit_faults(parts):
+    """Units that are unknown or of another dimension are refused before anything is read."""
+    section, faults = parts.observations, []
+    if section.kind != "table":
+        return []
+    entry = vocabulary.quantity(section.quantity)
+    for key, given, units, element in (
+        ("units", section.units, entry.units, entry.element),
+        ("effort_units", section.effort_units, vocabulary.quantity("effort").units, None),
+    ):
+        faults += _not_convertible(f"observations.{key}", given, units, element)
+    return faults
+
+
+def _published_faults(parts):
+    """A published number is in a unit that becomes the unit of ours."""
+    entry, faults = vocabulary.quantity(parts.observations.quantity), []
+    for number, one in enumerate(parts.published):
+        units = entry.stock.units if one.statistic.startswith("stock") else "1"
+        faults += _not_convertible(f"published.{number}.units", one.units, units, entry.element)
+    return faults
+
+
+def _not_convertible(place, given, units, element):
+    try:
+        convert(1.0, given, units, place=place, element=element)
+    except UserError as error:
+        return [str(error).rstrip(".")]
+    return []
 
 
 def _family_faults(parts):
@@ -157,6 +190,8 @@ _CROSS = (
     (("observations", "predictors"), _source_faults),
     (("observations", "model"), _effort_faults),
     (("observations", "model"), _signed_faults),
+    (("observations",), _unit_faults),
+    (("observations", "published"), _published_faults),
     (("model", "members"), _family_faults),
     (("observations", "members"), _draw_faults),
     (("validation",), _scheme_faults),

@@ -1,16 +1,20 @@
 """The typed sections of a recipe."""
 
+import difflib
 import re
+from dataclasses import dataclass
 from typing import Annotated, Literal, Union
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from aqqua_dist.core import vocabulary
 from aqqua_dist.core.divisions import whole_bands, whole_rows
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.section import Count, Name, Positive, Section, Taxon
 from aqqua_dist.core.statuses import STATUSES, status_of
 from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.validation.schemes import SCHEMES
+from aqqua_dist.virtual_ocean.responses import AMOUNTS, CARBON
 
 
 def _number(value):
@@ -38,6 +42,40 @@ def _dividing_quadrant(value):
 Resolution = Annotated[
     float, BeforeValidator(_number, json_schema_input_type=float | str), Field(gt=0), AfterValidator(_whole)
 ]
+
+
+@dataclass(frozen=True)
+class InVocabulary:
+    """A name of a quantity that the vocabulary says how to model.
+
+    Attributes
+    ----------
+    columns : tuple of str, optional
+        Only quantities that tables of samples keep in one of these columns.
+    signed : bool, optional
+        Only quantities that may, or may not, be negative.
+    """
+
+    columns: tuple | None = None
+    signed: bool | None = None
+
+    def choices(self):
+        """Names that are allowed (list of str)."""
+        return vocabulary.modelled(columns=self.columns, signed=self.signed)
+
+    def _checked(self, name):
+        known = self.choices()
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{name!r} is not allowed (choose from {', '.join(map(repr, known))}){hint}")
+        return name
+
+    def __get_pydantic_core_schema__(self, source, handler):  # numpydoc ignore=GL08
+        return AfterValidator(self._checked).__get_pydantic_core_schema__(source, handler)
+
+    def __get_pydantic_json_schema__(self, schema, handler):  # numpydoc ignore=GL08
+        return handler(schema) | {"enum": self.choices()}
 
 
 class Zone(Section):
@@ -104,8 +142,9 @@ class TableObservations(Section):
     kind: Literal["table"]
     path: str | dict[str, str]
     columns: Columns
-    quantity: Literal["carbon_biomass", "number_concentration", "biovolume_concentration"]
+    quantity: Annotated[str, InVocabulary(signed=False)]
     units: str
+    effort_units: str = "m3"
     taxon: Name | None = None
     rows: Literal["cells", "samples"] = "cells"
     duplicates: Literal["refuse", "average"] = "refuse"
@@ -132,7 +171,7 @@ class ExportObservations(Section):
 
     kind: Literal["exports"]
     paths: Annotated[list[str], Field(min_length=1)]
-    quantity: Literal["number_concentration", "biovolume_concentration", "carbon_biomass"]
+    quantity: Annotated[str, InVocabulary(columns=("n", "biovolume", "carbon"))]
     coverage: Share = 0.8
     statuses: Annotated[list[str], Field(min_length=1)] = ["validated"]
     sorted: Share = 0.0
@@ -160,7 +199,7 @@ class ExportObservations(Section):
 
     @model_validator(mode="after")
     def _carbon_is_told(self):
-        if self.quantity == "carbon_biomass" and not self.carbon:
+        if vocabulary.quantity(self.quantity).kept.column == "carbon" and not self.carbon:
             raise ValueError(f"quantity {self.quantity!r} needs 'carbon', a conversion by taxon")
         return self
 
@@ -177,7 +216,7 @@ class AggregatedObservations(Section):
 
     kind: Literal["aggregated"]
     path: str
-    quantity: Literal["number_concentration", "biovolume_concentration", "carbon_biomass", "embedding_component"]
+    quantity: Annotated[str, InVocabulary(columns=("n", "biovolume", "carbon", "embedding_pc"))]
     coverage: Share = 0.8
     sorted: Share = 0.0
     leave_out: list[str] = ["part", "exuviae", "egg"]
@@ -188,7 +227,7 @@ class VirtualObservations(Section):
     """A simulated survey of taxa whose true stock is known."""
 
     kind: Literal["virtual"]
-    quantity: Literal["carbon_biomass", "number_concentration"] = "carbon_biomass"
+    quantity: Annotated[str, InVocabulary(columns=AMOUNTS)] = CARBON
     cruises: Count = 60
     cruise_sd: Annotated[float, Field(ge=0, le=2)] = 0.4
 

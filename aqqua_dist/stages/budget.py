@@ -45,9 +45,8 @@ def run(work):
     )
     table = stocks.summarise(totals, widening=context.recipe.budget.interval_widening)
     written = [folder / "budget.parquet", folder / "budget.csv", folder / "budget.csv-metadata.json"]
-    units = {"area": "m2", "volume": "m3"}
-    write_parquet(table, written[0], work.origin, units)
-    write_csv(table, written[1], work.origin, units)
+    write_parquet(table, written[0], work.origin)
+    write_csv(table, written[1], work.origin)
     if context.recipe.observations.kind == "virtual":
         written.append(folder / "truth.parquet")
         write_parquet(truth(context, read_netcdf(context.out / "cube" / "cube.nc")), written[-1], work.origin)

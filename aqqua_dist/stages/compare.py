@@ -6,6 +6,8 @@ import pandas as pd
 from aqqua_dist.core import files
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.core.provenance import sha256_file
+from aqqua_dist.core.units import convert
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.readers import plain_tables
 from aqqua_dist.recipe.context import Target, provenance
 from aqqua_dist.stages.base import Outcome, Stage
@@ -122,9 +124,13 @@ def _number(context, entry, budget):
         "low": np.nan,
         "high": np.nan,
     }
+    element, place = quantity(context.recipe.observations.quantity).element, f"published {entry.statistic}"
     chosen = budget[
         (budget["taxon"] == entry.taxon) & (budget["zone"] == entry.zone) & (budget["region_set"] == "global")
     ].iloc[0]
+    if entry.statistic in ("stock", "stock_sum_cell_sd"):
+        value = convert(entry.value, entry.units, chosen["units"], place=place, element=element)
+        row |= {"published": float(value), "units": chosen["units"]}
     if entry.statistic == "stock":
         return row | {"ours": chosen["estimate"], "low": chosen["low"], "high": chosen["high"]}
     if entry.statistic == "stock_sum_cell_sd":
@@ -133,7 +139,7 @@ def _number(context, entry, budget):
     rows = found[(found["scheme"] == "test") & (found["metric"] == entry.statistic)]
     members = rows["fold"] >= 0  # the published numbers are means over the fold models; fold -1 is the estimate
     values = rows.loc[members if members.any() else ~members, "value"]
-    factor = 100 if entry.units == "%" else 1
+    factor = float(convert(1.0, "1", entry.units, place=place))
     return row | {
         "ours": factor * values.mean(),
         "low": factor * values.quantile(0.025),

@@ -60,18 +60,19 @@ def run(work):
         cube, where.cells, latitude_band=recipe.budget.latitude_band, basins=recipe.budget.basins
     )
     index, inside = _applicability(read_applicability(fitted / "applicability.nc", context.jobs), where)
-    factor, units = stocks.stock_unit(recipe.observations.quantity)
-    static = (masks * where.volume * factor).T
+    rule = stocks.stock_of(recipe.observations.quantity)
+    size = stocks.cell_sizes(rule, where.area, where.volume)
+    static = (masks * size * rule.factor).T
     fields, totals = prediction.predict(
-        ensemble, where, _weights(static, inside, where.volume * factor), jobs=context.jobs, progress=context.progress
+        ensemble, where, _weights(static, inside, size * rule.factor), jobs=context.jobs, progress=context.progress
     )
     for label in ("inside", "outside"):
         regions.loc[len(regions)] = ["applicability", label]
     share = inside.mean(axis=0)
     every = np.vstack([masks, share, 1 - share])
     sd = fields.get("sd_annual", fields["sd"].reshape(-1, where.cells.size)[0])
-    spread = every @ (sd * where.volume * factor)
-    summed = stocks.total_table(regions, totals, spread, np.array([every @ where.area, every @ where.volume]), units)
+    spread = every @ (sd * size * rule.factor)
+    summed = stocks.total_table(regions, totals, spread, np.array([every @ where.area, every @ where.volume]), rule)
     for place, (name, value) in enumerate(
         {"quantity": recipe.observations.quantity, "taxon": target.taxon, "zone": target.zone}.items()
     ):
@@ -90,7 +91,7 @@ def run(work):
     )
     written = _paths(work)
     write_netcdf(dataset, written[0], work.origin, encoding=map_file.encoding(dataset))
-    write_parquet(summed, written[1], work.origin, units={"area": "m2", "volume": "m3"})
+    write_parquet(summed, written[1], work.origin)
     return Outcome(written)
 
 

@@ -6,6 +6,7 @@ import click
 
 from aqqua_dist.core import run_folder
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.paths import package_data
 from aqqua_dist.core.provenance import code_hash, content_key, sha256_file
 from aqqua_dist.recipe.context import provenance
 from aqqua_dist.stages.base import Work
@@ -13,6 +14,9 @@ from aqqua_dist.stages.order import stages
 from aqqua_dist.stages.record import read_marker, write_marker
 
 CODE = "code of aqqua_dist"
+
+
+DESCRIBING = ("vocabulary.yaml", "columns.yaml")
 
 
 @dataclass
@@ -120,7 +124,8 @@ class Progress:
             mine, inputs = self._need(need, target)
             needs |= mine
             read |= inputs
-        hashes = {name: self.hash(path) for name, path in stage.files(self.context).items()}
+        read_always = {name: package_data(name) for name in DESCRIBING}  # every table is written with their words
+        hashes = {name: self.hash(path) for name, path in (read_always | stage.files(self.context)).items()}
         self._inputs[stage.name, target] = (
             read | hashes | {f"stage {name}": key for name, key in needs.items()} | {CODE: code_hash()}
         )

@@ -10,12 +10,11 @@ from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.core.tables import COUNTS, typed
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.organisms import rollup
 from aqqua_dist.training.cells import rows_of
 
 PLACE = ["profile", "zone", "cruise", "time", "lat", "lon"]
-COMPONENT = "embedding_component"
-FILES = {COMPONENT: ("samples.parquet", "components.parquet"), "": ("samples.parquet", "counts.parquet")}
 
 
 def inputs(context):
@@ -42,7 +41,8 @@ def inputs(context):
 
 def _files(section, folder, place):
     found = {}
-    needed = (*FILES.get(section.quantity, FILES[""]), *(["members.parquet"] if "members" in section.draw else []))
+    kept = quantity(section.quantity).kept.table
+    needed = ("samples.parquet", f"{kept}.parquet", *(["members.parquet"] if "members" in section.draw else []))
     for name in (*needed, "taxa.parquet"):
         if (folder / name).is_file():
             found[f"{place}/{name}"] = folder / name
@@ -115,8 +115,9 @@ def rows_of_folder(context, folder, place, repairs):
         repairs.append(
             f"{len(pooled.dropped)} profiles left out of a zone of which they cover less than {section.coverage:.0%}"
         )
-    if section.quantity == COMPONENT:
-        table, valued = _components(tables["components.parquet"], pooled.belongs, recipe.taxa, place), pooled.samples
+    if quantity(section.quantity).kept.table == "components":
+        table = _components(tables["components.parquet"], pooled.belongs, (section, recipe.taxa), place)
+        valued = pooled.samples
     else:
         silent = int((~pooled.samples["searched"].astype(bool)).sum())
         repairs += [f"{silent} profiles in which nobody looked for taxa have no value"] if silent else []
@@ -131,9 +132,11 @@ def rows_of_folder(context, folder, place, repairs):
     return rows
 
 
-def _components(table, members, wanted, place):
+def _components(table, members, asked, place):
     """Mean of each component over a profile and zone; the number of images is its weight, and no sampled volume."""
-    names = [name for name in table if name.startswith("embedding_pc")]
+    section, wanted = asked
+    prefix = quantity(section.quantity).kept.column
+    names = [name for name in table if name.startswith(prefix)]
     chosen = names if wanted == "all" else list(wanted)
     unknown = [name for name in chosen if name not in names]
     if unknown:
@@ -142,7 +145,7 @@ def _components(table, members, wanted, place):
     rows = rows[rows["n"] > 0]
     n = rows.groupby("pooled_id")["n"].sum()
     means = rows[chosen].mul(rows["n"], axis=0).groupby(rows["pooled_id"]).sum().div(n, axis=0)
-    long = means.rename_axis("sample_id").reset_index().melt("sample_id", var_name="taxon", value_name=COMPONENT)
+    long = means.rename_axis("sample_id").reset_index().melt("sample_id", var_name="taxon", value_name=section.quantity)
     return long.assign(weight=long["sample_id"].map(n).astype(float))
 
 
@@ -163,8 +166,9 @@ def _counts(tables, pooled, context, place):
         counts = rollup.taxon_counts(counts, lines, taxa, leave_out=section.leave_out, labels=labels)
         overlap = rollup.overlap_sentence(rollup.goals(labels, lines, taxa, leave_out=section.leave_out))
         told += [overlap] if overlap else []
-    if section.quantity == "carbon_biomass" and "carbon" not in counts:
-        raise UserError(f"{place}: the counts have no carbon; aggregate them with --carbon TAXON=CONVERSION.")
+    kept = quantity(section.quantity).kept.column
+    if kept not in counts:
+        raise UserError(f"{place}: the counts have no {kept}; aggregate them with --{kept} TAXON=CONVERSION.")
     counts = zone_tables.counts_of(counts, pooled)
     table = concentrations(pooled.valued, counts, taxa)
     if not section.draw or table.empty:

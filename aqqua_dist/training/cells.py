@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.environment import matchup
+from aqqua_dist.training.plausible import effort_findings, grid_findings, tell
 
 
 def merge_duplicates(table, keys, path, average=False):
@@ -117,6 +119,8 @@ def on_cells(context, cube, rows, repairs, what):
         raise UserError(
             f"{what}: 0 of {given} rows lie in a cell of the {recipe.grid.resolution:g} degree grid that has predictors."
         )
+    told += effort_findings(rows) if vocabulary.quantity(recipe.observations.quantity).kept.table == "counts" else []
+    tell(grid_findings(rows, cube, names))
     rows.attrs["repairs"] = [*repairs, *told, *unseen_months(rows, cube), *gaps(rows, names)]
     return rows
 

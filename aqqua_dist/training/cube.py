@@ -3,8 +3,9 @@
 import numpy as np
 import xarray as xr
 
-from aqqua_dist.core import grid, vocabulary
+from aqqua_dist.core import grid
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.fill_values import check_predictors
 from aqqua_dist.environment import catalogue, harmonise, matchup
 from aqqua_dist.environment.cube import build_cube
 from aqqua_dist.environment.regions import basin_mask
@@ -130,7 +131,7 @@ def read_grid(context, zone):
             f"{path}: column {section.names['bathymetry']!r} (for bathymetry) has the median {table['bathymetry'].median():g} m; "
             "the depth of the sea floor is positive down, so turn its sign."
         )
-    vocabulary.check(table, place=str(path))
+    check_predictors(table, list(section.names), str(path))
     return table
 
 

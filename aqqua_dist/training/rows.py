@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.habitat_models.family import FamilySettings
 from aqqua_dist.habitat_models.resampling import stratified_split
@@ -13,8 +14,6 @@ from aqqua_dist.habitat_models.response import count_strata
 from aqqua_dist.validation.schemes import study_folds
 
 MIN_ROWS = 20
-SIGNED = "embedding_component"
-"""Quantity that may be negative."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def prepare(context, table, names):
 
 
 def is_signed(context):
-    """Whether the response has no zero, as components of embeddings.
+    """Whether the response may be negative, so that it has no zero.
 
     Parameters
     ----------
@@ -101,7 +100,7 @@ def is_signed(context):
     -------
     bool
     """
-    return context.recipe.observations.quantity == SIGNED
+    return quantity(context.recipe.observations.quantity).signed
 
 
 def strata(labels):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import MethodWarning, UserError
+from aqqua_dist.core.fill_values import check_predictors
 from aqqua_dist.core.paths import find_input
 from aqqua_dist.core.units import convert
 from aqqua_dist.environment import matchup
@@ -15,6 +16,7 @@ from aqqua_dist.readers import plain_tables
 from aqqua_dist.recipe.context import predictor_names
 from aqqua_dist.training.cells import average_rows, gaps, merge_duplicates, unseen_months, without_land
 from aqqua_dist.training.differences import differences
+from aqqua_dist.training.plausible import effort_findings, grid_findings, tell
 
 
 def zone_path(path, zone, context):
@@ -132,6 +134,7 @@ def on_grid(context, cube, training):
     repairs += [*months_without_effect(training, cube), *unseen_months(training, cube), *gaps(training, names)]
     training = merge_duplicates(training, keys, place, average=recipe.observations.duplicates == "average")
     repairs += [r for r in training.attrs.get("repairs", []) if r not in repairs]
+    tell(effort_findings(training) + grid_findings(training, cube, names))
     if recipe.observations.split_files:
         training["split"] = _given_split(context, training)
     training.attrs["repairs"] = repairs
@@ -236,19 +239,24 @@ def read_zone(context, zone):
         table = table[rows.fillna(False).astype(bool)]  # keeps the row numbers of the file, for messages
     table = plain_tables.check_response(_whole_cruises(plain_tables.check_positions(table, path), path, wanted), path)
     repairs += table.attrs.get("repairs", [])
+    entry = vocabulary.quantity(section.quantity)
     table["y"] = convert(
         table["y"],
         section.units,
-        vocabulary.quantity(section.quantity).units,
+        entry.units,
         place=f"{path}, column {section.columns.y!r}",
+        element=entry.element,
     )
+    if "effort" in table:
+        units, where = vocabulary.quantity("effort").units, f"{path}, column {section.columns.effort!r}"
+        table["effort"] = convert(table["effort"], section.effort_units, units, place=where)
     table["zone"] = zone
     if section.taxon is not None:
         table["taxon"] = section.taxon
     if "n_samples" not in table:
         table["n_samples"] = 1
     if context.recipe.predictors.kind == "table":
-        vocabulary.check(table[list(context.recipe.predictors.names)], place=str(path))
+        check_predictors(table, context.recipe.predictors.names, str(path))
     if "month" in table:
         table["month"] = table["month"].astype("int16")
     table.attrs["repairs"] = repairs

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import UserError
 
-CARBON, NUMBER = "carbon_biomass", "number_concentration"
+AMOUNTS = ("n", "carbon")
+"""Columns of counts that a virtual individual has an amount of."""
+NUMBER, CARBON = (vocabulary.modelled(columns=(name,))[0] for name in AMOUNTS)
+"""Quantities that are kept in them."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,30 @@ class VirtualTaxon:
     depth_scale: float
     responses: tuple
     aphia_id: int | None = None
+
+    def amount(self, quantity):
+        """What one individual adds to a quantity.
+
+        Parameters
+        ----------
+        quantity : str
+            A name in the vocabulary that tables of counts keep as one of `AMOUNTS`.
+
+        Returns
+        -------
+        tuple of (float, float)
+            Its amount (1, or µg of carbon), and the factor to the unit of
+            the quantity times m3.
+
+        Raises
+        ------
+        UserError
+            Virtual taxa have no such quantity.
+        """
+        known = vocabulary.modelled(columns=AMOUNTS)
+        if quantity not in known:
+            raise UserError(f"quantity {quantity!r} of a virtual survey must be one of {sorted(known)}.")
+        return {"n": (1.0, 1.0), "carbon": (self.carbon, 1e-3)}[vocabulary.quantity(quantity).kept.column]
 
 
 def choose_taxa(names="all"):

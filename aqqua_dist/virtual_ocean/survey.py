@@ -12,7 +12,7 @@ from aqqua_dist.core import grid
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import package_data
 from aqqua_dist.virtual_ocean.responses import CARBON
-from aqqua_dist.virtual_ocean.truth import stock, true_field
+from aqqua_dist.virtual_ocean.truth import true_field
 
 VOLUME_MEDIAN, VOLUME_LOG_SD = 2.2, 0.466
 """Sampled volume of 0-200 m (m3): quartiles 1.6 and 3.0, as of real UVP5 profiles."""
@@ -199,8 +199,8 @@ def concentrations(samples, counts, taxa, *, quantity=CARBON):
         From `simulate_survey`.
     taxa : sequence of VirtualTaxon
         Taxa that were searched for.
-    quantity : {'carbon_biomass', 'number_concentration'}
-        What to give (mg m-3, or m-3).
+    quantity : str
+        What to give, one that `VirtualTaxon.amount` knows.
 
     Returns
     -------
@@ -208,7 +208,6 @@ def concentrations(samples, counts, taxa, *, quantity=CARBON):
         Columns ``taxon, zone, [month], lat, lon, y, effort`` (m3) and
         ``cruise``; one row per taxon and sample.
     """
-    stock(quantity)
     keys = ["zone", *(["month"] if "month" in samples else []), "lat", "lon"]
     parts = []
     for taxon in taxa:
@@ -217,9 +216,9 @@ def concentrations(samples, counts, taxa, *, quantity=CARBON):
             .set_index("sample_id")["n"]
             .reindex(samples["sample_id"], fill_value=0)
         )
-        mass = taxon.carbon * 1e-3 if quantity == CARBON else 1.0
+        amount, factor = taxon.amount(quantity)
         part = samples[keys].assign(
-            y=n.to_numpy() * mass / samples["volume"], effort=samples["volume"], cruise=samples["cruise"]
+            y=n.to_numpy() * (amount * factor) / samples["volume"], effort=samples["volume"], cruise=samples["cruise"]
         )
         part.insert(0, "taxon", taxon.name)
         parts.append(part)

@@ -5,9 +5,8 @@ import pandas as pd
 
 from aqqua_dist.core import grid
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.vocabulary import quantity as vocabulary_entry
 from aqqua_dist.virtual_ocean.responses import CARBON, NUMBER
-
-STOCK = {CARBON: (1e-18, "Pg C", "mg m-3"), NUMBER: (1.0, "1", "m-3")}
 
 
 def true_field(taxon, cube, *, quantity=NUMBER):
@@ -19,8 +18,8 @@ def true_field(taxon, cube, *, quantity=NUMBER):
         The taxon.
     cube : xarray.Dataset
         From `aqqua_dist.environment.catalogue.build_cube`, with the taxon's predictors.
-    quantity : {'number_concentration', 'carbon_biomass'}
-        What to give (m-3, or mg m-3).
+    quantity : str
+        What to give, one that `VirtualTaxon.amount` knows.
 
     Returns
     -------
@@ -36,35 +35,15 @@ def true_field(taxon, cube, *, quantity=NUMBER):
     if missing:
         needed = [r.predictor for r in taxon.responses]
         raise UserError(f"{taxon.name!r} responds to {missing}, which predictors.names leaves out; it needs {needed}.")
-    _, _, units = stock(quantity)
+    units, (amount, factor) = vocabulary_entry(quantity).units, taxon.amount(quantity)
     log = sum((r(cube[r.predictor].astype("float64")) for r in taxon.responses), np.log(taxon.level))
     log = log - ((cube["zone_top"] + cube["zone_bottom"]) / 2 - 100) / taxon.depth_scale
     field = np.exp(log).where(cube["domain"] == 1)
-    if quantity == CARBON:
-        field = field * taxon.carbon * 1e-3
+    field = field * amount * factor
     dims = [d for d in ("month", "zone", "lat", "lon") if d in field.dims]
     return (
         field.transpose(*dims).rename(quantity).assign_attrs(units=units, long_name=f"true {quantity} of {taxon.name}")
     )
-
-
-def stock(quantity):
-    """How a simulated quantity becomes a stock.
-
-    Parameters
-    ----------
-    quantity : str
-        A quantity that virtual taxa have.
-
-    Returns
-    -------
-    tuple of (float, str, str)
-        Factor from quantity times volume to the stock, unit of the stock,
-        unit of the quantity.
-    """
-    if quantity not in STOCK:
-        raise UserError(f"quantity {quantity!r} of a virtual survey must be one of {sorted(STOCK)}.")
-    return STOCK[quantity]
 
 
 def true_totals(taxa, cube, *, quantity=CARBON, latitude_band=10.0):
@@ -76,8 +55,8 @@ def true_totals(taxa, cube, *, quantity=CARBON, latitude_band=10.0):
         The taxa.
     cube : xarray.Dataset
         With ``thickness``, ``cell_area`` and ``region_basin``.
-    quantity : {'carbon_biomass', 'number_concentration'}
-        What to sum.
+    quantity : str
+        What to sum, one that `VirtualTaxon.amount` knows.
     latitude_band : float
         Height of the latitude bands (degrees).
 
@@ -87,7 +66,7 @@ def true_totals(taxa, cube, *, quantity=CARBON, latitude_band=10.0):
         Columns ``taxon, zone, region_set, region, total, units``; carbon in
         Pg C, numbers as 1.
     """
-    factor, units, _ = stock(quantity)
+    rule = vocabulary_entry(quantity).stock
     basin = cube["region_basin"]
     names = dict(zip(np.atleast_1d(basin.attrs["flag_values"]), basin.attrs["flag_meanings"].split(), strict=True))
     bands = np.repeat(grid.latitude_bands(cube["lat"].to_numpy(), latitude_band), cube.sizes["lon"])
@@ -100,10 +79,12 @@ def true_totals(taxa, cube, *, quantity=CARBON, latitude_band=10.0):
     for taxon in taxa:
         field = true_field(taxon, cube, quantity=quantity)
         field = field.mean("month", skipna=False) if "month" in field.dims else field
-        mass = (field * cube["cell_area"] * cube["thickness"] * factor).transpose("zone", "lat", "lon")
+        mass = (field * cube["cell_area"] * cube["thickness"] * rule.factor).transpose("zone", "lat", "lon")
         for zone, values in zip(cube["zone"].to_numpy(), mass.to_numpy(), strict=True):
             for region_set, label in labels.items():
                 inside = np.isfinite(values.ravel())
                 summed = pd.Series(values.ravel()[inside]).groupby(label[inside], sort=False).sum()
-                rows += [(taxon.name, str(zone), region_set, region, total, units) for region, total in summed.items()]
+                rows += [
+                    (taxon.name, str(zone), region_set, region, total, rule.units) for region, total in summed.items()
+                ]
     return pd.DataFrame(rows, columns=["taxon", "zone", "region_set", "region", "total", "units"])

@@ -10,11 +10,13 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from aqqua_dist.core import files
+from aqqua_dist.core import files, vocabulary
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance, software_versions
 
@@ -117,7 +119,9 @@ def test_tables_come_back_equal(tmp_path):
     WRITERS["a.csv"](tmp_path / "a.csv")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), TABLE, check_dtype=False)
     about = json.loads((tmp_path / "a.csv-metadata.json").read_text())
-    assert {"name": "y", "units": "mg m-3"} in about["tableSchema"]["columns"]
+    assert {"name": "y", "schema:unitText": "mg m-3", "dc:description": vocabulary.column("y").description} in about[
+        "tableSchema"
+    ]["columns"]
 
 
 def test_samples_are_points_that_a_gis_reads(tmp_path):
@@ -207,3 +211,20 @@ def part_size(folder):
         return sum(part.stat().st_size for part in folder.glob(".a.nc.*.part"))
     except FileNotFoundError:  # renamed in between
         return 0
+
+
+def test_every_kind_of_table_carries_units_and_descriptions(tmp_path):
+    table = pd.DataFrame({"sample_id": ["a"], "lat": [1.0], "lon": [2.0], "volume": [3.0], "mine": [4.0]})
+    schema = pa.schema([("sample_id", pa.string()), ("volume", pa.float64()), ("mine", pa.float64())])
+    files.write_parquet(table, tmp_path / "plain.parquet", ORIGIN)
+    files.write_geoparquet(table, tmp_path / "samples.parquet", ORIGIN)
+    with files.parquet_parts(tmp_path / "parts.parquet", schema) as parts:
+        parts.write(pa.Table.from_pandas(table, preserve_index=False))
+        parts.provenance = ORIGIN
+    for name in ("plain", "samples", "parts"):
+        found = pq.read_schema(tmp_path / f"{name}.parquet")
+        assert found.field("volume").metadata[b"units"] == b"m3"
+        assert found.field("volume").metadata[b"description"].startswith(b"Sampled volume")
+        assert b"units" not in (found.field("sample_id").metadata or {})
+        assert not found.field("mine").metadata
+    assert b"geo" in pq.read_schema(tmp_path / "samples.parquet").metadata

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.units import convert
+from aqqua_dist.core.units import SPELLINGS, convert
 from aqqua_dist.core.vocabulary import quantities
 
 PLACE = "survey.csv, column 'y'"
@@ -47,6 +47,73 @@ def test_known_values(value, source, goal, expected):
     assert float(convert(np.array(value), source, goal, place=PLACE)) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("source", "goal", "expected"),
+    [
+        ("mg C m-3", "mg m-3", 1),
+        ("mgC m-3", "mg m-3", 1),
+        ("mg C/m3", "mg m-3", 1),
+        ("mgC/m³", "mg m-3", 1),
+        ("ug C L-1", "mg m-3", 1),
+        ("\u00b5g C L-1", "mg m-3", 1),
+        ("\u03bcg C L\u207b\u00b9", "mg m-3", 1),
+        ("mmol C m-3", "mg m-3", 12.011),
+        ("µmol C L-1", "mg m-3", 12.011),
+        ("mol C", "Pg C", 12.011e-15),
+        ("mmol Si m-3", "mg m-3", 28.0855),
+        ("ind m-3", "m-3", 1),
+        ("ind. per m3", "m-3", 1),
+        ("ind/m3", "m-3", 1),
+        ("ind L-1", "m-3", 1e3),
+        ("# m-3", "m-3", 1),
+        ("#/L", "m-3", 1e3),
+        ("individuals m-3", "m-3", 1),
+        ("cells L-1", "m-3", 1e3),
+        ("cells/mL", "m-3", 1e6),
+        ("mm3 L-1", "mm3 m-3", 1e3),
+        ("um3 mL-1", "mm3 m-3", 1e-3),
+        ("ppm", "mm3 m-3", 1e3),
+        ("m^-3", "m-3", 1),
+        ("m^{-3}", "m-3", 1),
+        ("m⁻³", "m-3", 1),
+        ("Tg C", "Pg C", 1e-3),
+        ("Gt C", "Pg C", 1),
+        ("PgC", "Pg C", 1),
+        ("Tg", "Pg C", 1e-3),
+        ("deg C", "K", 274.15),
+        ("°C", "K", 274.15),
+    ],
+)
+def test_spellings_of_the_field(source, goal, expected):
+    assert float(convert(1.0, source, goal, place=PLACE)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_that_is_offered_is_read(spelling):
+    assert float(convert(1.0, spelling, spelling, place=PLACE)) == 1.0
+
+
+def test_another_element_is_refused():
+    with pytest.raises(UserError, match="'mmol Si m-3' is of Si, needed is 'mg m-3' of C"):
+        convert([1.0], "mmol Si m-3", "mg m-3", place=PLACE, element="C")
+
+
+def test_an_amount_of_nothing_named_is_refused_with_a_hint():
+    with pytest.raises(UserError, match="'mmol m-3' cannot become 'mg m-3'.*for example 'mmol C m-3'"):
+        convert([1.0], "mmol m-3", "mg m-3", place=PLACE, element="C")
+
+
+@pytest.mark.parametrize(("source", "goal"), [("ind", "mm3 m-3"), ("px", "um"), ("C m-3", "m-3"), ("N m-3", "m-3")])
+def test_what_only_looks_like_the_dimension_is_refused(source, goal):
+    with pytest.raises(UserError, match="cannot become"):
+        convert([1.0], source, goal, place=PLACE)
+
+
+def test_an_unknown_unit_gets_near_spellings():
+    with pytest.raises(UserError, match=r"'mg Cm-3' is not understood \(did you mean .*'mg C m-3'"):
+        convert([1.0], "mg Cm-3", "mg m-3", place=PLACE)
+
+
 @given(
     values=st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=20),
     pair=st.sampled_from(SAME_DIMENSION),
@@ -69,7 +136,8 @@ def test_integers_become_real():
 
 
 @pytest.mark.parametrize(
-    "units", ["mgC/m3", "mg C m-3", "ind m-3", "cells L-1", "#/m3", "m--3", "nonsense", None, "2 m"]
+    "units",
+    ["mg C m--3", "ind m-3", "cells L-1", "#/m3", "mg Chl m-3", "nonsense", None, "2 m", "bananas", "1000 mg m-3"],
 )
 def test_unknown_unit_is_refused_and_shown(units):
     with pytest.raises(UserError) as caught:

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as npst
 
 from aqqua_dist.core import grid
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.vocabulary import Stock
 from aqqua_dist.environment.cube import build_cube
 from aqqua_dist.environment.regions import region_masks
 from aqqua_dist.maps import stocks
@@ -23,7 +24,7 @@ def table(totals, full=None):
     every = np.column_stack([totals.sum(axis=1), totals])
     last = np.full((1, 3), np.nan) if full is None else np.array([[sum(full), *full]])
     spread, sizes = np.array([3.0, 1.0, 2.0]), np.array([[30.0, 10.0, 20.0], [300.0, 100.0, 200.0]])
-    found = stocks.total_table(REGIONS, np.vstack([every, last]), spread, sizes, "Pg C")
+    found = stocks.total_table(REGIONS, np.vstack([every, last]), spread, sizes, stocks.stock_of("carbon_biomass"))
     return found.assign(quantity="carbon_biomass", taxon="one", zone="0-200")
 
 
@@ -43,14 +44,35 @@ def table(totals, full=None):
     ],
 )
 def test_units_of_a_stock(quantity, value, volume, expected, units):
-    factor, unit = stocks.stock_unit(quantity)
-    assert unit == units
-    assert value * volume * factor == pytest.approx(expected, rel=1e-5)
+    rule = stocks.stock_of(quantity)
+    assert (rule.measure, rule.units) == ("volume", units)
+    weight = stocks.cell_sizes(rule, np.array([np.nan]), np.array([volume])) * rule.factor
+    assert value * weight[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_quantity_without_a_stock_is_refused():
     with pytest.raises(UserError, match="'temperature' has no stock; choose from"):
-        stocks.stock_unit("temperature")
+        stocks.stock_of("temperature")
+
+
+def test_a_component_has_the_mean_over_the_volume_not_an_integral():
+    """Two cells of 1 and 3 m3 with -2 and 4: mean (-2 + 12) / 4 = 2.5; a region without volume has none."""
+    rule = stocks.stock_of("embedding_component")
+    weight = stocks.cell_sizes(rule, np.array([7.0, 7.0]), np.array([1.0, 3.0]))
+    masks = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    sizes = np.array([masks @ [7.0, 7.0], masks @ [1.0, 3.0]])
+    members = masks @ (np.array([-2.0, 4.0]) * weight)
+    found = stocks.total_table(REGIONS, np.vstack([members, members]), masks @ weight, sizes, rule)
+    chosen = found[found["member"] == 0].set_index("region")
+    assert chosen.loc[["global", "a"], "total"].tolist() == [2.5, -2.0]
+    assert np.isnan(chosen.loc["b", "total"])
+    assert chosen.loc["global", "sum_cell_sd"] == 1.0
+    assert set(found["units"]) == {"1"}
+
+
+def test_an_areal_quantity_is_summed_over_the_area():
+    rule = Stock("area", 1e-18, "Pg C", "flux")
+    assert stocks.cell_sizes(rule, np.array([1e15]), np.array([5.0]))[0] * rule.factor * 2.0 == pytest.approx(2e-3)
 
 
 def test_summary_by_hand():

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from matplotlib import colors
 from matplotlib.collections import PathCollection
 
+from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.grid import latitude_bands
 from aqqua_dist.plots import curves
@@ -60,14 +61,20 @@ def test_no_latitude_band():
 
 
 @pytest.mark.parametrize(
-    "stock, units, expected",
-    [("Pg C", "mg m-3", 1000.0), ("Tg C", "mg m-3", 1.0), ("1", "m-3", 1e-15), ("km3", "mm3 m-3", 1000.0)],
+    "stock, quantity, expected",
+    [
+        ("Pg C", "carbon_biomass", 1000.0),
+        ("Tg C", "carbon_biomass", 1.0),
+        ("1", "number_concentration", 1e-15),
+        ("km3", "biovolume_concentration", 1000.0),
+        ("1", "embedding_component", 1.0),  # a mean stays a mean
+    ],
 )
-def test_concentrations(stock, units, expected):  # 1 Pg in 10^15 m3 is 1 g m-3; 1 km3 is 10^18 mm3
+def test_concentrations(stock, quantity, expected):  # 1 Pg in 10^15 m3 is 1 g m-3; 1 km3 is 10^18 mm3
     budget = pd.DataFrame(
         {"estimate": [1.0], "low": [0.5], "high": [2.0], "total": [3.0], "volume": [1e15], "units": [stock]}
     )
-    found = curves.concentrations(budget, units)
+    found = curves.concentrations(budget, vocabulary.quantity(quantity))
     np.testing.assert_allclose(
         found[["estimate", "low", "high", "total"]].to_numpy()[0], expected * np.array([1, 0.5, 2, 3])
     )

@@ -1,5 +1,7 @@
 """Published numbers beside ours, from files made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,3 +127,16 @@ def test_text_has_a_line_per_number(context):
 )
 def test_what_a_range_means_is_said(name, shown):
     assert shown in compare.meaning(parse(find_recipe(name).read_text()))
+
+
+def test_a_published_number_is_converted_to_the_unit_of_ours(context):
+    """500 Tg C are 0.5 Pg C, and so are 0.5 Gt C; 0.6 is 60 %."""
+    text = TEXT.replace("value: 0.5, units: Pg C", "value: 500, units: Tg C")
+    text = text.replace("value: 0.2, units: Pg C", "value: 0.2, units: Gt C")
+    text = text.replace('value: 60, units: "%"', 'value: 0.6, units: "1"')
+    table = compare.compare(replace(context, recipe=parse(text), text=text)).set_index("statistic")
+    assert table.loc["stock", "published"] == pytest.approx(0.5)
+    assert table.loc["stock", "units"] == "Pg C"
+    assert table.loc["stock", "difference_percent"] == pytest.approx(10)
+    assert table.loc["stock_sum_cell_sd", ["published", "ours"]].tolist() == pytest.approx([0.2, 0.19])
+    assert table.loc["r2_correl", ["published", "ours"]].tolist() == pytest.approx([0.6, 0.6])

@@ -195,11 +195,11 @@ def test_components_may_be_negative_and_are_mapped(known):
     [
         (
             {"quantity": "embedding_component", "taxa": "[embedding_pc01]"},
-            "components of embeddings may be negative and need 'reg:squarederror'",
+            "embedding_component may be negative and needs 'reg:squarederror'",
         ),
         (
             {"quantity": "embedding_component", "objective": "reg:squarederror", "more": ", draw: [counting]"},
-            "components of embeddings have no draws",
+            "embedding_component has no draws",
         ),
         ({"more": ", draw: [members, volume]"}, "'members' hold all draws, leave out .'volume'."),
         ({"quantity": "chlorophyll"}, "'chlorophyll' is not allowed"),

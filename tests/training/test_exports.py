@@ -168,6 +168,8 @@ def test_exports_draw_counts_and_have_carbon_as_aggregated_folders_do(study, tmp
         "number_concentration}",
         f"carbon_biomass, carbon: {{Copepoda: lehette2009_zooplankton}}, draw: [{draw}], statuses: {statuses}, sorted: 0.95}}",
     )
+    # fold models share all cruises, so that errors of single cruises may be drawn on top
+    text = text.replace("members: {scheme: cruise_bootstrap, n: 6}", "members: {scheme: folds, folds: 3, repeats: 2}")
     (tmp_path / "nets.yaml").write_text(text)
     other = pipeline.open_study(tmp_path / "nets.yaml", runs=tmp_path / "runs", jobs=1, progress=False)
     pipeline.run(other, stop_after="match")
