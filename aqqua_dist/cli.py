@@ -13,6 +13,9 @@ import click
 from aqqua_dist import __version__
 from aqqua_dist.core.errors import MethodWarning, UserError
 
+_SHOWN = 20
+"""Sentences of one kind that are shown on the screen."""
+
 
 class _Group(click.Group):
     """Prints what a user can mend as one sentence, without a traceback."""
@@ -133,7 +136,11 @@ def figures(recipe, runs, jobs, quiet):
 @click.option("--taxon", "taxa", multiple=True, help="Sum labels to this taxon; may be given several times.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def ingest(sources, out, mapping, effort, **pooling):
-    """Read exports (files, folders, zip archives) into samples, objects and counts."""
+    """Read exports (files, folders, zip archives) into samples, objects and counts.
+
+    A file or a sample that cannot be read is set aside and listed; then the
+    exit status is 1. It is 2 where nothing was written.
+    """
     module, zonal, pooled = (
         import_module("aqqua_dist.readers.ingest"),
         import_module("aqqua_dist.concentrations.zone_tables"),
@@ -161,6 +168,12 @@ def ingest(sources, out, mapping, effort, **pooling):
         )
     listed = ", ".join(f"{count} {severity}" for severity, count in told.items()) or "nothing odd"
     click.echo(f"findings: {listed}; see {out}/quality.md")
+    for sentence in found.set_aside[:_SHOWN]:
+        click.echo(f"set aside: {sentence}", err=True)
+    if len(found.set_aside) > _SHOWN:
+        click.echo(f"set aside: {len(found.set_aside) - _SHOWN} more, listed in {out}/quality.md", err=True)
+    if found.set_aside:
+        sys.exit(1)
 
 
 @main.command()

@@ -67,13 +67,15 @@ class Source:
                 raise UserError(f"{self}: the file cannot be read ({error}).") from None
 
 
-def find_sources(paths):
+def find_sources(paths, aside=None):
     """Every file below some paths; archives give their members.
 
     Parameters
     ----------
     paths : list of str or os.PathLike
         Files, folders or zip archives.
+    aside : aqqua_dist.readers.set_aside.Aside, optional
+        Takes archives that cannot be read; without it they are refused.
 
     Returns
     -------
@@ -104,7 +106,14 @@ def find_sources(paths):
             raise UserError(f"source {str(path)!r} does not exist; allowed are files, folders and zip archives.")
         for file in files:
             archive = file.suffix.lower() == ".zip" and not file.name.lower().endswith(WHOLE)
-            found += _members(file) if archive else [Source(file)]
+            try:
+                found += _members(file) if archive else [Source(file)]
+            except UserError as error:
+                if aside is None:
+                    raise
+                aside.errors.append((file, error))
+    if aside is not None:
+        aside.findings(len(found))
     if not found:
         raise UserError(f"sources {[str(p) for p in paths]} hold 0 files, at least 1 is needed.")
     return found

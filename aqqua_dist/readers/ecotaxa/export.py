@@ -12,9 +12,11 @@ import polars as pl
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import FINDINGS, OBJECTS, Ingested, finding, typed
+from aqqua_dist.readers.ecotaxa.annotations import Annotations, is_annotations, read_annotations
 from aqqua_dist.readers.ecotaxa.cells import MISSING, Notes, columns_of_numbers, statuses
 from aqqua_dist.readers.ecotaxa.rows import batches, header, look
 from aqqua_dist.readers.ecotaxa.samples import POSITION, Samples
+from aqqua_dist.readers.set_aside import Aside, refusal, setting_aside
 
 ENDINGS = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
 COMPANIONS = {
@@ -78,6 +80,16 @@ class Reading:
         Per batch: hash of (object, sample, acquisition); codes of sample and
         acquisition, label and status, shape (n, 3); rank of the image;
         volume as a sphere (mm3).
+    prints : list of numpy.ndarray
+        Per batch: hash of size and position, by which two animals under one
+        id are told apart.
+    lines : list of tuple
+        Per batch: source, rows of the file (as a range where they follow one
+        another), place of the first one among everything handed over.
+    annotations : Annotations
+        Labels from files of their own.
+    n_written : int
+        Objects handed over, those of files that were set aside included.
     tally : list of polars.DataFrame
         Number of objects by sample, label and status.
     taxa : dict of str to str
@@ -92,9 +104,69 @@ class Reading:
     volumes: list = field(default_factory=list)
     states: list = field(default_factory=list)
     ranks: list = field(default_factory=list)
+    prints: list = field(default_factory=list)
+    lines: list = field(default_factory=list)
     tally: list = field(default_factory=list)
     taxa: dict = field(default_factory=dict)
     findings: list = field(default_factory=list)
+    n_written: int = 0
+    annotations: Annotations = field(default_factory=lambda: Annotations([]))
+
+    def mark(self):
+        """State to which `back` returns.
+
+        Returns
+        -------
+        tuple
+            Lengths of the lists, and the state of the samples.
+        """
+        lists = (self.keys, self.volumes, self.states, self.ranks, self.prints, self.lines, self.tally, self.findings)
+        return [(held, len(held)) for held in lists], dict(self.taxa), self.samples.mark()
+
+    def back(self, mark):
+        """Forget what came since a mark.
+
+        Parameters
+        ----------
+        mark : tuple
+            From `mark`.
+        """
+        for held, length in mark[0]:
+            del held[length:]
+        self.taxa = mark[1]
+        self.samples.back(mark[2])
+
+    def places(self):
+        """Place of each row, counted over everything handed over.
+
+        Returns
+        -------
+        numpy.ndarray of int
+            In the order of the keys.
+        """
+        parts = [np.arange(first, first + len(rows)) for _, rows, first in self.lines]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+    def line(self, number):
+        """Where a row stands.
+
+        Parameters
+        ----------
+        number : int
+            Position in the order of the keys.
+
+        Returns
+        -------
+        source : aqqua_dist.readers.sources.Source
+            File.
+        row : int
+            Row of it, the header is 1.
+        """
+        for source, rows, _ in self.lines:
+            if number < len(rows):
+                return source, int(rows[number])
+            number -= len(rows)
+        raise UserError(f"row {number} of the objects lies beyond the {len(self.keys)} batches.")
 
 
 def read_ecotaxa(sources):
@@ -157,17 +229,61 @@ def stream_ecotaxa(sources, write):
     UserError
         As `read_ecotaxa`.
     """
-    reading = Reading()
-    for source in sources:
-        _read_file(source, reading, write)
-    repeated = _repeated(reading)
+    reading, aside, left_out, n_read = Reading(), Aside(), [], 0
+    objects = _annotated(sources, reading, aside)
+    for source in objects:
+        mark, start = reading.mark(), reading.n_written
+        with setting_aside(aside, source):
+            _read_file(source, reading, write)
+            n_read += 1
+            continue
+        reading.back(mark)
+        left_out.append(np.arange(start, reading.n_written))
+    reading.findings += aside.findings(n_read) + reading.annotations.findings()
+    left_out.append(_repeated(reading))
+    left_out.append(_impossible(reading))
     samples, acquisitions = reading.samples.tables(reading.findings)
     extra = {
         "acquisitions": acquisitions,
         "taxa": _taxa(reading.taxa),
-        "tally": _tally(reading.tally, reading.samples.keys()),
+        "tally": _tally(reading.tally, reading.samples.keys(), reading.samples.impossible),
     }
-    return Ingested(samples, findings=typed(pd.DataFrame(reading.findings), FINDINGS), extra=extra), repeated
+    found = Ingested(samples, findings=typed(pd.DataFrame(reading.findings), FINDINGS), extra=extra)
+    return found, np.unique(np.concatenate(left_out))
+
+
+def _annotated(sources, reading, aside):
+    """Read annotations-only files; gives the other ones back."""
+    objects, labels = [], []
+    for source in sources:
+        if is_annotations(header(source)):
+            with setting_aside(aside, source):
+                labels.append((source, read_annotations(source)))
+        else:
+            objects.append(source)
+    if labels and not objects:
+        source, table = labels[0]
+        text = f"{source}: the file holds {len(table)} labels and no objects (no position, no sample); ingest it together with the export that"
+        raise UserError(f"{text} holds the objects, they are joined by object_id.")
+    reading.annotations = Annotations(labels)
+    return objects
+
+
+def _impossible(reading):
+    """Places of the objects of samples that cannot be; each such sample is told."""
+    samples = reading.samples
+    if not samples.impossible:
+        return np.zeros(0, dtype=np.int64)
+    if set(samples.impossible) >= {name for name, _ in samples.keys()}:
+        raise UserError(next(iter(samples.impossible.values()))[0])
+    codes = np.concatenate(reading.states)[:, 0]
+    bad = [code for code, (name, _) in enumerate(samples.keys()) if name in samples.impossible]
+    gone = np.isin(codes, bad)
+    for name, (text, file) in samples.impossible.items():
+        n = int(np.isin(codes, [code for code, key in enumerate(samples.keys()) if key[0] == name]).sum())
+        message = f"{text.removesuffix('.')}; sample {name!r} with its {n} rows was left out."
+        reading.findings.append(refusal(message, file=file))
+    return reading.places()[gone]
 
 
 def _read_file(source, reading, write):
@@ -185,13 +301,24 @@ def _read_file(source, reading, write):
         *SCORES,
     ]
     columns = [name for name in dict.fromkeys([*columns, *reading.samples.wanted]) if name in layout.names]
-    for first, frame in batches(layout, columns):
+    n_rows = 0
+    for first, frame in batches(layout, columns, notes):
         rows = np.arange(first, first + len(frame))
         no_id = frame["object_id"].is_in(NO_IDS)
         if no_id.any():
             frame, rows = _without_blank(frame, rows, no_id, source)
         if len(frame):
-            write(_batch(frame, rows, reading, notes))
+            n_rows += len(frame)
+            table = _batch(frame, rows, reading, notes)
+            write(table)
+            follow = rows[-1] - rows[0] == len(rows) - 1
+            reading.lines.append(
+                (source, range(int(rows[0]), int(rows[-1]) + 1) if follow else rows, reading.n_written)
+            )
+            reading.n_written += len(table)
+    if not n_rows:
+        text = "the table has a header and no rows; no object was read from it."
+        notes.table("suspicious", "empty", text)
     reading.samples.end(notes)
     reading.findings += notes.findings()
 
@@ -210,6 +337,7 @@ def _without_blank(frame, rows, no_id, source):
 def _batch(frame, rows, reading, notes):
     """Objects of one batch, in our columns and units."""
     keys = reading.samples.add(frame, rows, notes)
+    position = [name for name in ("lat", "lon") if name in keys.columns]
     sizes = {
         name: next((choice for choice in choices if choice in frame.columns), None) for name, choices in SIZES.items()
     }
@@ -229,7 +357,9 @@ def _batch(frame, rows, reading, notes):
         status = pl.lit(statuses(frame["object_annotation_status"], rows, notes))
     label = pl.lit(_labels(frame[LABELS[0]])) if LABELS[0] in frame.columns else pl.lit(None, pl.String)
     none = pl.lit(None, pl.Float64)
-    table = pl.concat([frame, keys.rename({"sample_id": "_sample"}).drop("code"), found], how="horizontal").select(
+    table = pl.concat(
+        [frame, keys.rename({"sample_id": "_sample"}).drop("code", *position), found], how="horizontal"
+    ).select(
         "object_id",
         pl.col("_sample").alias("sample_id"),
         "acquisition_id",
@@ -239,8 +369,11 @@ def _batch(frame, rows, reading, notes):
         "depth",
         *(pl.col(name) if name in found.columns else none.alias(name) for name in ("area", "major", "minor", "score")),
     )
-    table = table.with_columns(_esd(table))
-    _remember(table, keys, frame, found, reading)
+    table = reading.annotations.joined(table.with_columns(_esd(table)))
+    _remember(table, keys.drop(position), frame, found, reading)
+    seen = pl.concat([table.select("area", "major", "minor", "depth"), keys.select(position)], how="horizontal")
+    mixed = pl.reduce(lambda one, two: one ^ two, [pl.col(name).hash(seed) for seed, name in enumerate(seen.columns)])
+    reading.prints.append(seen.select(mixed).to_series().to_numpy())
     return table
 
 
@@ -311,13 +444,20 @@ def _repeated(reading):
     ranks, twice = np.concatenate(reading.ranks), np.flatnonzero(pl.Series(keys).is_duplicated().to_numpy())
     order = twice[np.lexsort((twice, ranks[twice], keys[twice]))]
     further = np.r_[False, keys[order][1:] == keys[order][:-1]]
-    states = np.concatenate(reading.states)
-    other = further & np.r_[False, (states[order][1:, 1:] != states[order][:-1, 1:]).any(axis=1)]
-    if other.any():
-        raise UserError(
-            f"object {int(order[other][0]) + 1} of the files stands twice in its sample with different labels or statuses ({int(other.sum())} such "
-            "rows); one export holds each object once, with one row per image at most."
-        )
+    states, prints = np.concatenate(reading.states), np.concatenate(reading.prints)
+    same = further[1:]
+    numbered = ranks[order][1:] != ranks[order][:-1]  # the file itself says: further images of one object
+    for differ, what in (
+        ((states[order][1:, 1:] != states[order][:-1, 1:]).any(axis=1), "labels or statuses"),
+        ((prints[order][1:] != prints[order][:-1]) & ~(numbered & _one_file(reading, order)), "sizes or positions"),
+    ):
+        places = np.flatnonzero(same & differ)
+        for place in places[np.argsort(order[places])]:
+            _contradiction(reading, states, (int(order[place]), int(order[place + 1])), what)
+    bad = [code for code, (name, _) in enumerate(reading.samples.keys()) if name in reading.samples.impossible]
+    further &= ~np.isin(states[order, 0], bad)
+    if not further.any():
+        return np.zeros(0, dtype=np.int64)
     reading.findings.append(
         finding(
             "repaired",
@@ -327,7 +467,36 @@ def _repeated(reading):
     )
     places = np.sort(order[further])
     reading.tally.append(_taken_off(reading.tally, states[places], np.concatenate(reading.volumes)[places]))
-    return places
+    return reading.places()[places]
+
+
+def _one_file(reading, order):
+    """Whether neighbours in an order stand in the same file."""
+    number = {source: place for place, source in enumerate(dict.fromkeys(source for source, _, _ in reading.lines))}
+    files = np.concatenate([np.full(len(rows), number[source]) for source, rows, _ in reading.lines])[order]
+    return files[1:] == files[:-1]
+
+
+def _contradiction(reading, states, rows, what):
+    """Set the sample of two rows aside that have one id and are not one object."""
+    name = reading.samples.keys()[states[rows[0], 0]][0]
+    if name in reading.samples.impossible:
+        return
+    (one, row), (two, other) = sorted(map(reading.line, rows), key=lambda line: (str(line[0]), line[1]))
+    identity = _id_at(one, row)
+    reading.samples.impossible[name] = (
+        f"{one}, row {row}, column 'object_id': {identity!r} stands twice in its sample with different {what}, again in {two}, row {other}; "
+        "one id is one object, with one row per image at most (two machines with the same ids?).",
+        str(one),
+    )
+
+
+def _id_at(source, row):
+    """Object id in a row of a file."""
+    for first, frame in batches(look(source), ["object_id"]):
+        if first <= row < first + len(frame):
+            return frame["object_id"][row - first]
+    return f"row {row}"
 
 
 def _taken_off(parts, states, volumes):
@@ -342,7 +511,7 @@ def _taken_off(parts, states, volumes):
     return off.join(names, on=list(CODES), how="left").select(parts[0].columns)
 
 
-def _tally(parts, keys):
+def _tally(parts, keys, without):
     if not parts:
         return pd.DataFrame(
             {"sample_id": [], "acquisition_id": [], "label": [], "status": [], "n": [], "biovolume": []}
@@ -357,6 +526,7 @@ def _tally(parts, keys):
         ),
     )
     known = pl.when(pl.col("biovolume").null_count() == 0).then(pl.col("biovolume").sum())
+    whole = whole.filter(~pl.col("sample_id").is_in(list(without)))
     return whole.group_by(names).agg(pl.col("n").sum(), biovolume=known).sort(names).to_pandas()
 
 
