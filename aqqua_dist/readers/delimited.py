@@ -74,18 +74,20 @@ def read_delimited(text, separator=None):
     pandas.DataFrame
         Text; an empty cell, and one that a short row lacks, is missing.
         Blank lines are left out, the index keeps their place.
+        ``attrs['separator']`` tells the separator.
 
     Raises
     ------
     UserError
         A row is longer than the header, or the text is no table.
     """
+    separator = separator or separator_of(text.split("\n", 1)[0])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # longer rows would shift or lose cells
             frame = pd.read_csv(
                 io.StringIO(text),
-                sep=separator or separator_of(text.split("\n", 1)[0]),
+                sep=separator,
                 dtype="string",
                 keep_default_na=False,
                 na_values=[""],
@@ -96,10 +98,12 @@ def read_delimited(text, separator=None):
     except Exception as error:  # the parser raises many kinds; none may reach the user
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
         raise UserError(f"the table cannot be read ({reason}).") from None
-    return frame[frame.notna().any(axis=1)]
+    frame = frame[frame.notna().any(axis=1)]
+    frame.attrs["separator"] = separator
+    return frame
 
 
-def numbers_of(values, missing=MISSING_WORDS):
+def numbers_of(values, missing=MISSING_WORDS, separator=","):
     """Numbers of a column of text.
 
     Parameters
@@ -108,14 +112,17 @@ def numbers_of(values, missing=MISSING_WORDS):
         Text, or numbers already.
     missing : collection of str
         Words that stand for none.
+    separator : str
+        Of the file: between commas, a cell such as ``1,234`` may be a
+        thousand and more.
 
     Returns
     -------
     numbers : pandas.Series
         float64; missing where the cell is none, and where it is no number.
     wrong : pandas.Series of bool
-        Cells that are no finite number and no word for none. A cell such as
-        ``1,234`` is one where every comma of the column may part thousands.
+        Cells that are no finite number and no word for none, those that may
+        be thousands included.
     commas : pandas.Series of bool
         Cells whose decimal comma was read as a point.
     """
@@ -125,7 +132,7 @@ def numbers_of(values, missing=MISSING_WORDS):
     texts = values.astype("string").str.strip()
     texts = texts.mask(texts.isin([*missing, ""]))
     commas = texts.str.match(_COMMA).fillna(False).astype(bool)
-    if commas.any() and texts[commas].str.match(_THOUSANDS).all() and not texts.str.contains(r"^-?\d*,\d{3}$").all():
+    if separator == "," and commas.any() and texts[commas].str.match(_THOUSANDS).all():
         commas[:] = False
     points = texts.mask(commas, texts.str.replace(",", ".", regex=False))
     numbers = pd.to_numeric(points, errors="coerce").astype("Float64").astype("float64")

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -152,11 +153,10 @@ def _named(group):
 def _grouped(sources, mapping, aside):
     """Sources by their reader, and findings about those that no reader knows."""
     if mapping is not None:
-        rules = mapped.read_mapping(mapping)
+        rules = mapped.read_mappings(mapping)
         tables = [source for source in sources if not source.name.lower().endswith(IMAGES)]
         pictures = [source for source in sources if source not in tables] if len(tables) < len(sources) else []
-        read = lambda group: _with_images(mapped.read_tables(group, rules))  # noqa: E731
-        return [(read, tables)] if tables else [], _strangers(pictures)
+        return [(partial(_read_mapped, rules=rules), tables)] if tables else [], _strangers(pictures)
     groups, strangers = {}, []
     for source in sources:
         name = None
@@ -191,6 +191,10 @@ def _strangers(sources):
         text = f"{count} image{'s' if count > 1 else ''} beside the tables; images are not read."
         found.append(finding("suspicious", "format", text, file=place, value=count))
     return found
+
+
+def _read_mapped(group, *, rules):
+    return _with_images(mapped.read_tables(group, rules))
 
 
 def _with_images(part):

@@ -9,6 +9,7 @@ import zlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from aqqua_dist.core.errors import UserError
 
@@ -39,6 +40,18 @@ class Source:
     def name(self):
         """File name without folders (str)."""
         return PurePosixPath(self.member).name if self.member else self.path.name
+
+    def partition_values(self):
+        """Values that folders of a partitioned table tell (``sample_id=s1/part.parquet``).
+
+        Returns
+        -------
+        dict of str to str
+            By column; empty for other files.
+        """
+        folders = PurePosixPath(self.member or self.path.as_posix()).parent.parts
+        pairs = (unquote(part).partition("=") for part in folders if "=" in part)
+        return {key: value for key, _, value in pairs if key and value != "__HIVE_DEFAULT_PARTITION__"}
 
     def __str__(self):
         return f"{self.path}!{self.member}" if self.member else str(self.path)

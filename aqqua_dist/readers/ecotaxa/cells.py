@@ -180,6 +180,8 @@ def columns_of_numbers(frame, rows, notes, *, none=(), parse=None, lost=None):
     UserError
         A cell is neither a number nor a word for none.
     """
+    if not frame.columns:
+        return frame
     found = frame.select(pl.all().cast(pl.Float64, strict=False))
     odd = pl.all().is_null() | ~pl.all().is_finite()
     if none:
