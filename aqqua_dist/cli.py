@@ -274,6 +274,7 @@ def aggregate(source, out, samples, scheduler, **given):
 @click.option("--codebook", help="morphotypes.nc of an earlier run, to count by the same morphotypes.")
 @click.option("--training", help="novelty.nc of an earlier run, to compare with its samples.")
 @click.option("--seed", default=0, show_default=True, help="Of the codebook.")
+@click.option("--embedding", default="embedding", show_default=True, help="Column that holds the embeddings.")
 @click.option("--on-bad", default="raise", show_default=True, help="Embeddings that are not finite: raise or drop.")
 @click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
 def embeddings(source, out, samples, scheduler, **given):

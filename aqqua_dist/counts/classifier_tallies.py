@@ -8,7 +8,6 @@ objects are put into bins by their two best classes and the highest
 probability, and the probabilities of each bin are summed beside them.
 """
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import class_names
 from aqqua_dist.counts import correction, tallies
 from aqqua_dist.counts.confusion import check_probabilities
 
@@ -126,7 +126,7 @@ def classes_of(paths):
             raise UserError(
                 f"{path}: the classes of column 'prob' have no names; give them as a JSON list 'classes' in the metadata of the file."
             )
-        names = tuple(map(str, json.loads(held)))
+        names = class_names(held, str(path))
         if found is not None and names != found:
             raise UserError(
                 f"{path}: the probabilities are of the classes {list(names)[:8]}, those of {first} of {list(found)[:8]}; the order must be the same."

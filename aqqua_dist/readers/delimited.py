@@ -4,16 +4,19 @@ All cells are text; what a cell means is for the caller. The index of a table
 tells the row of the file (the first row below the header has 0, so row 2).
 """
 
+import csv
 import gzip
 import io
 import re
 import warnings
+import zlib
 
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.readers.sources import encoding_of
 
+HEADER_BYTES = 2**20
 SEPARATORS = ",;\t"
 MISSING_WORDS = ("NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
 """Words that stand for none in columns of numbers; in columns of names they may be names (NA is the North Atlantic)."""
@@ -40,7 +43,7 @@ def separator_of(line):
     return max(SEPARATORS, key=bare.count)
 
 
-def text_of(raw, name=""):
+def text_of(raw, name="", *, latin=True):
     """Text of a file in any of the usual encodings.
 
     Parameters
@@ -49,14 +52,55 @@ def text_of(raw, name=""):
         Content.
     name : str
         File name; where it ends in ``.gz`` the content is unpacked.
+    latin : bool
+        Whether what is not UTF-8 is read as latin-1.
 
     Returns
     -------
     str
         Without a byte order mark.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        Not UTF-8, where `latin` is false.
     """
     raw = gzip.decompress(raw) if name.lower().endswith(".gz") else raw
-    return raw.decode(encoding_of(io.BytesIO(raw)))
+    encoding = encoding_of(io.BytesIO(raw))
+    return raw.decode("utf-8" if encoding == "latin-1" and not latin else encoding)
+
+
+def header_of(source):
+    """Names in the first line of a text.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        File, perhaps gzipped; only its beginning is read.
+
+    Returns
+    -------
+    list of str
+        Empty where there is none.
+
+    Raises
+    ------
+    UserError
+        The file cannot be opened or unpacked.
+    """
+    with source.open() as stream:
+        try:
+            start = (gzip.GzipFile(fileobj=stream) if source.name.lower().endswith(".gz") else stream).read(
+                HEADER_BYTES
+            )
+        except (OSError, EOFError, zlib.error) as error:
+            raise UserError(f"{source}: the file cannot be unpacked ({error}).") from None
+    line = start.decode(encoding_of(io.BytesIO(start)), errors="replace").split("\n", 1)[0]
+    try:
+        cells = next(csv.reader([line.rstrip("\r")], delimiter=separator_of(line)), [])
+    except csv.Error:
+        return []
+    return [cell.strip() for cell in cells]
 
 
 def read_delimited(text, separator=None):

@@ -16,8 +16,7 @@ import openpyxl
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import SAMPLES, Ingested, finding, typed
-from aqqua_dist.effort.rules import SENTINELS
+from aqqua_dist.core.tables import SAMPLES, SENTINELS, Ingested, finding, typed
 
 QUANTITIES = (
     "Cruise",

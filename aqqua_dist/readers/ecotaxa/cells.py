@@ -7,13 +7,11 @@ import re
 import polars as pl
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import finding
+from aqqua_dist.core.tables import SENTINELS, finding
 from aqqua_dist.core.units import pixel_size
 
 MISSING = ("", "nan", "na", "n/a", "none", "null", "inf", "-inf", "+inf", "infinity", "-infinity")
 """Words that stand for none, in lower case."""
-NONE_NUMBERS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0)
-"""Numbers that stand for none in positions and depths; in positions also 999."""
 STATUS_WORDS = {
     "": "unclassified",
     "v": "validated",
@@ -457,7 +455,7 @@ def pixel_of(kind, row, notes):
             value = float(text)
         except ValueError:
             continue
-        if not math.isfinite(value) or value in NONE_NUMBERS or value <= 0:
+        if not math.isfinite(value) or value in SENTINELS or value <= 0:
             continue
         try:
             size = float(pixel_size(value, unit, place=name))

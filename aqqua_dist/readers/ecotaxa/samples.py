@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from aqqua_dist.core.tables import SAMPLES, finding, typed
+from aqqua_dist.core.tables import SAMPLES, SENTINELS, finding, typed
 from aqqua_dist.effort.rules import rules as effort_rules
 from aqqua_dist.readers.ecotaxa.cells import (
     DECIMAL_COMMA,
     INSTRUMENTS,
     MISSING,
-    NONE_NUMBERS,
     columns_of_numbers,
     degrees,
     instrument_name,
@@ -199,7 +198,7 @@ class Samples:
         named, which = samples
         lost = []
         known = frame.select(pl.col(name) if name in frame.columns else pl.lit("").alias(name) for name in POSITION)
-        depths = columns_of_numbers(known.select(POSITION[4:]), rows, notes, none=NONE_NUMBERS, lost=lost)
+        depths = columns_of_numbers(known.select(POSITION[4:]), rows, notes, none=SENTINELS, lost=lost)
         top, bottom = _ordered(
             *depths.select(
                 top=pl.coalesce("object_depth_min", "object_depth_max"),
@@ -213,7 +212,7 @@ class Samples:
         changed = _changes(texts, texts.columns)
         few = texts.filter(changed)
         lines = rows[changed.to_numpy()]
-        none = (*NONE_NUMBERS, 999.0)
+        none = (*SENTINELS, 999.0)
         lat, lon = (
             _in_range(numbers(few[name], lines, notes, none=none, parse=degrees, lost=lost), limit, lines, notes, lost)
             for name, limit in (("object_lat", 90), ("object_lon", 360))
