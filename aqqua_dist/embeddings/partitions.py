@@ -253,10 +253,8 @@ def sum_partitions(paths, shared, state, submit=None):
 
 def _key(paths, shared):
     stats = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
-    version = (shared.codebook.version if shared.codebook is not None else "") + (
-        "" if shared.column == COLUMN else shared.column
-    )
-    digest = hashlib.sha256(repr((stats, version, shared.on_bad)).encode())
+    version = shared.codebook.version if shared.codebook is not None else ""
+    digest = hashlib.sha256(repr((stats, version, shared.on_bad, shared.column)).encode())
     digest.update("\n".join(map(str, shared.samples)).encode())
     return digest.hexdigest()[:16]
 

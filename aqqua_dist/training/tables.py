@@ -175,11 +175,13 @@ def _given_split(context, training):
                     f"{found}: row {row + 2} (response {table['y'].iloc[row]:g}) is not among the observations."
                 )
             twins = [place for place in rows[signature] if labels[place] == ""]  # equal rows, in their order
-            if not twins:
+            if not twins and label not in labels[rows[signature]]:
                 raise UserError(
-                    f"{found}: row {row + 2} (response {table['y'].iloc[row]:g}) stands more often in the split files than among the observations, {len(rows[signature])} times."
+                    f"{found}: row {row + 2} (response {table['y'].iloc[row]:g}) stands in both split files, and among the observations "
+                    f"{len(rows[signature])} times only."
                 )
-            labels[twins[0]] = label
+            if twins:
+                labels[twins[0]] = label
     if (labels == "").any():
         raise UserError(
             f"{int((labels == '').sum())} of {len(labels)} observations stand in neither {split.train!r} nor {split.test!r}."
