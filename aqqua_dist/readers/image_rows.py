@@ -76,11 +76,15 @@ def split(images, lost, findings):
             rows = known[known["sample_id"] == sample]
             other = rows[rows[name].fillna(rows[name].dropna().iloc[0]).ne(rows[name].iloc[0]) | rows[name].isna()]
             row = other.iloc[0] if len(other) else rows.iloc[1]
-            text = f"{row['_file']}: row {row['_row']}: {name} {row[name]!r} of sample {sample!r} differs from {rows[name].iloc[0]!r} in row {rows['_row'].iloc[0]}; images of one sample must agree."
+            text = f"{row['_file']}: row {row['_row']}: {name} {_shown(row[name])} of sample {sample!r} differs from {_shown(rows[name].iloc[0])} in row {rows['_row'].iloc[0]}; images of one sample must agree."
             lost.setdefault(sample, (text, row["_file"], int(row["_row"])))
         samples[name] = grouped[name].first().reindex(samples["sample_id"]).to_numpy()
     _places(samples, known, findings)
     return images, samples
+
+
+def _shown(value):
+    return repr(value) if isinstance(value, str) else "none" if pd.isna(value) else str(value)
 
 
 def _places(samples, known, findings):

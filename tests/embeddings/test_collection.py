@@ -307,4 +307,4 @@ def test_a_column_of_any_name_and_a_tensor_give_the_same_means(tmp_path):
     done = CliRunner().invoke(main, ["embeddings", *words, "--embedding", "dino"])
     assert done.exit_code == 0, done.output
     means = files.read_parquet(tmp_path / "out" / "sample_embeddings.parquet")
-    assert np.vstack(means["mean"]).tolist() == values.reshape(3, 2, 4).mean(axis=1).tolist()
+    assert np.vstack(means["embedding_mean"]).tolist() == values.reshape(3, 2, 4).mean(axis=1).tolist()
