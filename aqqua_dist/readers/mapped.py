@@ -125,10 +125,10 @@ def _lost(source, table, faults, mapping):
         if pd.isna(sample):
             sample = f"(row {row + 2} of {source})"
             if mapping.table != "samples":
-                raise UserError(text)
+                raise UserError(f"{text}")
         lost.setdefault(sample, (text, str(source), row + 2))
     if set(table["sample_id"].fillna("")) - {""} <= set(lost):
-        raise UserError(next(iter(lost.values()))[0])
+        raise UserError(f"{next(iter(lost.values()))[0]}")
     return lost
 
 
@@ -153,7 +153,7 @@ def _once(table, key, lost, findings):
 def _whole(tables, lost, findings):
     samples = tables["samples"]
     if "sample_id" in samples and set(samples["sample_id"]) <= set(lost):
-        raise UserError(next(iter(lost.values()))[0])
+        raise UserError(f"{next(iter(lost.values()))[0]}")
     keep = {
         name: table[table["sample_id"].notna() & ~table["sample_id"].isin(list(lost))].reset_index(drop=True)
         for name, table in tables.items()

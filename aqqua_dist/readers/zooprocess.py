@@ -119,7 +119,7 @@ def _contradictions(table, findings):
             )
             lost.setdefault(name, (text, other["source"]))
     if lost and set(table["sample_id"]) == set(lost):
-        raise UserError(next(iter(lost.values()))[0])
+        raise UserError(f"{next(iter(lost.values()))[0]}")
     findings += [refusal(text, file=file, value=name) for name, (text, file) in lost.items()]
     return list(lost)
 

@@ -232,7 +232,8 @@ def impossible(reading):
     if not samples.impossible:
         return np.zeros(0, dtype=np.int64)
     if set(samples.impossible) >= {name for name, _ in samples.keys()}:
-        raise UserError(next(iter(samples.impossible.values()))[0])
+        text, _ = next(iter(samples.impossible.values()))
+        raise UserError(f"{text}")
     codes = np.concatenate(reading.states)[:, 0]
     bad = [code for code, (name, _) in enumerate(samples.keys()) if name in samples.impossible]
     gone = np.isin(codes, bad)
