@@ -38,14 +38,14 @@ def read_model_outputs(sources):
     others = [source for source in sources if source not in arrays and not array_outputs.is_ids(source, sources)]
     findings = []
 
-    def read(source):
+    def _read(source):
         return (
             array_outputs.read_array_outputs(source, sources)
             if source in arrays
             else predictions.read_predictions(source)
         )
 
-    found = read_each([*arrays, *others], read, findings)
+    found = read_each([*arrays, *others], _read, findings)
     if not found:
         raise UserError(f"{sources[0]}: the {len(sources)} tables of ids have no array beside them.")
     outputs = outputs_of([one for _, one in found], [str(source) for source, _ in found])

@@ -76,7 +76,7 @@ class Aside:
             None could be read: the first error.
         """
         if self.errors and not n_read:
-            raise self.errors[0][1]
+            raise UserError(f"{self.errors[0][1]}")
         return [refusal(error, file=str(source)) for source, error in self.errors]
 
 
