@@ -17,6 +17,9 @@ from aqqua_dist.core.errors import MethodWarning, OnceWarning, UserError
 _SAID = set()
 """Beginnings of the warnings of this run, up to their first number."""
 
+_SHOWN = 20
+"""Sentences of one kind that are shown on the screen."""
+
 
 class _Group(click.Group):
     """Prints what a user can mend as one sentence, without a traceback."""
@@ -235,7 +238,11 @@ def _tell(found, place):
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
 def ingest(ctx, sources, out, mapping, effort, **given):
-    """Read exports (files, folders, zip archives) into samples, objects and counts; with --zone count them too, as aggregate does."""
+    """Read exports (files, folders, archives) into samples, objects and counts; with --zone count them too, as aggregate does.
+
+    A file or a sample that cannot be read is set aside and listed; then the
+    exit status is 1. It is 2 where nothing was written.
+    """
     module, quiet, project = import_module("aqqua_dist.readers.ingest"), given.pop("quiet"), given.pop("project")
     mapping = (mapping, project) if project else mapping
     counts, options, products = _chosen(given)
@@ -252,9 +259,15 @@ def ingest(ctx, sources, out, mapping, effort, **given):
     )
     listed = ", ".join(f"{count} {severity}" for severity, count in told.items()) or "nothing odd"
     click.echo(f"findings: {listed}; see {out}/quality.md")
+    for sentence in found.set_aside[:_SHOWN]:
+        click.echo(f"set aside: {sentence}", err=True)
+    if len(found.set_aside) > _SHOWN:
+        click.echo(f"set aside: {len(found.set_aside) - _SHOWN} more, listed in {out}/quality.md", err=True)
     if given["zones"]:
         made = counts.aggregate_ingest(out, options, products, given["scheduler"])
         _tell(made, f"{out}/zone_concentrations.csv and {out}/aggregated")
+    if found.set_aside:
+        sys.exit(1)
 
 
 @main.command()
@@ -280,6 +293,7 @@ def aggregate(source, out, samples, **given):
 @click.option("--codebook", help="morphotypes.nc of an earlier run, to count by the same morphotypes.")
 @click.option("--training", help="novelty.nc of an earlier run, to compare with its samples.")
 @click.option("--seed", default=0, show_default=True, help="Of the codebook.")
+@click.option("--embedding", default="embedding", show_default=True, help="Column that holds the embeddings.")
 @click.option("--on-bad", default="raise", show_default=True, help="Embeddings that are not finite: raise or drop.")
 @click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
 def embeddings(source, out, samples, scheduler, **given):

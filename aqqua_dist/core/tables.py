@@ -1,5 +1,6 @@
 """What every reader of exports returns: samples, objects or counts, and what was found on the way."""
 
+import json
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -70,6 +71,8 @@ FINDINGS = {
 }
 """Columns of ``findings``: severity is one of `SEVERITIES`; row counts the header as 1."""
 SEVERITIES = ("repaired", "suspicious", "refused")
+SENTINELS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0, -99999.0, -999999.0)
+"""Numbers that stand for none in measured columns of exports, whatever the instrument."""
 
 
 def typed(table, columns):
@@ -243,6 +246,45 @@ def finding(severity, check, message, **where):
         "value": None if value is None else str(value),
         **where,
     }
+
+
+def class_names(held, place):
+    """Names of classes in the metadata of a file or a column.
+
+    Parameters
+    ----------
+    held : bytes or str
+        A JSON list, a JSON object from name to place (or place to name), or
+        names separated by commas.
+    place : str
+        Shown in messages.
+
+    Returns
+    -------
+    tuple of str
+        In the order of the probabilities.
+
+    Raises
+    ------
+    UserError
+        Nothing of the kind.
+    """
+    text = held.decode("utf-8", errors="replace") if isinstance(held, bytes) else str(held)
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None if text.strip().startswith(("[", "{")) else [part.strip() for part in text.split(",")]
+    if isinstance(names, dict):
+        turned = (
+            {str(key): name for name, key in names.items()} if all(type(v) is int for v in names.values()) else names
+        )
+        order = [str(number) for number in range(len(turned))]
+        names = [turned[key] for key in order] if set(order) == set(map(str, turned)) else None
+    if not isinstance(names, list) or not names or any(not isinstance(n, str | int) or n == "" for n in names):
+        raise UserError(
+            f'{place}: the classes {text[:80]!r} are no list of names; allowed are a JSON list, as ["Copepoda", "egg"], or names with commas.'
+        )
+    return tuple(map(str, names))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ objects are put into bins by their two best classes and the highest
 probability, and the probabilities of each bin are summed beside them.
 """
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.tables import class_names
 from aqqua_dist.counts import correction, tallies
 from aqqua_dist.counts.confusion import check_probabilities
 
@@ -130,7 +130,7 @@ def classes_of(paths):
             raise UserError(
                 f"{path}: the classes of column 'prob' have no names; give them as a JSON list 'classes' in the metadata of the file."
             )
-        names = _names(held, path)
+        names = class_names(held, str(path))
         if found is not None and names != found:
             raise UserError(
                 f"{path}: the probabilities are of the classes {list(names)[:8]}, those of {first} of {list(found)[:8]}; the order must be the same."
@@ -141,18 +141,6 @@ def classes_of(paths):
             )
         first, found = first or path, names
     return found
-
-
-def _names(held, path):
-    """Names of classes, as a JSON list or with commas between them."""
-    text = held.decode("utf-8", "replace").strip()
-    try:
-        names = json.loads(text)
-    except ValueError:
-        names = [part.strip().strip("'\"") for part in text.strip("[]").split(",")]
-    if not isinstance(names, list) or not names or not all(str(name).strip() for name in names):
-        raise UserError(f"{path}: the classes of column 'prob' are {text[:80]!r}, needed is a JSON list of names.")
-    return tuple(map(str, names))
 
 
 def answers(table, scoring, place):

@@ -16,11 +16,10 @@ import yaml
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import package_data
+from aqqua_dist.core.tables import SENTINELS
 from aqqua_dist.core.units import convert
 from aqqua_dist.effort.instruments import FACTORS, Flags
 
-SENTINELS = (9999, 99999, 999999, -999)
-"""Numbers that stand for none in measured columns."""
 OBJECT_KEYS = ("object_id", "objid", "obj_orig_id")
 _NUMBER_WITH_UNIT = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:[\s_]*([A-Za-zµ][\w µ^/-]*))?\s*$")
 

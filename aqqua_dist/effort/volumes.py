@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import FINDINGS, SAMPLES, Ingested, finding, typed
+from aqqua_dist.core.tables import FINDINGS, SAMPLES, SENTINELS, Ingested, finding, typed
 from aqqua_dist.effort import casts, rules
 from aqqua_dist.effort.choices import DEFAULTS, GENERATIONS, HOW, Choice, choice_of, question, read_choices
 from aqqua_dist.effort.formulas import VOLUME_UNITS, evaluate
@@ -307,7 +307,7 @@ def with_project(ingested, project):
 
 def _of_project(acquisitions, project):
     """Acquisitions with ``acquisition_volume`` (m3), NaN where a cell is no possible number, and the volume before its dilution."""
-    none = set(rules.SENTINELS)
+    none = set(SENTINELS)
     for text in project.missing:
         try:
             none.add(float(text))

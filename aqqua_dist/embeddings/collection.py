@@ -48,6 +48,8 @@ class Options:
         ``raise`` or ``drop`` (and count) embeddings that are not finite.
     fit_rows : int
         Objects that the codebook is fitted on, drawn from all.
+    embedding : str
+        Column that holds the embeddings.
     """
 
     components: int = 10
@@ -57,6 +59,7 @@ class Options:
     seed: int = 0
     on_bad: str = "raise"
     fit_rows: int = 200_000
+    embedding: str = "embedding"
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def collect_embeddings(source, out, options=None, *, samples=None, scheduler=Non
         raise UserError(f"samples: {ids[ids.duplicated()][0]!r} stands twice, allowed is once.")
     training = SampleNovelty.load(options.training) if options.training else None
     codebook = _codebook(paths, options)
-    shared = partitions.Shared(ids, _samples_of(paths, folder, ids), codebook, options.on_bad)
+    shared = partitions.Shared(ids, _samples_of(paths, folder, ids), codebook, options.on_bad, options.embedding)
     out.mkdir(parents=True, exist_ok=True)
     state = out / ".embeddings"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
@@ -174,7 +177,9 @@ def _codebook(paths, options):
     if not options.morphotypes:
         return None
     drawn = draw_rows(
-        partitions.finite_rows([str(path) for path in paths], options.on_bad), options.fit_rows, seed=options.seed
+        partitions.finite_rows([str(path) for path in paths], options.on_bad, options.embedding),
+        options.fit_rows,
+        seed=options.seed,
     )
     return fit_morphotypes(drawn, options.morphotypes, seed=options.seed)
 

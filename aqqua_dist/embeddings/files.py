@@ -114,6 +114,8 @@ def embeddings_of(array, field, *, place, first=0):
         Another type, a missing embedding, or lists of unequal length; rows
         are counted from 0.
     """
+    if isinstance(array.type, pa.BaseExtensionType):  # such as a tensor of fixed shape
+        array = array.storage
     kind = array.type
     listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not pa.types.is_fixed_size_binary(kind) and not (listed and pa.types.is_floating(kind.value_type)):
@@ -246,7 +248,7 @@ def _parquet_batches(path, columns, memory, column):
 
 def _row_bytes(field, file):
     """Size of one embedding; where lists do not tell, what the file stores."""
-    kind = field.type
+    kind = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
     if pa.types.is_fixed_size_binary(kind):
         return kind.byte_width
     if pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type):

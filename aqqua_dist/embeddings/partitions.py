@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.embeddings.files import read_embeddings
+from aqqua_dist.embeddings.files import COLUMN, read_embeddings
 from aqqua_dist.embeddings.moments import ON_BAD, EmbeddingMoments, embedding_moments, merge_moments
 from aqqua_dist.embeddings.morphotypes import Morphotypes, merge_counts, morphotype_counts
 
@@ -40,12 +40,15 @@ class Shared:
         Objects are counted by its centroids.
     on_bad : str
         What happens with an embedding that is not finite, of `ON_BAD`.
+    column : str
+        Column of the embeddings.
     """
 
     samples: pd.Index
     sample_of: pd.Series | None = None
     codebook: Morphotypes | None = None
     on_bad: str = "raise"
+    column: str = COLUMN
 
     def __post_init__(self):
         if self.on_bad not in ON_BAD:
@@ -92,9 +95,9 @@ def sum_partition(path, shared):
         An object of an unknown sample, an embedding that is not finite or of
         another length, or a damaged file.
     """
-    columns = columns_of(path, shared.sample_of is not None)
+    columns = columns_of(path, shared.sample_of is not None, shared.column)
     moments, counts, rows = [], [], 0
-    for batch in read_embeddings(path, columns=columns, memory=MEMORY):
+    for batch in read_embeddings(path, columns=columns, memory=MEMORY, column=shared.column):
         sample = _places(batch, columns[0], shared, path)
         weights = batch.columns.column("weight").to_numpy(zero_copy_only=False) if "weight" in columns else None
         place = f"{path}, from row {batch.first}"
@@ -109,7 +112,7 @@ def sum_partition(path, shared):
     return Sums(merge_moments(moments), merge_counts(counts) if counts else none, rows)
 
 
-def columns_of(path, by_object):
+def columns_of(path, by_object, column=COLUMN):
     """Columns beside the embedding that are read.
 
     Parameters
@@ -118,6 +121,8 @@ def columns_of(path, by_object):
         Parquet file.
     by_object : bool
         Whether the samples of objects are known from elsewhere.
+    column : str
+        Column of the embeddings.
 
     Returns
     -------
@@ -134,9 +139,10 @@ def columns_of(path, by_object):
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: the Parquet file cannot be read ({str(error).splitlines()[0][:150]}).") from None
     key = "sample_id" if "sample_id" in names else "object_id" if by_object and "object_id" in names else None
-    if key is None or "embedding" not in names:
+    if key is None or column not in names:
+        hint = "; name another column of embeddings by --embedding" if key and column == COLUMN else ""
         raise UserError(
-            f"{path}: column {'embedding' if key else 'sample_id'!r} is missing; the file has {names[:20]}."
+            f"{path}: column {column if key else 'sample_id'!r} is missing{hint}; the file has {names[:20]}."
         )
     return [key, *(["weight"] if "weight" in names else [])]
 
@@ -160,7 +166,7 @@ def _places(batch, key, shared, path):
     return places.astype(np.int64)
 
 
-def finite_rows(paths, on_bad):
+def finite_rows(paths, on_bad, column=COLUMN):
     """Embeddings of all partitions, for a fit.
 
     Parameters
@@ -169,6 +175,8 @@ def finite_rows(paths, on_bad):
         Parquet files.
     on_bad : str
         Of `ON_BAD`.
+    column : str
+        Column of the embeddings.
 
     Yields
     ------
@@ -181,7 +189,7 @@ def finite_rows(paths, on_bad):
         A row that is not finite where ``raise`` is asked for.
     """
     for path in paths:
-        for batch in read_embeddings(path, memory=MEMORY):
+        for batch in read_embeddings(path, memory=MEMORY, column=column):
             bad = ~np.isfinite(batch.values).all(axis=1)
             if bad.any() and on_bad == "raise":
                 raise UserError(
@@ -246,7 +254,7 @@ def sum_partitions(paths, shared, state, submit=None):
 def _key(paths, shared):
     stats = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths]
     version = shared.codebook.version if shared.codebook is not None else ""
-    digest = hashlib.sha256(repr((stats, version, shared.on_bad)).encode())
+    digest = hashlib.sha256(repr((stats, version, shared.on_bad, shared.column)).encode())
     digest.update("\n".join(map(str, shared.samples)).encode())
     return digest.hexdigest()[:16]
 

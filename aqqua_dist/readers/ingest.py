@@ -18,9 +18,12 @@ from aqqua_dist.effort import volumes
 from aqqua_dist.readers import mapped, model_outputs, pssdb, quality
 from aqqua_dist.readers.formats import OUTPUTS, READERS, STREAMS
 from aqqua_dist.readers.ifcb.bins import read_ifcb
+from aqqua_dist.readers.set_aside import CHECK, Aside, setting_aside
 from aqqua_dist.readers.sources import Source, find_sources
 
 REPEATING = ["sample_id", "label", "status", "pixel", "model_id", "acquisition_id", "n_individuals"]
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+"""Ends of names of images: expected beside the tables of an export, and never read."""
 _ARROW = {"string": pa.string(), "float64": pa.float64(), "Int64": pa.int64()}
 
 
@@ -44,6 +47,12 @@ class Outcome:
     n_objects: int
     folder: Path
     origin: Provenance
+
+    @property
+    def set_aside(self):
+        """Sentences about files and samples that were left out (list of str)."""
+        found = self.tables.findings
+        return found.loc[found["check"] == CHECK, "message"].tolist()
 
 
 def ingest(paths, out, *, mapping=None, effort=None, progress=True):
@@ -76,16 +85,20 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
     Raises
     ------
     UserError
-        No source is of a known format, or a reader refuses one.
+        No source is of a known format, or none can be read; a file or a
+        sample that cannot be read is set aside and stands among the findings
+        as ``refused`` while the rest goes on.
     """
-    sources, out = find_sources(paths), Path(out)
+    aside, out = Aside(), Path(out)
+    sources = find_sources(paths, aside)
     choices = effort_choices.read_choices(effort) if effort is not None else {}
     project = pssdb.project_of(*mapping) if isinstance(mapping, tuple) else None
     mapping = None if project else mapping
-    groups, strangers = _grouped(sources, mapping)
+    groups, left = _grouped(sources, mapping, aside)
     scales = {name: choice.pixels_per_um for name, choice in choices.items() if choice.pixels_per_um}
     groups = [(partial(read, scales=scales) if read is read_ifcb else read, group) for read, group in groups]
     if not groups:
+        aside.findings(0)
         known = ", ".join(READERS)
         raise UserError(
             f"none of {len(sources)} files is of a known format, first {sources[0]}; known are {known}, and any table by a mapping."
@@ -97,21 +110,11 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
     ):
         tables = [Source(Path(choice.images)) for choice in choices.values() if choice.images]
         origin = beside.submit(_origin, [*sources, *tables], [mapping, effort])
-        outputs = [read(group) for read, group in groups if read in OUTPUTS]
-        others = [(read, group) for read, group in groups if read not in OUTPUTS]
-        parts = [
-            _read(read, group, objects, outputs)
-            for read, group in tqdm(others, desc="ingest", unit="format", disable=None if progress else True)
-        ]
-        known = {sample for part in parts for sample in part.samples["sample_id"]}
-        parts += [_written(model_outputs.without(output, known), objects) for output in outputs]
+        parts = _parts(groups, objects, aside, progress)
+        left += aside.findings(len(parts))
         whole = (
             volumes.with_project(joined(parts), project) if project else volumes.with_volumes(joined(parts), choices)
         )
-        left = [
-            finding("suspicious", "format", "the format is not known; the file was left out.", file=str(source))
-            for source in strangers
-        ]
         found = quality.examine(whole)
         if left:
             found = pd.concat([typed(pd.DataFrame(left), FINDINGS), found], ignore_index=True)
@@ -121,24 +124,71 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
     return Outcome(whole, objects.rows, out, objects.provenance)
 
 
-def _grouped(sources, mapping):
+def _parts(groups, objects, aside, progress):
+    """Tables of each format that can be read; model outputs come first, as others take their labels from them."""
+    outputs, parts = [], []
+    for read, group in groups:
+        if read in OUTPUTS:
+            with setting_aside(aside, _named(group)):
+                outputs.append(read(group))
+    others = [(read, group) for read, group in groups if read not in OUTPUTS]
+    for read, group in tqdm(others, desc="ingest", unit="format", disable=None if progress else True):
+        with setting_aside(aside, _named(group)):
+            parts.append(_read(read, group, objects, outputs))
+    known = {sample for part in parts for sample in part.samples["sample_id"]}
+    return parts + [_written(model_outputs.without(output, known), objects) for output in outputs]
+
+
+def _named(group):
+    """One name for the files of a group."""
+    return group[0] if len(group) == 1 else f"{group[0]} and {len(group) - 1} other files of its format"
+
+
+def _grouped(sources, mapping, aside):
+    """Sources by their reader, and findings about those that no reader knows."""
     if mapping is not None:
-        rules = mapped.read_mapping(mapping)
-        return [
-            (lambda group: _with_images(joined([mapped.read_mapped(source, rules) for source in group])), sources)
-        ], []
+        rules = mapped.read_mappings(mapping)
+        tables = [source for source in sources if not source.name.lower().endswith(IMAGES)]
+        pictures = [source for source in sources if source not in tables] if len(tables) < len(sources) else []
+        return [(partial(_read_mapped, rules=rules), tables)] if tables else [], _strangers(pictures)
     groups, strangers = {}, []
     for source in sources:
-        name = (
-            "model outputs"
-            if source.path.is_dir()
-            else next((name for name, (recognises, _) in READERS.items() if recognises(source)), None)
-        )
-        if name is None:
-            strangers.append(source)
-        else:
+        name = None
+        with setting_aside(aside, source):
+            name = _format_of(source)
+            if name is None:
+                strangers.append(source)
+        if name is not None:
             groups.setdefault(name, []).append(source)
-    return [(READERS[name][1], group) for name, group in groups.items()], strangers
+    return [(READERS[name][1], group) for name, group in groups.items()], _strangers(strangers)
+
+
+def _format_of(source):
+    if source.path.is_dir():
+        return "model outputs"
+    if source.name.lower().endswith(IMAGES):
+        return None
+    return next((name for name, (recognises, _) in READERS.items() if recognises(source)), None)
+
+
+def _strangers(sources):
+    """One finding per file of an unknown format, and one per archive or folder for all its images."""
+    found, images = [], {}
+    for source in sources:
+        if source.name.lower().endswith(IMAGES):
+            place = str(source.path if source.member else source.path.parent)
+            images[place] = images.get(place, 0) + 1
+        else:
+            text = "the format is not known; the file was left out."
+            found.append(finding("suspicious", "format", text, file=str(source)))
+    for place, count in images.items():
+        text = f"{count} image{'s' if count > 1 else ''} beside the tables; images are not read."
+        found.append(finding("suspicious", "format", text, file=place, value=count))
+    return found
+
+
+def _read_mapped(group, *, rules):
+    return _with_images(mapped.read_tables(group, rules))
 
 
 def _with_images(part):
@@ -154,7 +204,11 @@ def _read(read, group, objects, outputs):
     """Tables of one format; its objects are written at once, and only their counts by label are kept."""
     start = objects.rows
     if read in STREAMS:
-        part, repeated = read(group, lambda batch: objects.write(batch.to_arrow()))
+        try:
+            part, repeated = read(group, lambda batch: objects.write(batch.to_arrow()))
+        except UserError:
+            objects.left_out += range(start, objects.rows)
+            raise
         objects.left_out += (start + repeated).tolist()
         return part
     part = read(group)

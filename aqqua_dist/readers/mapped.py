@@ -1,155 +1,190 @@
-"""A plain table whose columns a YAML mapping names: samples, objects or counts in our units.
+"""Plain tables whose columns a YAML mapping names: samples, objects, counts or images in our units.
 
 `data/mapping_template.yaml` is a mapping to copy. Formats that are not public
-yet, or that a lab made for itself, need a mapping and no code.
+yet, or that a lab made for itself, need a mapping and no code. A row that
+cannot be sets its sample aside, with all that belongs to it: a sample that
+lost one object would be a wrong number.
 """
 
 import difflib
-import gzip
 import io
-import warnings
-from pathlib import Path
-from typing import Annotated, Literal
+from fnmatch import fnmatch
 
-import numpy as np
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aqqua_dist.core import vocabulary
-from aqqua_dist.core.errors import RecipeError, UserError
+from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.grid import wrap_longitude
 from aqqua_dist.core.statuses import STATUSES, status_of
 from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
 from aqqua_dist.core.units import convert
-from aqqua_dist.readers.sources import encoding_of
+from aqqua_dist.readers import image_rows
+from aqqua_dist.readers.delimited import MISSING_WORDS, numbers_of, read_delimited, text_of
+from aqqua_dist.readers.mapping import (
+    ABOVE_ZERO,
+    IMAGE_LENGTHS,
+    RANGES,
+    REQUIRED,
+    TABLES,
+    UNITS,
+    Mapping,
+    read_mapping,
+    read_mappings,
+)
+from aqqua_dist.readers.set_aside import CHECK, read_each, refusal
 
-TABLES = {"samples": SAMPLES, "objects": OBJECTS, "counts": COUNTS}
-WITHOUT_UNIT = ("n_individuals", "n_images", "n", "weight")
-"""Numbers that are counts."""
-REQUIRED = {
-    "samples": ("sample_id", "lat", "lon"),
-    "objects": ("object_id", "sample_id"),
-    "counts": ("sample_id", "taxon", "n"),
-}
-RANGES = {
-    "lat": (-90, 90),
-    "lon": (-180, 360),
-    "depth_top": (0, 11_500),
-    "depth_bottom": (0, 11_500),
-    "volume": (0, None),
-    "volume_rel_sd": (0, None),
-    "n": (0, None),
-    "biovolume": (0, None),
-    "area": (0, None),
-    "major": (0, None),
-    "minor": (0, None),
-    "pixel": (0, None),
-    "esd": (0, None),
-    "score": (0, 1),
-    "n_individuals": (0, None),
-    "n_images": (0, None),
-}
-ABOVE_ZERO = {"volume", "pixel"}
-IMAGE_LENGTHS = {"area": "um2", "major": "um", "minor": "um"}
-IMAGE_WORD = {"area": "px"}
-"""How mappings may also write that an area is in pixels."""
+__all__ = ["Mapping", "read_mapped", "read_mapping", "read_mappings", "read_tables"]
+NAMES = {"label", "taxon", "status", "model_id", "method"}
+"""Columns of text in which a word such as NA stands for none; in others it is a name, as of the North Atlantic."""
+SHOWN = 50
+"""Samples of a file that are listed one by one when they are set aside."""
 
 
-def _unit(name, table):
-    """Unit of a number; lengths on the image are in pixels unless the mapping gives them a unit of length."""
-    return None if name in WITHOUT_UNIT else vocabulary.column(name, table).units
-
-
-class Entry(BaseModel):
-    """Where one of our columns comes from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    column: str | None = None
-    value: str | float | int | None = None
-    units: str | None = None
-    format: str | None = None
-    values: dict[str, str] | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self):
-        if (self.column is None) == (self.value is None):
-            raise ValueError(f"column {self.column!r} and value {self.value!r}: give one of both")
-        return self
-
-
-class Mapping(BaseModel):
-    """A mapping file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    table: Literal["samples", "objects", "counts"]
-    missing: list[str] = ["", "NA", "nan", "NaN"]
-    columns: Annotated[dict[str, Entry], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _known_columns(self):
-        known, faults = TABLES[self.table], []
-        for name, entry in self.columns.items():
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f", did you mean {near[0]!r}?" if near else f"; they have {', '.join(known)}"
-                faults.append(f"columns.{name}: {self.table} have no such column{hint}")
-            elif entry.units is not None and _unit(name, self.table) is None:
-                faults.append(f"columns.{name}.units: {name} has no unit, found {entry.units!r}")
-        needed = REQUIRED[self.table]
-        faults += [
-            f"columns: {name!r} is missing; {self.table} need {', '.join(needed)}"
-            for name in needed
-            if name not in self.columns
-        ]
-        if faults:
-            raise ValueError("\n".join(faults))
-        return self
-
-
-def read_mapping(path):
-    """Mapping from a YAML file.
+def read_tables(sources, mappings):
+    """Samples with their objects and counts from all tables of a mapping file.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file.
+    sources : list of aqqua_dist.readers.sources.Source
+        Tables; each is read by the mapping whose ``files`` fits its name, or
+        whose columns it has.
+    mappings : sequence of Mapping
+        From `read_mappings`.
 
     Returns
     -------
-    Mapping
-        Checked.
+    aqqua_dist.core.tables.Ingested
+        ``extra`` may hold ``object_traits`` (what else is known of images)
+        and ``licences`` (by source). Files, and samples with a row that
+        cannot be, are set aside and stand among the findings.
 
     Raises
     ------
-    RecipeError
-        With every fault of the file.
+    UserError
+        No table can be read, or objects and counts have no samples.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
+    findings = []
+    found = read_each(sources, lambda source: _one(source, mappings, findings), findings)
+    parts = [part for _, part in found]
+    tables = {
+        kind: pd.concat([p[kind] for p in parts if kind in p], ignore_index=True)
+        for kind in ("samples", "objects", "counts", "images")
+        if any(kind in p for p in parts)
+    }
+    lost = {}
+    for part in parts:
+        for sample, where in part["lost"].items():
+            lost.setdefault(sample, where)
+    for kind, key in (("samples", "sample_id"), ("objects", "object_id"), ("images", "object_id")):
+        if kind in tables:
+            tables[kind] = _once(tables[kind], key, lost, findings)
+    if "images" in tables:
+        images, samples = image_rows.split(tables.pop("images"), lost, findings)
+        tables["objects"] = pd.concat([t for t in (tables.get("objects"), images) if t is not None], ignore_index=True)
+        tables["samples"] = pd.concat([t for t in (tables.get("samples"), samples) if t is not None], ignore_index=True)
+    if "samples" not in tables:
+        kinds = " and ".join(sorted(tables))
         raise UserError(
-            f"mapping {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}."
-        ) from None
-    except yaml.YAMLError as error:
-        raise RecipeError(path, [f"not valid YAML: {str(error).splitlines()[0]}"]) from None
-    try:
-        return Mapping.model_validate(content)
-    except ValidationError as error:
-        faults = []
-        for item in error.errors():
-            place = ".".join(str(part) for part in item["loc"])
-            text = (
-                str(item["ctx"]["error"])
-                if item["type"] == "value_error"
-                else f"{item['input']!r} is not allowed ({item['msg'].lower()})"
-            )
-            faults += [f"{place}: {line}" if place else line for line in text.split("\n")]
-        raise RecipeError(path, faults) from None
+            f"{sources[0]}: {kinds} were given without the samples that they belong to; list both tables in one mapping file under 'tables'."
+        )
+    return _whole(tables, lost, findings)
+
+
+def _one(source, mappings, findings):
+    """Rows of one file in our columns, and the samples that it loses."""
+    frame = _frame(source)
+    fitting = [m for m in mappings if fnmatch(source.name, m.files)] if all(m.files for m in mappings) else []
+    fitting = fitting or [m for m in mappings if m.files and fnmatch(source.name, m.files)]
+    fitting = fitting or [m for m in mappings if not m.files and m.fits(list(frame))]
+    if len(fitting) > 1:
+        raise UserError(
+            f"{source}: the file has the columns of {[m.table for m in fitting]}; say by 'files' which it is."
+        )
+    if not fitting and len(mappings) > 1:
+        raise UserError(
+            f"{source}: no table of the mapping fits the columns {list(frame)[:40]}; they need {[sorted(e.column for e in m.columns.values() if e.column) for m in mappings]}."
+        )
+    mapping = (fitting or mappings)[0]
+    table, faults, told = _converted(source, frame, mapping)
+    findings += told
+    lost = _lost(source, table, faults, mapping)
+    if mapping.table == "images":
+        rest = frame.drop(columns=[e.column for e in mapping.columns.values() if e.column is not None], errors="ignore")
+        table = pd.concat([table, rest.add_prefix(image_rows.EXTRA)], axis=1)
+    table = table.assign(**{"_file": str(source), "_row": table.index + 2})
+    return {mapping.table: table, "lost": lost}
+
+
+def _lost(source, table, faults, mapping):
+    """Samples of rows that cannot be, with the first sentence about each; all of them, or rows without a sample, are an error."""
+    if not faults:
+        return {}
+    if "sample_id" not in table and mapping.table == "images":
+        table = table.assign(sample_id=image_rows.sample_names(table))
+    lost = {}
+    for row, text in sorted(faults.items()):
+        sample = table["sample_id"].get(row)
+        if pd.isna(sample):
+            sample = f"(row {row + 2} of {source})"
+            if mapping.table != "samples":
+                raise UserError(f"{text}")
+        lost.setdefault(sample, (text, str(source), row + 2))
+    if set(table["sample_id"].fillna("")) - {""} <= set(lost):
+        raise UserError(f"{next(iter(lost.values()))[0]}")
+    return lost
+
+
+def _once(table, key, lost, findings):
+    """Rows that repeat an id with the same values are left out; with other values their samples are set aside."""
+    if key not in table or not table[key].duplicated().any():
+        return table
+    values = [name for name in table if name not in ("_file", "_row", "source")]
+    same = table.duplicated(values) & table[key].notna()
+    if same.any():
+        text = f"{int(same.sum())} rows repeat another one, first {key} {table.loc[same, key].iloc[0]!r}; each counts once."
+        findings.append(finding("repaired", "duplicate", text, file=table.loc[same, "_file"].iloc[0]))
+    table = table[~same].reset_index(drop=True)
+    for name, rows in table[table[key].duplicated(keep=False) & table[key].notna()].groupby(key, sort=False):
+        one, two = (f"{file}: row {row}" for file, row in rows[["_file", "_row"]].head(2).to_numpy())
+        text = f"{two}: {key} {name!r} stands more than once, also in {one}, with other values; allowed is once."
+        for sample in rows["sample_id"].dropna().unique() if "sample_id" in rows else []:
+            lost.setdefault(sample, (text, rows["_file"].iloc[1], int(rows["_row"].iloc[1])))
+    return table
+
+
+def _whole(tables, lost, findings):
+    samples = tables["samples"]
+    if "sample_id" in samples and set(samples["sample_id"]) <= set(lost):
+        raise UserError(f"{next(iter(lost.values()))[0]}")
+    keep = {
+        name: table[table["sample_id"].notna() & ~table["sample_id"].isin(list(lost))].reset_index(drop=True)
+        for name, table in tables.items()
+    }
+    known = set(keep["samples"]["sample_id"].dropna())
+    for name in ("objects", "counts"):
+        strangers = keep[name][~keep[name]["sample_id"].isin(known)] if name in keep else []
+        if len(strangers):
+            row = strangers.iloc[0]
+            text = f"{row['_file']}: row {row['_row']}: sample_id {row['sample_id']!r} is not among the {len(known)} samples; "
+            text += f"{len(strangers)} {name} of {strangers['sample_id'].nunique()} such samples were left out."
+            findings.append(refusal(text, file=row["_file"], row=int(row["_row"])))
+            keep[name] = keep[name][keep[name]["sample_id"].isin(known)].reset_index(drop=True)
+    for _, (text, file, row) in list(lost.items())[:SHOWN]:
+        findings.append(refusal(text, file=file, row=row))
+    if len(lost) > SHOWN:
+        findings.append(finding("refused", CHECK, f"{len(lost) - SHOWN} more samples were left out for such rows."))
+    keep["samples"]["source"] = keep["samples"].get("source", keep["samples"]["_file"])
+    extra = image_rows.extras(keep)
+    return Ingested(
+        typed(keep["samples"], SAMPLES),
+        typed(keep.get("objects", pd.DataFrame()), OBJECTS),
+        typed(keep.get("counts", pd.DataFrame()), COUNTS),
+        typed(pd.DataFrame(findings), FINDINGS),
+        extra,
+    )
 
 
 def read_mapped(source, mapping, *, samples=None):
-    """Samples, objects or counts of a table.
+    """Samples, objects or counts of one table.
 
     Parameters
     ----------
@@ -163,79 +198,50 @@ def read_mapped(source, mapping, *, samples=None):
     Returns
     -------
     aqqua_dist.core.tables.Ingested
-        In our units; longitudes in [-180, 180). A table of samples stands
-        alone, objects and counts come with `samples`.
+        In our units; longitudes in [-180, 180). A table of samples or images
+        stands alone, objects and counts come with `samples`.
 
     Raises
     ------
     UserError
-        A column is missing, a cell is no number or outside its range, a word
-        is not among the mapping's, an id is missing or stands twice.
+        A column is missing, or no row can be used: a cell is no number or
+        outside its range, a word is not among the mapping's, an id is
+        missing or stands twice.
     """
-    frame, findings = _frame(source, mapping), []
-    absent = [(name, e.column) for name, e in mapping.columns.items() if e.column is not None and e.column not in frame]
-    if absent:
-        told = []
-        for name, column in absent:
-            near = difflib.get_close_matches(column, list(frame), n=1)
-            told.append(f"column {column!r} (for {name}) is missing" + (f", did you mean {near[0]!r}" if near else ""))
-        raise UserError(f"{source}: {'; '.join(told)}; the file has {', '.join(map(repr, list(frame)[:40]))}.")
-    table = pd.DataFrame(
-        {name: _column(frame, name, entry, mapping, source) for name, entry in mapping.columns.items()},
-        index=frame.index,
-    )
-    physical = [n for n in IMAGE_LENGTHS if n in table and mapping.columns[n].units not in (None, "px")]
-    if physical and "pixel" in table:
+    if samples is None or mapping.table in ("samples", "images"):
+        return read_tables([source], [mapping])
+    findings = []
+    part = _one(source, [mapping], findings)
+    known = set(samples["sample_id"])
+    strangers = sorted(set(part[mapping.table]["sample_id"].dropna()) - known)
+    if strangers:
         raise UserError(
-            f"{source}: {physical} are in {mapping.columns[physical[0]].units!r} and a pixel size is given; needed is one of both."
+            f"{mapping.table}: sample_id {strangers[0]!r} is not among the {len(known)} samples; {len(strangers)} such ids."
         )
-    if physical:
-        table["pixel"] = 1.0  # lengths in µm are lengths in pixels of 1 µm
-    _check(table, mapping, source)
-    if mapping.table == "samples":
-        east = table["lon"] > 180
-        if east.any():
-            told = f"{int(east.sum())} longitudes of 180-360 degrees east were brought to [-180, 180)."
-            findings.append(finding("repaired", "longitude", told, file=str(source)))
-        table["lon"] = wrap_longitude(table["lon"])
-        table["source"] = table.get("source", str(source))
-        return Ingested(typed(table, SAMPLES), findings=typed(pd.DataFrame(findings), FINDINGS))
-    if samples is None:
-        raise UserError(
-            f"{source}: {mapping.table} were given without the samples that they belong to; read those first."
-        )
-    rows = typed(table, TABLES[mapping.table])
-    return Ingested(typed(samples, SAMPLES), **{mapping.table: rows}, findings=typed(pd.DataFrame(findings), FINDINGS))
+    tables = {mapping.table: part[mapping.table], "samples": samples.assign(_file=str(source), _row=0)}
+    if mapping.table == "objects":
+        tables["objects"] = _once(tables["objects"], "object_id", part["lost"], findings)
+    return _whole(tables, part["lost"], findings)
 
 
-def _frame(source, mapping):
+def _frame(source):
     name = source.name.lower()
     try:
-        if name.endswith(".parquet"):
-            with source.open() as stream:
-                return pd.read_parquet(io.BytesIO(stream.read()))
         with source.open() as stream:
-            raw = gzip.decompress(stream.read()) if name.endswith(".gz") else stream.read()
-        text = raw.decode(encoding_of(io.BytesIO(raw)))
-        first = text.split("\n", 1)[0]
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "error", pd.errors.ParserWarning
-            )  # rows longer than the header would shift or lose cells
-            frame = pd.read_csv(
-                io.StringIO(text),
-                sep=max(",;\t", key=first.count),
-                dtype="string",
-                keep_default_na=False,
-                na_values=mapping.missing,
-                index_col=False,
-            )
-    except UserError:
-        raise
+            raw = stream.read()
+        if name.endswith((".parquet", ".pq")):
+            frame = pd.read_parquet(io.BytesIO(raw))
+        else:
+            frame = read_delimited(text_of(raw, name))
+    except UserError as error:
+        raise UserError(f"{str(source)}: {str(error).removeprefix(f'{source}: ')}") from None
     except Exception as error:  # the parsers raise many kinds; none may reach the user
         raise UserError(
             f"{source}: the table cannot be read ({(str(error).strip() or type(error).__name__).splitlines()[0][:150]})."
         ) from None
+    told = {key: value for key, value in source.partition_values().items() if key not in frame}
+    for key, value in told.items():
+        frame[key] = pd.Series(value, index=frame.index, dtype="string")
     if frame.empty:
         raise UserError(f"{source}: the table has 0 rows, at least 1 is needed.")
     if frame.columns.duplicated().any():
@@ -245,91 +251,177 @@ def _frame(source, mapping):
     return frame
 
 
-def _column(frame, name, entry, mapping, source):
-    kind = TABLES[mapping.table][name]
-    values = pd.Series(entry.value, index=frame.index) if entry.column is None else frame[entry.column]
-    place = f"{source}, column {entry.column!r}" if entry.column is not None else f"mapping, columns.{name}.value"
-    if entry.values is not None:
-        words = values.astype("string").str.strip()
-        strange = words.notna() & ~words.isin(entry.values)
-        if strange.any():
-            row = int(np.flatnonzero(strange)[0])
-            raise UserError(
-                f"{source}: row {row + 2}, column {entry.column!r}: {words.iloc[row]!r} is not among the mapping's {sorted(entry.values)}."
-            )
-        values = words.map(entry.values)
-    if kind == "string":
-        return values.astype("string").str.strip()
-    if kind.startswith("datetime64"):
-        found = pd.to_datetime(values, format=entry.format or "ISO8601", errors="coerce", utc=True)
-        return _told(found, values, source, entry, f"a time of the form {entry.format or 'YYYY-MM-DD hh:mm:ss'}")
-    numbers = _told(
-        pd.to_numeric(values, errors="coerce").astype("Float64").astype("float64"), values, source, entry, "a number"
+def _converted(source, frame, mapping):
+    """Table in our columns and units; faults by row, and findings."""
+    faults, findings = {}, []
+    absent = [(name, e.column) for name, e in mapping.columns.items() if e.column is not None and e.column not in frame]
+    if absent:
+        told = []
+        for name, column in absent:
+            near = difflib.get_close_matches(column, list(map(str, frame)), n=1)
+            told.append(f"column {column!r} (for {name}) is missing" + (f", did you mean {near[0]!r}" if near else ""))
+        raise UserError(f"{source}: {'; '.join(told)}; the file has {', '.join(map(repr, list(frame)[:40]))}.")
+    cells = Cells(source, mapping, faults, findings)
+    table = pd.DataFrame(
+        {name: cells.column(frame, name, entry) for name, entry in mapping.columns.items()}, index=frame.index
     )
-    units = _unit(name, mapping.table)
-    if entry.units is None or entry.units in (units, IMAGE_WORD.get(name)):
-        return numbers
-    return pd.Series(
-        convert(numbers.to_numpy(), entry.units, IMAGE_LENGTHS.get(name, units), place=place), index=frame.index
-    )
-
-
-def _told(found, values, source, entry, wanted):
-    bad = (found.isna() & values.notna()).to_numpy(dtype=bool)
-    if found.dtype.kind == "f":
-        bad = bad | np.isinf(found.to_numpy())
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        place = f"{source}: row {row + 2}, column {entry.column!r}" if entry.column is not None else "mapping"
-        raise UserError(f"{place}: {str(values.iloc[row])!r} is not {wanted}; {int(bad.sum())} such cells.")
-    return found
-
-
-def _check(table, mapping, source):
-    ids = {"samples": "sample_id", "objects": "object_id", "counts": None}[mapping.table]
-    for name in REQUIRED[mapping.table]:
-        missing = table[name].isna()
-        if missing.any():
-            raise UserError(
-                f"{source}: row {int(np.flatnonzero(missing)[0]) + 2}: {name} is missing; {int(missing.sum())} such rows."
-            )
-    if ids and table[ids].duplicated().any():
-        row = int(np.flatnonzero(table[ids].duplicated())[0])
+    physical = [n for n in IMAGE_LENGTHS if n in table and mapping.columns[n].units not in (None, "px")]
+    if physical and "pixel" in table:
         raise UserError(
-            f"{source}: row {row + 2}: {ids} {table[ids].iloc[row]!r} stands more than once, allowed is once."
+            f"{source}: {physical} are in {mapping.columns[physical[0]].units!r} and a pixel size is given; needed is one of both."
         )
-    for name in table:
-        low, high = RANGES.get(name, (None, None))
-        values = table[name].to_numpy() if name in RANGES else None
-        bad = (
-            np.zeros(len(table), dtype=bool)
-            if values is None
-            else (values < low) | ((values == 0) & (name in ABOVE_ZERO))
+    if physical:
+        table["pixel"] = 1.0  # lengths in µm are lengths in pixels of 1 µm
+    if mapping.table == "images" and "object_id" not in table:
+        table["object_id"] = table["image"]
+    cells.check(table)
+    if "lon" in table:
+        east = table["lon"] > 180
+        if east.any():
+            told = f"{int(east.sum())} longitudes of 180-360 degrees east were brought to [-180, 180)."
+            findings.append(finding("repaired", "longitude", told, file=str(source)))
+        table["lon"] = wrap_longitude(table["lon"])
+    return table, faults, findings
+
+
+class Cells:
+    """Cells of one file; what cannot be is remembered by row.
+
+    Parameters
+    ----------
+    source : aqqua_dist.readers.sources.Source
+        The file.
+    mapping : Mapping
+        Units, words and forms.
+    faults : dict of int to str
+        Takes the first sentence about each row (index of the table).
+    findings : list of dict
+        Takes repairs.
+    """
+
+    def __init__(self, source, mapping, faults, findings):
+        self.source, self.mapping, self.faults, self.findings = source, mapping, faults, findings
+
+    def column(self, frame, name, entry):
+        """One of our columns.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            The file.
+        name : str
+            Our name.
+        entry : Entry
+            Where it comes from.
+
+        Returns
+        -------
+        pandas.Series
+            Text, times or numbers in our unit.
+        """
+        kind = (TABLES[self.mapping.table] | {"licence": "string"})[name]
+        values = pd.Series(entry.value, index=frame.index) if entry.column is None else frame[entry.column]
+        if entry.values is not None:
+            words = values.astype("string").str.strip()
+            words = words.mask(words == "")
+            strange = words.notna() & ~words.isin(entry.values)
+            self._fault(strange, entry, words, f"is not among the mapping's {sorted(entry.values)}")
+            values = words.map(entry.values)
+        if kind == "string":
+            return self._texts(values, name, entry)
+        missing = [*(entry.missing or []), *self.mapping.missing]
+        if kind.startswith("datetime64"):
+            return self._times(values, entry, missing)
+        numbers, wrong, commas = numbers_of(values, missing, frame.attrs.get("separator", ","))
+        self._fault(wrong, entry, values, "is not a number")
+        if commas.any():
+            first = values[commas].iloc[0]
+            text = f"{int(commas.sum())} cells, first {first!r}: a decimal comma was read as a decimal point."
+            self.findings.append(finding("repaired", "decimal comma", text, file=str(self.source), column=entry.column))
+        if entry.units is None or entry.units == UNITS[name]:
+            return numbers
+        place = (
+            f"{self.source}, column {entry.column!r}" if entry.column is not None else f"mapping, columns.{name}.value"
         )
-        if values is not None and high is not None:
-            bad |= values > high
+        goal = IMAGE_LENGTHS.get(name, UNITS[name])
+        return pd.Series(convert(numbers.to_numpy(), entry.units, goal, place=place), index=frame.index)
+
+    def _texts(self, values, name, entry):
+        """Names; a word such as NA is none in a column of labels only, and is told either way."""
+        texts = values.astype("string").str.strip()
+        texts = texts.mask(texts.isin(["", *(entry.missing or [])]))
+        words = texts.isin([*MISSING_WORDS, *self.mapping.missing])
+        if words.any():
+            first, none = texts[words].iloc[0], name in NAMES
+            text = f"{int(words.sum())} cells of {name} hold {first!r}; "
+            text += (
+                "taken as missing."
+                if none
+                else f"kept as a name; if it stands for none, say so by columns.{name}.missing."
+            )
+            where = {"file": str(self.source), "column": entry.column, "value": first}
+            self.findings.append(finding("repaired" if none else "suspicious", "missing word", text, **where))
+            texts = texts.mask(words) if none else texts
+        return texts
+
+    def _times(self, values, entry, missing):
+        if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+            values = values.astype("string").str.strip()
+            values = values.mask(values.isin(["", *missing]))
+        found = pd.to_datetime(values, format=entry.format or "ISO8601", errors="coerce", utc=True)
+        wanted = f"is not a time of the form {entry.format or 'YYYY-MM-DD hh:mm:ss'}"
+        self._fault(found.isna() & values.notna(), entry, values, wanted)
+        return found
+
+    def _fault(self, bad, entry, values, what):
+        bad = bad.fillna(False).to_numpy(dtype=bool)
         if bad.any():
-            row = int(np.flatnonzero(bad)[0])
+            column = f", column {entry.column!r}" if entry.column is not None else ""
+            place = f"{self.source}: row {{}}{column}" if entry.column is not None else "mapping, row {}"
+            for row, value in zip(values.index[bad], values[bad], strict=True):
+                text = f"{place.format(row + 2)}: {str(value)!r} {what}; {int(bad.sum())} such cells."
+                self.faults.setdefault(row, text)
+
+    def check(self, table):
+        """Look for ids that are missing or repeated, numbers outside their range, and unknown words.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            In our columns and units.
+        """
+        required = [name for name in (*REQUIRED[self.mapping.table], "object_id", "sample_id") if name in table]
+        for name in dict.fromkeys(required):
+            self._rows(table[name].isna(), f"{name} is missing")
+        for name in table:
+            low, high = RANGES.get(name, (None, None))
+            if name not in RANGES:
+                continue
+            values = table[name]
+            bad = (values < low) | ((values == 0) & (name in ABOVE_ZERO))
+            bad = bad | (values > high) if high is not None else bad
             allowed = (
-                f"above 0 {_unit(name, mapping.table)}"
+                f"above 0 {UNITS[name]}"
                 if name in ABOVE_ZERO
                 else f"{low} or more"
                 if high is None
                 else f"{low} to {high}"
             )
-            raise UserError(
-                f"{source}: row {row + 2}, {name}: {values[row]:g} is not allowed, needed is {allowed}; {int(bad.sum())} such rows."
-            )
-    if {"depth_top", "depth_bottom"} <= set(table) and (table["depth_top"] > table["depth_bottom"]).any():
-        row = int(np.flatnonzero(table["depth_top"] > table["depth_bottom"])[0])
-        raise UserError(
-            f"{source}: row {row + 2}: depth_top {table['depth_top'].iloc[row]:g} m lies below depth_bottom {table['depth_bottom'].iloc[row]:g} m."
-        )
-    if "status" in table:
-        known = table["status"].dropna().map(status_of)
-        if known.isna().any():
-            word, row = table["status"][known.index[known.isna()][0]], known.index[known.isna()][0]
-            raise UserError(
-                f"{source}: row {row + 2}, status: {word!r} is not one of {STATUSES}; map the words by 'values'."
-            )
-        table["status"] = known.reindex(table.index)
+            self._rows(bad, f"{name}: {{:g}} is not allowed, needed is {allowed}", values, separator=", ")
+        if {"depth_top", "depth_bottom"} <= set(table):
+            swapped = table["depth_top"] > table["depth_bottom"]
+            for row in table.index[swapped]:
+                top, bottom = table.loc[row, "depth_top"], table.loc[row, "depth_bottom"]
+                text = f"depth_top {top:g} m lies below depth_bottom {bottom:g} m"
+                self.faults.setdefault(row, f"{self.source}: row {row + 2}: {text}.")
+        if "status" in table:
+            known = table["status"].map(status_of, na_action="ignore")
+            what = f"status: {{!r}} is not one of {STATUSES}; map the words by 'values'"
+            self._rows(table["status"].notna() & known.isna(), what, table["status"], separator=", ")
+            table["status"] = known.astype("string")
+
+    def _rows(self, bad, what, values=None, separator=": "):
+        bad = bad.fillna(False).astype(bool)
+        for row in bad.index[bad]:
+            shown = what if values is None else what.format(values[row])
+            self.faults.setdefault(row, f"{self.source}: row {row + 2}{separator}{shown}; {int(bad.sum())} such rows.")

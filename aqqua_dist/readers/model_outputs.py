@@ -9,6 +9,7 @@ from aqqua_dist.readers.ifcb import bins
 from aqqua_dist.readers.ifcb.classes import read_ifcb_classes
 from aqqua_dist.readers.image_models import arrays as array_outputs
 from aqqua_dist.readers.image_models import predictions
+from aqqua_dist.readers.set_aside import read_each
 
 
 def read_model_outputs(sources):
@@ -35,10 +36,21 @@ def read_model_outputs(sources):
     """
     arrays = [source for source in sources if array_outputs.recognises(source)]
     others = [source for source in sources if source not in arrays and not array_outputs.is_ids(source, sources)]
-    found = [array_outputs.read_array_outputs(source, sources) for source in arrays] + [
-        predictions.read_predictions(source) for source in others
-    ]
-    return outputs_of(found, [str(source) for source in (*arrays, *others)])
+    findings = []
+
+    def _read(source):
+        return (
+            array_outputs.read_array_outputs(source, sources)
+            if source in arrays
+            else predictions.read_predictions(source)
+        )
+
+    found = read_each([*arrays, *others], _read, findings)
+    if not found:
+        raise UserError(f"{sources[0]}: the {len(sources)} tables of ids have no array beside them.")
+    outputs = outputs_of([one for _, one in found], [str(source) for source, _ in found])
+    told = pd.concat([outputs.findings, typed(pd.DataFrame(findings), FINDINGS)], ignore_index=True)
+    return Ingested(outputs.samples, findings=told, extra=outputs.extra)
 
 
 def recognises(source):
@@ -141,9 +153,10 @@ def outputs_of(found, names):
     UserError
         One object in two files of one model.
     """
-    tables, classes, findings = [], [], []
+    tables, classes, findings, places = [], [], [], []
     for one, name in zip(found, names, strict=True):
         table = pd.DataFrame({"object_id": pd.array(one.object_id, dtype="string"), "model_id": one.model_id or name})
+        places += [name] * len(table)
         if one.prob is not None:
             best = np.argmax(one.prob, axis=1)
             table["label"], table["score"] = (
@@ -164,8 +177,10 @@ def outputs_of(found, names):
     twice = whole.duplicated(["object_id", "model_id"])
     if twice.any():
         row = whole[twice].iloc[0]
+        same = whole["object_id"].eq(row["object_id"]) & whole["model_id"].eq(row["model_id"])
+        one, two = np.array(places, dtype=object)[same.to_numpy()][:2]
         raise UserError(
-            f"object {row['object_id']!r} has {int((whole['object_id'] == row['object_id']).sum())} predictions of model {row['model_id']!r}, allowed is one."
+            f"{two}: object {row['object_id']!r} has {int(same.sum())} predictions of model {row['model_id']!r}, another one in {one}, allowed is one."
         )
     extra = {"predictions": whole} | (
         {"classes": pd.concat(classes, ignore_index=True).drop_duplicates()} if classes else {}

@@ -7,7 +7,6 @@ recorded in ``table.attrs['repairs']``.
 """
 
 import difflib
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,10 @@ import pandas as pd
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.grid import wrap_longitude
+from aqqua_dist.readers.delimited import MISSING_WORDS, numbers_of, read_delimited, text_of
 
-_MISSING = ["", "NA", "NaN", "nan", "NULL", "null", "None"]
+NAMES = ("taxon", "split")
+"""Columns of text in which a word such as NA stands for none; in others it is a name, as of the North Atlantic."""
 
 
 def read_columns(path, columns, text=()):
@@ -53,12 +54,15 @@ def read_columns(path, columns, text=()):
             )
     if faults:
         raise UserError(f"{path}: {'; '.join(faults)}; the file has {', '.join(map(repr, present[:40]))}.")
-    table = pd.DataFrame(index=frame.index)
+    table, repairs = pd.DataFrame(index=frame.index), []
     for name, column in columns.items():
         if present.count(column) > 1:
             raise UserError(f"{path}: column {column!r} stands {present.count(column)} times, allowed is once.")
-        values = frame[column]
-        table[name] = values.astype("string").str.strip() if name in text else _numbers(values, path, column)
+        if name in text:
+            table[name] = _texts(frame[column], path, (name, column), repairs)
+        else:
+            table[name] = _numbers(frame[column], path, column, repairs, frame.attrs.get("separator", ","))
+    table.attrs["repairs"] = repairs
     return table
 
 
@@ -89,58 +93,52 @@ def _refuse_other_files(path, name):
 
 
 def _read(path):
-    name = path.name.lower().removesuffix(".gz")
-    _refuse_other_files(path, name)
+    name = path.name.lower()
+    _refuse_other_files(path, name.removesuffix(".gz"))
     try:
-        if name.endswith(".parquet"):
+        if name.removesuffix(".gz").endswith(".parquet"):
             frame = pd.read_parquet(path)
         else:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "error", pd.errors.ParserWarning
-                )  # rows longer than the header would shift or lose cells
-                frame = pd.read_csv(
-                    path,
-                    sep=_separator(path, name),
-                    dtype="string",
-                    keep_default_na=False,
-                    na_values=_MISSING,
-                    encoding="utf-8-sig",
-                    skipinitialspace=True,
-                    index_col=False,
-                )
+            text = text_of(path.read_bytes(), name, latin=False)
+            frame = read_delimited(text, "\t" if name.removesuffix(".gz").endswith((".tsv", ".tab")) else None)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: byte {error.start} is not UTF-8 text; save the table as UTF-8.") from None
     except Exception as error:  # the parsers raise many kinds; none may reach the user
         reason = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = reason.removeprefix("the table cannot be read (").removesuffix(").")
         raise UserError(f"{path}: the table cannot be read ({reason}).") from None
     if frame.empty:
         raise UserError(f"{path}: the table has 0 rows, at least 1 is needed.")
     return frame
 
 
-def _separator(path, name):
-    if name.endswith((".tsv", ".tab")):
-        return "\t"
-    header = pd.read_csv(path, sep="\x01", nrows=0, dtype="string", encoding="utf-8-sig", engine="python").columns
-    first = str(header[0]) if len(header) else ""
-    return max(",;\t", key=first.count)
+def _texts(values, path, names, repairs):
+    """Names; a word such as NA is none in some columns only, and is told either way."""
+    texts = values.astype("string").str.strip()
+    texts = texts.mask(texts == "")
+    words = texts.isin(MISSING_WORDS)
+    if words.any():
+        name, column = names
+        done = "taken as missing" if name in NAMES else "kept as a name; leave the cell empty where it stands for none"
+        repairs.append(f"{path}: {int(words.sum())} cells of column {column!r} hold {texts[words].iloc[0]!r}, {done}")
+        texts = texts.mask(words) if name in NAMES else texts
+    return texts
 
 
-def _numbers(values, path, column):
-    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-    bad = numbers.isna() & values.notna()
-    if not pd.api.types.is_numeric_dtype(values.dtype):
-        bad |= np.isinf(numbers)
+def _numbers(values, path, column, repairs, separator):
+    numbers, wrong, commas = numbers_of(values, separator=separator)
+    unsure = commas & (separator == ",")  # between commas, a quoted one may part thousands
+    bad = wrong | unsure
     if bad.any():
         row = int(np.flatnonzero(bad.to_numpy())[0])
+        if pd.api.types.is_numeric_dtype(values.dtype):
+            raise UserError(f"{path}: row {row + 2}, column {column!r}: {values.iloc[row]} is not a finite number.")
         raise UserError(
-            f"{path}: row {row + 2}, column {column!r}: {str(values.iloc[row])!r} is not a number"
+            f"{path}: row {values.index[row] + 2}, column {column!r}: {str(values.iloc[row])!r} is not a number"
             f"{' (a decimal comma?)' if ',' in str(values.iloc[row]) else ''}; {int(bad.sum())} such cells."
         )
-    if np.isinf(numbers).any():
-        row = int(np.flatnonzero(np.isinf(numbers.to_numpy()))[0])
-        raise UserError(f"{path}: row {row + 2}, column {column!r}: {numbers.iloc[row]} is not a finite number.")
+    if commas.any():
+        repairs.append(f"{path}: {int(commas.sum())} decimal commas of column {column!r} read as points")
     return numbers
 
 

@@ -12,12 +12,10 @@ import pandas as pd
 import shapely
 
 from aqqua_dist.core.paths import package_data
-from aqqua_dist.core.tables import FINDINGS, each_water_once, finding, typed
+from aqqua_dist.core.tables import FINDINGS, SENTINELS, each_water_once, finding, typed
 from aqqua_dist.organisms import sizes
 from aqqua_dist.organisms.labels import parse_label, read_words
 
-SENTINELS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0)
-"""Numbers that stand for none in exports of several instruments."""
 INSIDE_LAND = 0.5
 """A position further than this inside land (degrees) is reported; the outline is coarse (1:110 million)."""
 NET_VOLUME = (0.1, 5000.0)

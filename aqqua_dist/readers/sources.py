@@ -12,6 +12,7 @@ import zlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from aqqua_dist.core.errors import UserError
 
@@ -46,6 +47,18 @@ class Source:
     def name(self):
         """File name without folders (str)."""
         return PurePosixPath(self.member).name if self.member else self.path.name
+
+    def partition_values(self):
+        """Values that folders of a partitioned table tell (``sample_id=s1/part.parquet``).
+
+        Returns
+        -------
+        dict of str to str
+            By column; empty for other files.
+        """
+        folders = PurePosixPath(self.member or self.path.as_posix()).parent.parts
+        pairs = (unquote(part).partition("=") for part in folders if "=" in part)
+        return {key: value for key, _, value in pairs if key and value != "__HIVE_DEFAULT_PARTITION__"}
 
     def __str__(self):
         return f"{self.path}!{self.member}" if self.member else str(self.path)
@@ -86,13 +99,15 @@ class Source:
                 raise UserError(f"{self}: the file cannot be read ({error}).") from None
 
 
-def find_sources(paths):
+def find_sources(paths, aside=None):
     """Every file below some paths; archives give their members.
 
     Parameters
     ----------
     paths : list of str or os.PathLike
         Files, folders, zip or tar archives.
+    aside : aqqua_dist.readers.set_aside.Aside, optional
+        Takes archives that cannot be read; without it they are refused.
 
     Returns
     -------
@@ -124,7 +139,14 @@ def find_sources(paths):
         for file in files:
             archive = file.suffix.lower() == ".zip" and not file.name.lower().endswith(WHOLE)
             tar = file.name.lower().endswith(TAR)
-            found += _members(file) if archive else _tar_members(file) if tar else [Source(file)]
+            try:
+                found += _members(file) if archive else _tar_members(file) if tar else [Source(file)]
+            except UserError as error:
+                if aside is None:
+                    raise
+                aside.errors.append((file, error))
+    if aside is not None:
+        aside.findings(len(found))
     if not found:
         raise UserError(f"sources {[str(p) for p in paths]} hold 0 files, at least 1 is needed.")
     return found

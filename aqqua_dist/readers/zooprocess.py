@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import FINDINGS, SAMPLES, Ingested, finding, typed
+from aqqua_dist.core.tables import FINDINGS, SAMPLES, SENTINELS, Ingested, finding, typed
+from aqqua_dist.readers.set_aside import read_each, refusal
 from aqqua_dist.readers.sources import encoding_of
 
-SENTINELS = {"9999", "99999", "999999", "-999", "nan", "na", "noname", ""}
-"""Values that stand for none in any field."""
+WORDS = {"nan", "na", "noname", ""}
+"""Words that stand for none in any field."""
 NEEDED = ("sampleid", "latitude", "longitude", "date", "zmin", "zmax", "vol")
+_COMMA = re.compile(r"^[-+]?\d+,\d+$")
 _LINE = re.compile(r"^\s*([A-Za-z][\w ]*?)\s*=\s?(.*)$")
 
 
@@ -92,23 +94,34 @@ def read_zooprocess(sources):
         A needed field is missing or not a number, or fractions of a sample
         disagree in place, time, depth or volume.
     """
-    parts, findings = [], []
-    for source in sources:
-        fields = _fields(source)
-        parts.append(_sample(fields, source, findings))
+    findings = []
+    parts = [
+        part for _, part in read_each(sources, lambda source: _sample(_fields(source), source, findings), findings)
+    ]
     table = pd.DataFrame(parts)
-    for column in ("lat", "lon", "time", "depth_top", "depth_bottom", "volume"):
-        spread = table.groupby("sample_id")[column].nunique(dropna=False)
-        if (spread > 1).any():
-            name = spread.index[spread > 1][0]
-            rows = table[table["sample_id"] == name]
-            raise UserError(
-                f"{rows['source'].iloc[1]}: {column} {rows[column].iloc[1]} of sample {name!r} differs from {rows[column].iloc[0]} in "
-                f"{rows['source'].iloc[0]}; fractions of one sample must agree."
-            )
+    table = table[~table["sample_id"].isin(_contradictions(table, findings))]
     samples = typed(table.drop_duplicates("sample_id"), SAMPLES)
     fractions = table[["sample_id", "fraction", "sieve_min", "sieve_max", "sub_part", "source"]].reset_index(drop=True)
     return Ingested(samples, findings=typed(pd.DataFrame(findings), FINDINGS), extra={"acquisitions": fractions})
+
+
+def _contradictions(table, findings):
+    """Samples whose fractions disagree; they are set aside."""
+    lost = {}
+    for column in ("lat", "lon", "time", "depth_top", "depth_bottom", "volume"):
+        spread = table.groupby("sample_id")[column].nunique(dropna=False)
+        for name in spread.index[spread > 1]:
+            rows = table[table["sample_id"] == name]
+            other = rows[rows[column] != rows[column].iloc[0]].iloc[0]
+            text = (
+                f"{other['source']}: {column} {other[column]} of sample {name!r} differs from {rows[column].iloc[0]} in "
+                f"{rows['source'].iloc[0]}; fractions of one sample must agree."
+            )
+            lost.setdefault(name, (text, other["source"]))
+    if lost and set(table["sample_id"]) == set(lost):
+        raise UserError(f"{next(iter(lost.values()))[0]}")
+    findings += [refusal(text, file=file, value=name) for name, (text, file) in lost.items()]
+    return list(lost)
 
 
 def _fields(source):
@@ -125,14 +138,16 @@ def _fields(source):
 
 def _number(fields, name, source, *, required=True):
     text = fields.get(name, "")
-    if text.lower() in SENTINELS:
-        if required:
-            raise UserError(f"{source}: field {name!r} is {text!r}, which stands for none; a number is needed.")
-        return np.nan
     try:
-        return float(text)
+        value = np.nan if text.lower() in WORDS else float(text.replace(",", ".") if _COMMA.match(text) else text)
     except ValueError:
         raise UserError(f"{source}: field {name!r} is {text!r}, allowed is a number.") from None
+    if np.isinf(value):
+        raise UserError(f"{source}: field {name!r} is {text!r}, allowed is a finite number.")
+    value = np.nan if value in SENTINELS else value
+    if required and np.isnan(value):
+        raise UserError(f"{source}: field {name!r} is {text!r}, which stands for none; a number is needed.")
+    return value
 
 
 def _position(fields, name, source):

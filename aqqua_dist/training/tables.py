@@ -305,18 +305,26 @@ def _given_split(context, training):
     recipe = context.recipe
     split = recipe.observations.split_files
     names = predictor_names(recipe)
-    rows = pd.Index(_signatures(training[["y", *names]]))
+    rows = {}
+    for place, signature in enumerate(_signatures(training[["y", *names]])):
+        rows.setdefault(signature, []).append(place)
     labels = np.full(len(training), "", dtype=object)
     for label, path in (("train", split.train), ("test", split.test)):
         found = find_input(path, context.folder)
         table = plain_tables.read_columns(found, {"y": split.y} | dict(recipe.predictors.names))
-        index = rows.get_indexer(_signatures(table[["y", *names]]))
-        if (index < 0).any():
-            row = int(np.flatnonzero(index < 0)[0])
-            raise UserError(
-                f"{found}: row {row + 2} (response {table['y'].iloc[row]:g}) is not among the observations."
-            )
-        labels[index] = label
+        for row, signature in enumerate(_signatures(table[["y", *names]])):
+            if signature not in rows:
+                raise UserError(
+                    f"{found}: row {row + 2} (response {table['y'].iloc[row]:g}) is not among the observations."
+                )
+            twins = [place for place in rows[signature] if labels[place] == ""]  # equal rows, in their order
+            if not twins and label not in labels[rows[signature]]:
+                raise UserError(
+                    f"{found}: row {row + 2} (response {table['y'].iloc[row]:g}) stands in both split files, and among the observations "
+                    f"{len(rows[signature])} times only."
+                )
+            if twins:
+                labels[twins[0]] = label
     if (labels == "").any():
         raise UserError(
             f"{int((labels == '').sum())} of {len(labels)} observations stand in neither {split.train!r} nor {split.test!r}."

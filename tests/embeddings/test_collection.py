@@ -289,3 +289,22 @@ def test_the_documented_example_maps_components_and_morphotypes(made, tmp_path, 
     budget = files.read_parquet(context.out / "budget" / "budget.parquet")
     assert set(budget["taxon"]) == set(recipe["taxa"]) and budget["estimate"].notna().all()
     assert len(list((context.out / "map").glob("*.nc"))) == len(recipe["taxa"])
+
+
+def test_a_column_of_any_name_and_a_tensor_give_the_same_means(tmp_path):
+    pd.DataFrame({"sample_id": ["a", "b", "c"], "lat": 0.0, "lon": 0.0, "volume": 1.0}).to_parquet(
+        tmp_path / "samples.parquet"
+    )
+    values = np.arange(24, dtype="float32").reshape(6, 4)
+    tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(values)
+    (tmp_path / "parts").mkdir()
+    pq.write_table(pa.table({"sample_id": list("aabbcc"), "dino": tensor}), tmp_path / "parts" / "0.parquet")
+    words = [str(tmp_path / "parts"), "-o", str(tmp_path / "out"), "--samples", str(tmp_path / "samples.parquet")]
+    words += ["--morphotypes", "0", "--components", "0"]
+    done = CliRunner().invoke(main, ["embeddings", *words])
+    assert done.exit_code == 2
+    assert "column 'embedding' is missing; name another column of embeddings by --embedding" in done.output
+    done = CliRunner().invoke(main, ["embeddings", *words, "--embedding", "dino"])
+    assert done.exit_code == 0, done.output
+    means = files.read_parquet(tmp_path / "out" / "sample_embeddings.parquet")
+    assert np.vstack(means["embedding_mean"]).tolist() == values.reshape(3, 2, 4).mean(axis=1).tolist()

@@ -1,5 +1,7 @@
 """From exports to tables through the command line."""
 
+import zipfile
+
 import geopandas
 import pytest
 from click.testing import CliRunner
@@ -76,20 +78,79 @@ def test_a_refused_file_leaves_earlier_tables_alone(tmp_path):
     words = (tmp_path / "rows.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
     assert call(*words).exit_code == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    (tmp_path / "rows.csv").write_text(TABLE.replace("10.5", "95"))
+    (tmp_path / "rows.csv").write_text(TABLE.replace("10.5", "95").replace("-3,", "-93,"))
     done = call(*words)
     assert done.exit_code == 2
     assert "row 2, lat: 95 is not allowed" in done.output
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
-def test_samples_read_twice_are_refused(tmp_path):
+def test_samples_read_twice_count_once_and_contradictions_are_set_aside(tmp_path):
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(TABLE)
     (tmp_path / "mapping.yaml").write_text(package_data("mapping_template.yaml").read_text())
-    done = call(tmp_path / "a.csv", tmp_path / "b.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
+    words = (tmp_path / "a.csv", tmp_path / "b.csv", "-o", tmp_path / "out", "--mapping", tmp_path / "mapping.yaml")
+    done = call(*words)
+    assert (done.exit_code, "2 samples, 0 objects" in done.output) == (0, True)
+    (tmp_path / "b.csv").write_text(TABLE.replace("10.5", "11.5"))
+    done = call(*words)
+    assert (done.exit_code, "1 samples, 0 objects" in done.output) == (1, True)
+    assert "set aside: " in done.output
+    assert "b.csv: row 2: sample_id 's1' stands more than once, also in" in done.output
+    assert "set aside" in (tmp_path / "out" / "quality.md").read_text()
+
+
+ECOTAXA = "object_id\tsample_id\tobject_lat\tobject_lon\tobject_area\n"
+
+
+def test_one_bad_file_never_stops_a_collection(tmp_path):
+    """A cut table, a damaged archive, a stray text in latin-1 and images beside good files of two formats."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "good.tsv").write_text(ECOTAXA + "o1\ts1\t1\t2\t9\n")
+    (tmp_path / "in" / "cut.tsv").write_text(ECOTAXA + "o1\ts2\t1\t2\t9\no2\ts2\t1")
+    (tmp_path / "in" / "broken.zip").write_bytes(b"PK\x03\x04 no archive")
+    (tmp_path / "in" / "notes.csv").write_bytes("température,b\n1,2\n".encode("latin-1"))
+    for k in range(3):
+        (tmp_path / "in" / f"{k}.png").write_bytes(b"x")
+    done = call(tmp_path / "in", "-o", tmp_path / "out")
+    assert done.exit_code == 1, done.output
+    found = files.read_parquet(tmp_path / "out" / "findings.parquet")
+    refused = found[found["check"] == "set aside"]
+    assert sorted(name.rsplit("/", 1)[1] for name in refused["file"]) == ["broken.zip", "cut.tsv"]
+    assert refused["row"].dropna().tolist() == [3]
+    assert files.read_parquet(tmp_path / "out" / "objects.parquet")["object_id"].tolist() == ["o1"]
+    images = found[found["message"].str.contains("images beside")]
+    assert images["message"].tolist() == ["3 images beside the tables; images are not read."]
+    assert found.loc[found["message"].str.contains("not known"), "file"].str.endswith("notes.csv").tolist() == [True]
+    assert done.output.count("set aside: ") == 2
+
+
+def test_images_of_an_export_zip_are_one_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("ecotaxa_export.tsv", ECOTAXA + "o1\ts1\t1\t2\t9\n")
+        for k in range(437):
+            archive.writestr(f"images/{k}.{'png' if k % 2 else 'JPG'}", b"x")
+    assert call(tmp_path / "export.zip", "-o", tmp_path / "out").exit_code == 0
+    found = files.read_parquet(tmp_path / "out" / "findings.parquet")
+    lines = found[found["check"] == "format"]
+    assert lines["message"].tolist() == ["437 images beside the tables; images are not read."]
+    assert lines["file"].str.endswith("export.zip").all()
+
+
+def test_nothing_readable_writes_nothing(tmp_path):
+    (tmp_path / "cut.tsv").write_text(ECOTAXA + "o2\ts2\t1")
+    done = call(tmp_path / "cut.tsv", "-o", tmp_path / "out")
     assert done.exit_code == 2
-    assert "sample_id 's1' stands more than once" in done.output
+    assert "cut.tsv, row 2" in done.output
+    assert not list((tmp_path / "out").glob("*.parquet"))
+
+
+def test_one_bad_format_leaves_the_other(data_root, tmp_path):
+    (tmp_path / "D20130526T095207_IFCB099.adc").write_text("1,2\n")
+    (tmp_path / "good.tsv").write_text(ECOTAXA + "o1\ts1\t1\t2\t9\n")
+    done = call(tmp_path, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "IFCB099" in done.output
 
 
 def test_frames_of_a_towed_camera_become_volumes_by_the_users_rule(tmp_path):
@@ -173,7 +234,7 @@ def test_a_collection_of_bins_goes_on_without_the_bad_one(data_root, tmp_path):
     (tmp_path / "effort.yaml").write_text("IFCB: {rule: ifcb, pixels_per_um: 2.7}\n")
     (tmp_path / f"{name}_fea_v2.csv").write_text("roi_number,Area,Biovolume,EquivDiameter\n")
     done = call(tmp_path, "-o", tmp_path / "out", "--effort", tmp_path / "effort.yaml")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output
     table = files.read_parquet(tmp_path / "out" / "ifcb_bins.parquet").set_index("sample_id")
     assert len(table) == 3 and (table["set_aside"] == "").sum() == 1
     assert table.loc[name, "volume"] == pytest.approx(4.885e-6, abs=5e-10)

@@ -1,6 +1,7 @@
 """Plain tables by a mapping: units, times, words, and what does not fit."""
 
 import gzip
+import re
 
 import pandas as pd
 import pytest
@@ -157,10 +158,160 @@ def test_every_fault_of_a_mapping_is_told(tmp_path):
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, old, new, message):
-    with pytest.raises(UserError, match=message) as error:
-        mapped.read_mapped(source(tmp_path, TABLE.replace(old, new)), mapping(tmp_path))
-    assert "a.csv" in str(error.value)
-    assert "\n" not in str(error.value)
+    """The whole file is refused, or the one sample is set aside with file and row; where both are bad, nothing is left."""
+    rows = source(tmp_path, TABLE.replace(old, new))
+    try:
+        found = mapped.read_mapped(rows, mapping(tmp_path)).findings
+        told = found.loc[found["severity"] == "refused", "message"].item()
+    except UserError as error:
+        told = str(error)
+    assert re.search(message, told)
+    assert "a.csv" in told
+    assert "\n" not in told
+
+
+def test_one_bad_sample_is_set_aside_and_the_other_stays(tmp_path):
+    found = mapped.read_mapped(source(tmp_path, TABLE.replace("10.5,", "95,")), mapping(tmp_path))
+    assert found.samples["sample_id"].tolist() == ["s2"]
+    row = found.findings[found.findings["severity"] == "refused"].iloc[0]
+    assert (row["row"], row["check"]) == (2, "set aside")
+    with pytest.raises(UserError, match="row 2, lat: 95"):
+        mapped.read_mapped(source(tmp_path, TABLE.replace("10.5,", "95,").replace("-3,", "-93,")), mapping(tmp_path))
+
+
+def both(folder, samples, others, *tables):
+    """A mapping of several tables, read from files."""
+    (folder / "m.yaml").write_text(yaml.safe_dump({"tables": list(tables)}))
+    sources = [source(folder, samples, "samples.csv"), source(folder, others, "others.csv")]
+    return mapped.read_tables(sources, mapped.read_mappings(folder / "m.yaml"))
+
+
+COUNTS = {
+    "table": "counts",
+    "columns": {"sample_id": {"column": "s"}, "taxon": {"column": "name"}, "n": {"column": "n"}},
+}
+
+
+def test_objects_or_counts_come_with_their_samples_in_one_mapping(tmp_path):
+    got = both(tmp_path, TABLE, "id,s,name,a,st\no1,s1,Copepoda,0.5,V\no2,s2,egg,0.01,P\n", MAPPING, OBJECTS)
+    assert got.objects["sample_id"].tolist() == ["s1", "s2"]
+    assert got.samples["volume"].tolist() == pytest.approx([2.2, 1.6])
+    got = both(tmp_path, TABLE, "s,name,n\ns1,Copepoda,3\ns2,egg,0\n", MAPPING | {"files": "samples*"}, COUNTS)
+    assert got.counts["n"].tolist() == [3, 0]
+    with pytest.raises(RecipeError, match="'counts'.* without 'samples'"):
+        both(tmp_path, TABLE, TABLE, COUNTS)
+
+
+def test_an_object_that_cannot_be_takes_its_sample_along(tmp_path):
+    """A sample that lost one of its objects would be a wrong number."""
+    rows = "id,s,name,a,st\no1,s1,Copepoda,0.5,V\no2,s1,egg,-1,P\no3,s2,egg,1,V\n"
+    got = both(tmp_path, TABLE, rows, MAPPING, OBJECTS)
+    assert (got.samples["sample_id"].tolist(), got.objects["object_id"].tolist()) == (["s2"], ["o3"])
+    assert "others.csv: row 3, area: -1" in got.findings.loc[got.findings["severity"] == "refused", "message"].item()
+
+
+def test_objects_of_samples_that_nobody_knows_are_told(tmp_path):
+    rows = "id,s,name,a,st\no1,s1,Copepoda,0.5,V\no2,s7,egg,1,P\n"
+    got = both(tmp_path, TABLE, rows, MAPPING, OBJECTS)
+    assert got.objects["object_id"].tolist() == ["o1"]
+    text = got.findings.loc[got.findings["severity"] == "refused", "message"].item()
+    assert "row 3: sample_id 's7' is not among the 2 samples" in text
+
+
+def test_one_id_of_two_animals_names_both_files_and_rows(tmp_path):
+    one = source(tmp_path, "id,s,name,a,st\no1,s1,egg,0.5,V\no2,s2,egg,1,V\n", "x.csv")
+    two = source(tmp_path, "id,s,name,a,st\no1,s1,egg,0.7,V\no2,s2,egg,1,V\n", "y.csv")
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump({"tables": [MAPPING, OBJECTS]}))
+    got = mapped.read_tables([source(tmp_path), one, two], mapped.read_mappings(tmp_path / "m.yaml"))
+    assert got.objects["object_id"].tolist() == ["o2"]  # the very same row twice is one object
+    told = got.findings.loc[got.findings["severity"] == "refused", "message"].item()
+    for piece in ("x.csv: row 2", "y.csv: row 2", "object_id 'o1'"):
+        assert piece in told
+
+
+IMAGES = {
+    "table": "images",
+    "columns": {
+        "image": {"column": "path"},
+        "lat": {"column": "y"},
+        "lon": {"column": "x"},
+        "time": {"column": "when"},
+        "depth": {"column": "z", "units": "m"},
+        "pixel": {"column": "px", "units": "mm"},
+        "label": {"column": "class"},
+        "status": {"value": "validated"},
+        "labeller": {"column": "who"},
+        "licence": {"column": "rights"},
+        "cruise": {"column": "ocean"},
+    },
+}
+ROWS = """path,y,x,when,z,px,class,who,rights,ocean,colour,lat
+a/1.png,10,179.9,2020-01-01T10:00:00+02:00,5,0.088,Copepoda,A,CC-BY-4.0,NA,red,x
+a/2.png,10,179.9,2020-01-01T08:00:00Z,7,0.088,NA,B,CC-BY-4.0,NA,,y
+a/3.png,-3,-20,2020-01-02,9,0.088,egg,A,CC0-1.0,NA,blue,z
+"""
+
+
+def images(folder, text=ROWS, **changes):
+    content = IMAGES | {"columns": IMAGES["columns"] | changes}
+    return mapped.read_mapped(source(folder, text), mapping(folder, content))
+
+
+def test_a_row_per_image_gives_samples_and_objects_at_once(tmp_path):
+    got = images(tmp_path)
+    assert got.samples["sample_id"].tolist() == ["NA_20200101T080000_10N_179.9E", "NA_20200102T000000_-3N_-20E"]
+    assert got.samples["cruise"].tolist() == ["NA", "NA"]  # the North Atlantic
+    assert got.samples[["depth_top", "depth_bottom"]].to_numpy().tolist() == [[5, 7], [9, 9]]
+    assert got.objects["object_id"].tolist() == ["a/1.png", "a/2.png", "a/3.png"]
+    assert got.objects["pixel"].tolist() == pytest.approx([88, 88, 88])
+    assert got.objects["label"].fillna("none").tolist() == ["Copepoda", "none", "egg"]
+    traits = got.extra["object_traits"]
+    assert traits["labeller"].tolist() == ["A", "B", "A"]
+    assert traits["colour"].fillna("").tolist() == ["red", "", "blue"]
+    assert traits["lat"].tolist() == [10, 10, -3]
+    assert traits["lat (table)"].tolist() == ["x", "y", "z"]  # a column of another meaning keeps its cells
+    assert got.extra["licences"][["licence", "rows"]].to_numpy().tolist() == [["CC-BY-4.0", 2], ["CC0-1.0", 1]]
+    told = got.findings.set_index("column")["message"]
+    assert "3 cells of cruise hold 'NA'; kept as a name" in told["ocean"]
+    assert "1 cells of label hold 'NA'; taken as missing" in told["class"]
+
+
+def test_images_of_a_tow_keep_their_own_positions(tmp_path):
+    text = "id,tow,y,x,v\n1,t,10,179.5,2\n2,t,12,-179.5,2\n3,u,0,0,1\n4,u,0,0,3\n"
+    names = {"object_id": "id", "sample_id": "tow", "lat": "y", "lon": "x", "volume": "v"}
+    content = {"table": "images", "columns": {name: {"column": column} for name, column in names.items()}}
+    got = mapped.read_mapped(source(tmp_path, text), mapping(tmp_path, content))
+    tow = got.samples.iloc[0]
+    assert (tow["sample_id"], tow["lat"], abs(tow["lon"]), tow["volume"]) == ("t", 11, pytest.approx(180), 2)
+    assert got.extra["object_traits"]["lon"].tolist() == [179.5, -179.5]
+    told = got.findings.set_index("severity")["message"]
+    assert "more than 0.2 degrees apart" in told["suspicious"]
+    assert "row 5: volume 3.0 of sample 'u' differs from 1.0 in row 4" in told["refused"]
+
+
+def test_decimal_commas_short_rows_and_quotes(tmp_path):
+    text = '"sample";"latitude";"longitude";"volume_l";"note, of"\n"s1";"10,5";"-30";"120,5";"a;b"\n\n"s2";"11";"-30"\n'
+    names = {"sample_id": "sample", "lat": "latitude", "lon": "longitude"}
+    content = {"table": "samples", "columns": {name: {"column": column} for name, column in names.items()}}
+    content["columns"]["volume"] = {"column": "volume_l", "units": "L"}
+    got = mapped.read_mapped(source(tmp_path, text), mapping(tmp_path, content))
+    assert got.samples["lat"].tolist() == [10.5, 11]
+    assert got.samples["volume"].iloc[0] == pytest.approx(0.1205)
+    assert pd.isna(got.samples["volume"].iloc[1])
+    assert set(got.findings["column"]) == {"latitude", "volume_l"}
+    with pytest.raises(UserError, match="'1,234' is not a number"):  # a thousand and more, or one and a bit?
+        one = 'sample,latitude,longitude,volume_l\ns1,1,2,"1,234"\n'
+        mapped.read_mapped(source(tmp_path, one), mapping(tmp_path, content))
+
+
+def test_folders_of_a_partitioned_table_are_columns(tmp_path):
+    folder = tmp_path / "sample_id=s%201"
+    folder.mkdir()
+    pd.DataFrame({"id": ["o1"], "y": [1.0], "x": [2.0]}).to_parquet(folder / "p.parquet")
+    names = {"object_id": "id", "sample_id": "sample_id", "lat": "y", "lon": "x"}
+    content = {"table": "images", "columns": {name: {"column": column} for name, column in names.items()}}
+    got = mapped.read_mapped(Source(folder / "p.parquet"), mapping(tmp_path, content))
+    assert got.samples["sample_id"].tolist() == ["s 1"]
 
 
 def test_a_word_that_is_not_mapped_and_a_wrong_unit(tmp_path):

@@ -77,7 +77,10 @@ def test_predictions_of_the_same_model_do_not_stand_twice(tmp_path):
     )
     for name in ("c.parquet", "d.parquet"):
         pq.write_table(table, tmp_path / name)
-    with pytest.raises(UserError, match="object 'o1' has 4 predictions of model 'm', allowed is one"):
+    with pytest.raises(
+        UserError,
+        match="d.parquet: object 'o1' has 2 predictions of model 'm', another one in .*c.parquet, allowed is one",
+    ):
         read_model_outputs(find_sources([tmp_path]))
 
 

@@ -1,5 +1,6 @@
 """Plain tables: what is read, what is refused, how rows are pooled."""
 
+import csv
 import gzip
 
 import numpy as np
@@ -179,3 +180,40 @@ def test_published_tables_are_read_whole(data_root):
         assert found["taxon"].nunique() == taxa
         assert len(found.drop_duplicates(["lat", "lon"])) == cells
         assert len(plain_tables.check_response(plain_tables.check_positions(found, path), path)) == taxa * cells
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '"lat","lon","carbon","taxon"\n10.5,-20,1.5,"Copepoda"\n-3,170,NA,"Rhizaria"\n0,0,0,"Salpida"\n',
+        '"lat";"lon";"carbon";"taxon"\n"10,5";"-20";"1,5";"Copepoda"\n"-3";"170";"";"Rhizaria"\n0;0;0;"Salpida"\n',
+        'lat;lon;carbon;taxon;"note; more"\n10,5;-20;1,5;Copepoda\n\n-3;170;NaN;Rhizaria;x\n0;0;0;Salpida;"a\nb"\n',
+        ("lat\tlon\tcarbon\ttaxon\n10.5\t-20\t1.5\tCopepoda\n-3\t170\t\tRhizaria\n0\t0\t0\tSalpida\n").encode("utf-16"),
+    ],
+)
+def test_tables_of_r_of_spreadsheets_and_with_short_rows(tmp_path, content):
+    found = read(written(tmp_path, "a.csv", content))
+    assert found["lat"].tolist() == [10.5, -3, 0]
+    assert found["y"].fillna(-1).tolist() == [1.5, -1, 0]
+    assert found["taxon"].tolist() == ["Copepoda", "Rhizaria", "Salpida"]
+
+
+def test_a_published_table_written_by_r(data_root):
+    """write.csv quotes every name; the numbers are those of Python's own csv reader."""
+    path = data_root / "biard2016" / "rhizaria_biomtop200_data.csv"
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    found = plain_tables.read_columns(path, {"lat": "Latitude", "lon": "Longitude", "y": "Collodaria_.mgC.m2."})
+    assert len(found) == len(rows) == 828
+    assert found["y"].tolist() == [float(row["Collodaria_.mgC.m2."]) for row in rows]
+    assert found["lat"].tolist() == [float(row["Latitude"]) for row in rows]
+
+
+def test_words_for_none_in_names_are_never_taken_silently(tmp_path):
+    path = written(tmp_path, "a.csv", "cruise,taxon,y\nNA,NA,1\nNAtl,egg,NA\n,egg,3\n")
+    found = plain_tables.read_columns(path, {"cruise": "cruise", "taxon": "taxon", "y": "y"}, text=("cruise", "taxon"))
+    assert found["cruise"].fillna("-").tolist() == ["NA", "NAtl", "-"]
+    assert found["taxon"].fillna("-").tolist() == ["-", "egg", "egg"]
+    cruise, taxon = found.attrs["repairs"]
+    assert "1 cells of column 'cruise' hold 'NA', kept as a name" in cruise
+    assert "1 cells of column 'taxon' hold 'NA', taken as missing" in taxon

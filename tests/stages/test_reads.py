@@ -14,6 +14,7 @@ import pytest
 from aqqua_dist.core.paths import package_data
 from aqqua_dist.environment import catalogue
 from aqqua_dist.stages import pipeline
+from aqqua_dist.stages.progress import DESCRIBING
 
 RECIPE = """\
 study: tiny
@@ -60,7 +61,8 @@ def traced(stage, context, places, found):
         OPENED.clear()
         outcome = stage.run(work)
         read = {path.resolve() for path in map(Path, OPENED) if path.is_file()}
-        hashed = {path.resolve() for path in stage.files(context).values()}
+        described = [package_data(name) for name in DESCRIBING]  # in the key of every stage
+        hashed = {path.resolve() for path in [*described, *stage.files(context).values()]}
         inside = {path for path in read if any(place in path.parents for place in places)}
         inside -= {path for path in inside - hashed if path.parent.name == "catalogue"}  # all are listed, few are used
         found[stage.name] = {path.name for path in inside if context.out.resolve() not in path.parents}

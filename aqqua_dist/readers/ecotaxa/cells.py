@@ -8,13 +8,11 @@ import polars as pl
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.statuses import status_of
-from aqqua_dist.core.tables import finding
+from aqqua_dist.core.tables import SENTINELS, finding
 from aqqua_dist.core.units import pixel_size
 
 MISSING = ("", "nan", "na", "n/a", "none", "null", "inf", "-inf", "+inf", "infinity", "-infinity")
 """Words that stand for none, in lower case."""
-NONE_NUMBERS = (9999.0, 99999.0, 999999.0, -999.0, -9999.0)
-"""Numbers that stand for none in positions and depths; in positions also 999."""
 PIXEL_COLUMNS = {
     "acq_pixel": "detect",
     "process_particle_pixel_size_mm": "detect",
@@ -60,7 +58,9 @@ INSTRUMENTS = {
 _DEGREES = re.compile(
     r"^\s*(-?\d{1,3})\s*[°º]\s*(\d{1,2}(?:[.,]\d+)?)?\s*['′]?\s*(\d{1,2}(?:[.,]\d+)?)?\s*[\"″]?\s*([NSEWnsew])?\s*$"
 )
-_COMMA = r"^\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*$"
+_WITH_CLOCK = re.compile(r"^\d{4}[-/]\d{2}[-/]\d{2}[T ]\d{2}:\d{2}")
+_ZONE = re.compile(r"\s*(?:Z|[-+]\d{2}:?\d{2})$")
+DECIMAL_COMMA = r"^\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*$"
 
 
 class Notes:
@@ -74,7 +74,19 @@ class Notes:
 
     def __init__(self, source):
         self.source = source
-        self._kinds = {}
+        self._kinds, self._whole = {}, []
+
+    def table(self, severity, check, text):
+        """Remember what is true of the whole file.
+
+        Parameters
+        ----------
+        severity, check : str
+            As for `add`.
+        text : str
+            One sentence.
+        """
+        self._whole.append(finding(severity, check, text, file=str(self.source)))
 
     def add(self, severity, check, text, where, count=1):
         """Remember a kind of finding.
@@ -103,16 +115,17 @@ class Notes:
         list of dict
             Rows of ``findings``.
         """
-        rows = []
+        rows = list(self._whole)
         for (severity, check, column, text), (count, where) in self._kinds.items():
-            message = f"{count} cell{'s' if count > 1 else ''}, first {where[2]!r}: {text}"
+            unit = "row" if column is None else "cell"
+            message = f"{count} {unit}{'s' if count > 1 else ''}, first {where[2]!r}: {text}"
             rows.append(
                 finding(severity, check, message, file=str(self.source), row=where[0], column=column, value=where[2])
             )
         return rows
 
 
-def numbers(cells, rows, notes, *, none=(), parse=None):
+def numbers(cells, rows, notes, *, none=(), parse=None, lost=None):
     """Numbers of a column of text.
 
     Parameters
@@ -127,6 +140,9 @@ def numbers(cells, rows, notes, *, none=(), parse=None):
         Numbers that stand for none.
     parse : callable, optional
         Text to number for what is no plain number, None where it cannot.
+    lost : list of tuple, optional
+        Takes row and sentence of each cell that is no number, which is null
+        then; without it the first one is an error.
 
     Returns
     -------
@@ -138,17 +154,17 @@ def numbers(cells, rows, notes, *, none=(), parse=None):
     UserError
         A cell is neither a number nor a word for none.
     """
-    return columns_of_numbers(cells.to_frame(), rows, notes, none=none, parse=parse)[cells.name]
+    return columns_of_numbers(cells.to_frame(), rows, notes, none=none, parse=parse, lost=lost)[cells.name]
 
 
-def columns_of_numbers(frame, rows, notes, *, none=(), parse=None):
+def columns_of_numbers(frame, rows, notes, *, none=(), parse=None, lost=None):
     """Numbers of several columns of text, as `numbers`.
 
     Parameters
     ----------
     frame : polars.DataFrame
         Text.
-    rows, notes, none, parse
+    rows, notes, none, parse, lost
         As for `numbers`.
 
     Returns
@@ -169,15 +185,15 @@ def columns_of_numbers(frame, rows, notes, *, none=(), parse=None):
         odd = odd | (pl.all().abs() >= min(map(abs, none)))
     for name, any_odd in found.select(odd.any()).row(0, named=True).items():
         if any_odd:
-            found = found.with_columns(_repaired(frame[name], found[name], rows, notes, (none, parse)))
+            found = found.with_columns(_repaired(frame[name], found[name], rows, notes, (none, parse, lost)))
     return found
 
 
 def _repaired(cells, found, rows, notes, options):
     """A column with its odd cells read or taken as none."""
-    none, parse = options
+    none, parse, lost_cells = options
     found = found.set(found.is_nan() | found.is_infinite(), None)
-    comma = found.is_null() & cells.str.contains(_COMMA)
+    comma = found.is_null() & cells.str.contains(DECIMAL_COMMA)
     if comma.any():
         places = comma.arg_true()
         where = (int(rows[places[0]]), cells.name, cells[places[0]])
@@ -189,7 +205,7 @@ def _repaired(cells, found, rows, notes, options):
             .zip_with(comma, found)
         )
     odd = (found.is_null() & (cells != "")).arg_true().to_list()
-    values = {place: _odd_number(cells, place, int(rows[place]), notes, parse) for place in odd}
+    values = {place: _odd_number(cells, place, int(rows[place]), notes, (parse, lost_cells)) for place in odd}
     kept = {place: value for place, value in values.items() if value is not None}
     if kept:
         found = found.scatter(list(kept), list(kept.values()))
@@ -202,8 +218,9 @@ def _repaired(cells, found, rows, notes, options):
     return found
 
 
-def _odd_number(cells, place, row, notes, parse):
+def _odd_number(cells, place, row, notes, options):
     """Number in a cell that is no plain number; None for a word for none."""
+    parse, lost = options
     text = cells[place].strip()
     if text.lower() in MISSING:
         return None
@@ -213,9 +230,11 @@ def _odd_number(cells, place, row, notes, parse):
     except ValueError:
         value = parse(text) if parse else None
         if value is None:
-            raise UserError(
-                f"{notes.source}, row {row}, column {cells.name!r}: {cells[place]!r} is not a number."
-            ) from None
+            text = f"{notes.source}, row {row}, column {cells.name!r}: {cells[place]!r} is not a number."
+            if lost is None:
+                raise UserError(text) from None
+            lost.append((row, text))
+            return None
     else:
         return value if math.isfinite(value) else None
     notes.add("repaired", "position", "degrees, minutes and seconds were read as decimal degrees.", where)
@@ -246,19 +265,22 @@ def degrees(text):
     return -value if whole.startswith("-") or (match.group(4) or "").upper() in ("S", "W") else value
 
 
-def moments(dates, clocks, rows, notes):
+def moments(dates, clocks, rows, notes, *, lost=None):
     """Times of objects, UTC.
 
     Parameters
     ----------
     dates, clocks : polars.Series
-        Text: ``YYYYMMDD`` or ISO; ``HHMMSS``, ``HHMM``, ISO, with a fraction
-        of a second, or 8 digits with hundredths. Zeros that a spreadsheet
-        has taken from the front are put back.
+        Text: ``YYYYMMDD`` or ISO, also with a time of the day and a zone;
+        ``HHMMSS``, ``HHMM``, ISO, with a fraction of a second, or 8 digits
+        with hundredths. Zeros that a spreadsheet has taken from the front
+        are put back. A time with a zone is brought to UTC.
     rows : list of int
         Row of each.
     notes : Notes
         Takes the repairs.
+    lost : list of tuple, optional
+        Takes row and sentence of what cannot be, which is null then.
 
     Returns
     -------
@@ -273,14 +295,24 @@ def moments(dates, clocks, rows, notes):
     known, found = {}, []
     for date, clock, row in zip(dates.to_list(), clocks.to_list(), rows, strict=True):
         if (date, clock) not in known:
-            known[date, clock] = _moment(date.strip(), clock.strip(), row, (dates.name, clocks.name), notes)
-        found.append(known[date, clock])
+            try:
+                known[date, clock] = _moment(date.strip(), clock.strip(), row, (dates.name, clocks.name), notes), None
+            except UserError as error:
+                if lost is None:
+                    raise
+                known[date, clock] = None, str(error)
+        moment, text = known[date, clock]
+        if text is not None:
+            lost.append((row, text))
+        found.append(moment)
     return pl.Series("time", found, dtype=pl.Datetime("us"))
 
 
 def _moment(date, clock, row, columns, notes):
     if date.lower() in MISSING or date in ("99999999", "9999"):
         return None
+    if _WITH_CLOCK.match(date) and (clock.lower() in MISSING or not clock.strip("0:.")):
+        return _whole_moment(date, row, columns[0], notes)
     day = _day(re.sub(r"\.0*$", "", re.sub(r"[-/]", "", date[:10])))
     if day is None:
         raise UserError(
@@ -289,7 +321,27 @@ def _moment(date, clock, row, columns, notes):
     if clock.lower() in MISSING:
         notes.add("suspicious", "time", "there is no time of the day; 00:00:00 was taken.", (row, columns[1], clock))
         return day
+    if (zone := _ZONE.search(clock)) is not None:
+        text = (
+            f"{day:%Y-%m-%d}T{_clock(clock[: zone.start()].strip(), row, columns[1], notes).isoformat()}{zone.group()}"
+        )
+        return _whole_moment(text, row, columns[1], notes)
     return dt.datetime.combine(day.date(), _clock(clock, row, columns[1], notes))
+
+
+def _whole_moment(text, row, column, notes):
+    """Date and time in one text, brought to UTC where it names its zone."""
+    try:
+        found = dt.datetime.fromisoformat(text.replace("/", "-"))
+        if found.tzinfo is None:
+            return found
+        if found.utcoffset():
+            notes.add("repaired", "time", "a time with a zone was brought to UTC.", (row, column, text))
+        return found.astimezone(dt.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        raise UserError(
+            f"{notes.source}, row {row}, column {column!r}: {text!r} is not a date, as 20130927 or 2013-09-27T10:15:00Z."
+        ) from None
 
 
 def _day(digits):
@@ -412,7 +464,7 @@ def pixel_of(kind, row, notes):
             value = float(text)
         except ValueError:
             continue
-        if not math.isfinite(value) or value in NONE_NUMBERS or value <= 0:
+        if not math.isfinite(value) or value in SENTINELS or value <= 0:
             continue
         if own is None:
             notes.add(

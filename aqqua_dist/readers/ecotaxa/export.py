@@ -4,17 +4,18 @@ Source: the exporter's and importer's code (github.com/ecotaxa/ecotaxa_back,
 cb44b190) and exports of several servers.
 """
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pandas as pd
 import polars as pl
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import FINDINGS, OBJECTS, Ingested, finding, typed
+from aqqua_dist.core.tables import FINDINGS, OBJECTS, Ingested, typed
+from aqqua_dist.readers.ecotaxa.annotations import Annotations, is_annotations, read_annotations
 from aqqua_dist.readers.ecotaxa.cells import MISSING, Notes, columns_of_numbers, statuses
+from aqqua_dist.readers.ecotaxa.reading import CODES, Reading, impossible, repeated
 from aqqua_dist.readers.ecotaxa.rows import batches, header, look
-from aqqua_dist.readers.ecotaxa.samples import POSITION, Samples
+from aqqua_dist.readers.ecotaxa.samples import POSITION
+from aqqua_dist.readers.set_aside import Aside, setting_aside
 
 ENDINGS = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
 COMPANIONS = {
@@ -31,7 +32,6 @@ SIZES = {
     "major": ("object_major", "object_major_axis_length"),
     "minor": ("object_minor", "object_minor_axis_length"),
 }
-CODES = {"l": "label", "s": "status"}
 NO_CODE = 2**32 - 1
 NO_IDS = ["", " ", "nan", "NaN", "NA", "null", "None"]
 SCORES = ("classif_auto_score", "object_prob_1")
@@ -62,39 +62,6 @@ def recognises(source):
         return False
     names = set(header(source))
     return "object_id" in names and bool(names & COMPANIONS)
-
-
-@dataclass
-class Reading:
-    """What is kept while objects pass by.
-
-    Attributes
-    ----------
-    samples : Samples
-        Positions, times and metadata by sample.
-    kind : polars.Categorical
-        Type of labels and statuses, with one set of codes for all batches.
-    keys, states, ranks, volumes : list of numpy.ndarray
-        Per batch: hash of (object, sample, acquisition); codes of sample and
-        acquisition, label and status, shape (n, 3); rank of the image;
-        volume as a sphere (mm3).
-    tally : list of polars.DataFrame
-        Number of objects by sample, label and status.
-    taxa : dict of str to str
-        Hierarchy of each label.
-    findings : list of dict
-        Rows of ``findings``.
-    """
-
-    samples: Samples = field(default_factory=Samples)
-    kind: object = field(default_factory=lambda: pl.Categorical(pl.Categories.random()))
-    keys: list = field(default_factory=list)
-    volumes: list = field(default_factory=list)
-    states: list = field(default_factory=list)
-    ranks: list = field(default_factory=list)
-    tally: list = field(default_factory=list)
-    taxa: dict = field(default_factory=dict)
-    findings: list = field(default_factory=list)
 
 
 def read_ecotaxa(sources):
@@ -157,17 +124,44 @@ def stream_ecotaxa(sources, write):
     UserError
         As `read_ecotaxa`.
     """
-    reading = Reading()
-    for source in sources:
-        _read_file(source, reading, write)
-    repeated = _repeated(reading)
+    reading, aside, left_out, n_read = Reading(), Aside(), [], 0
+    objects = _annotated(sources, reading, aside)
+    for source in objects:
+        mark, start = reading.mark(), reading.n_written
+        with setting_aside(aside, source):
+            _read_file(source, reading, write)
+            n_read += 1
+            continue
+        reading.back(mark)
+        left_out.append(np.arange(start, reading.n_written))
+    reading.findings += aside.findings(n_read) + reading.annotations.findings()
+    left_out.append(repeated(reading))
+    left_out.append(impossible(reading))
     samples, acquisitions = reading.samples.tables(reading.findings)
     extra = {
         "acquisitions": acquisitions,
         "taxa": _taxa(reading.taxa),
-        "tally": _tally(reading.tally, reading.samples.keys()),
+        "tally": _tally(reading.tally, reading.samples.keys(), reading.samples.impossible),
     }
-    return Ingested(samples, findings=typed(pd.DataFrame(reading.findings), FINDINGS), extra=extra), repeated
+    found = Ingested(samples, findings=typed(pd.DataFrame(reading.findings), FINDINGS), extra=extra)
+    return found, np.unique(np.concatenate(left_out))
+
+
+def _annotated(sources, reading, aside):
+    """Read annotations-only files; gives the other ones back."""
+    objects, labels = [], []
+    for source in sources:
+        if is_annotations(header(source)):
+            with setting_aside(aside, source):
+                labels.append((source, read_annotations(source)))
+        else:
+            objects.append(source)
+    if labels and not objects:
+        source, table = labels[0]
+        text = f"{source}: the file holds {len(table)} labels and no objects (no position, no sample); ingest it together with the export that"
+        raise UserError(f"{text} holds the objects, they are joined by object_id.")
+    reading.annotations = Annotations(labels)
+    return objects
 
 
 def _read_file(source, reading, write):
@@ -186,7 +180,7 @@ def _read_file(source, reading, write):
     ]
     columns = [name for name in dict.fromkeys([*columns, *reading.samples.wanted]) if name in layout.names]
     total = unsized = 0
-    for first, frame in batches(layout, columns):
+    for first, frame in batches(layout, columns, notes):
         rows = np.arange(first, first + len(frame))
         no_id = frame["object_id"].is_in(NO_IDS)
         if no_id.any():
@@ -195,10 +189,18 @@ def _read_file(source, reading, write):
             table = _batch(frame, rows, reading, notes)
             total, unsized = total + len(table), unsized + table["esd"].null_count()
             write(table)
+            follow = rows[-1] - rows[0] == len(rows) - 1
+            reading.lines.append(
+                (source, range(int(rows[0]), int(rows[-1]) + 1) if follow else rows, reading.n_written)
+            )
+            reading.n_written += len(table)
     if unsized:
         notes.add(
             "suspicious", "size", _unsized(layout, unsized, total), (layout.above + 1, "object_area", ""), unsized
         )
+    if not total:
+        text = "the table has a header and no rows; no object was read from it."
+        notes.table("suspicious", "empty", text)
     reading.samples.end(notes)
     reading.findings += notes.findings()
 
@@ -228,6 +230,7 @@ def _without_blank(frame, rows, no_id, source):
 def _batch(frame, rows, reading, notes):
     """Objects of one batch, in our columns and units."""
     keys = reading.samples.add(frame, rows, notes)
+    position = [name for name in ("lat", "lon") if name in keys.columns]
     sizes = {
         name: next((choice for choice in choices if choice in frame.columns), None) for name, choices in SIZES.items()
     }
@@ -247,7 +250,9 @@ def _batch(frame, rows, reading, notes):
         status = pl.lit(statuses(frame["object_annotation_status"], rows, notes))
     label = pl.lit(_labels(frame[LABELS[0]])) if LABELS[0] in frame.columns else pl.lit(None, pl.String)
     none = pl.lit(None, pl.Float64)
-    table = pl.concat([frame, keys.rename({"sample_id": "_sample"}).drop("code"), found], how="horizontal").select(
+    table = pl.concat(
+        [frame, keys.rename({"sample_id": "_sample"}).drop("code", *position), found], how="horizontal"
+    ).select(
         "object_id",
         pl.col("_sample").alias("sample_id"),
         "acquisition_id",
@@ -257,8 +262,11 @@ def _batch(frame, rows, reading, notes):
         "depth",
         *(pl.col(name) if name in found.columns else none.alias(name) for name in ("area", "major", "minor", "score")),
     )
-    table = table.with_columns(_esd(table))
-    _remember(table, keys, frame, found, reading)
+    table = reading.annotations.joined(table.with_columns(_esd(table)))
+    _remember(table, keys.drop(position), frame, found, reading)
+    seen = pl.concat([table.select("area", "major", "minor", "depth"), keys.select(position)], how="horizontal")
+    mixed = pl.reduce(lambda one, two: one ^ two, [pl.col(name).hash(seed) for seed, name in enumerate(seen.columns)])
+    reading.prints.append(seen.select(mixed).to_series().to_numpy())
     return table
 
 
@@ -318,49 +326,7 @@ def _remember(table, keys, frame, found, reading):
         reading.taxa.update(lines.rows())
 
 
-def _repeated(reading):
-    """Places of further images of an object; the lowest rank, then the first row, is the object."""
-    if not reading.keys:
-        return np.zeros(0, dtype=np.int64)
-    keys = np.concatenate(reading.keys)
-    ordered = np.sort(keys)  # several times quicker than a table of hashes
-    if not (ordered[1:] == ordered[:-1]).any():
-        return np.zeros(0, dtype=np.int64)
-    ranks, twice = np.concatenate(reading.ranks), np.flatnonzero(pl.Series(keys).is_duplicated().to_numpy())
-    order = twice[np.lexsort((twice, ranks[twice], keys[twice]))]
-    further = np.r_[False, keys[order][1:] == keys[order][:-1]]
-    states = np.concatenate(reading.states)
-    other = further & np.r_[False, (states[order][1:, 1:] != states[order][:-1, 1:]).any(axis=1)]
-    if other.any():
-        raise UserError(
-            f"object {int(order[other][0]) + 1} of the files stands twice in its sample with different labels or statuses ({int(other.sum())} such "
-            "rows); one export holds each object once, with one row per image at most."
-        )
-    reading.findings.append(
-        finding(
-            "repaired",
-            "duplicate",
-            f"{int(further.sum())} rows were further images of an object and were left out; each object counts once.",
-        )
-    )
-    places = np.sort(order[further])
-    reading.tally.append(_taken_off(reading.tally, states[places], np.concatenate(reading.volumes)[places]))
-    return places
-
-
-def _taken_off(parts, states, volumes):
-    """Negative counts and volumes of the rows that are no objects."""
-    off = pl.DataFrame(states, schema=dict.fromkeys(["code", *CODES], pl.UInt32)).with_columns(
-        _v=pl.Series(volumes, nan_to_null=True)
-    )
-    off = off.group_by("code", *CODES).agg(
-        n=-pl.len().cast(pl.Int64), biovolume=-pl.when(pl.col("_v").null_count() == 0).then(pl.col("_v").sum())
-    )
-    names = pl.concat(parts).select("label", "status", *CODES).unique(subset=list(CODES))
-    return off.join(names, on=list(CODES), how="left").select(parts[0].columns)
-
-
-def _tally(parts, keys):
+def _tally(parts, keys, without):
     if not parts:
         return pd.DataFrame(
             {"sample_id": [], "acquisition_id": [], "label": [], "status": [], "n": [], "biovolume": []}
@@ -375,6 +341,7 @@ def _tally(parts, keys):
         ),
     )
     known = pl.when(pl.col("biovolume").null_count() == 0).then(pl.col("biovolume").sum())
+    whole = whole.filter(~pl.col("sample_id").is_in(list(without)))
     return whole.group_by(names).agg(pl.col("n").sum(), biovolume=known).sort(names).to_pandas()
 
 

@@ -22,7 +22,9 @@ from aqqua_dist.readers.sources import encoding_of
 BATCH_ROWS = 100_000
 BLOCK_BYTES = 2**24
 HEADER_BYTES = 2**20
-_TYPE = re.compile(r"\[[ft]\]")
+NEEDED = ("object_id", "sample_id", "acq_id", *(f"object_{name}" for name in ("lat", "lon", "date", "time")))
+"""Columns without which a row that is shorter than the header was cut."""
+_TYPE = re.compile(r"\[[fnt]\]")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ class Layout:
     names : tuple of str
         Columns of the header, in their order.
     type_row : bool
-        Whether the second line holds the types ``[f]`` and ``[t]``.
+        Whether the second line holds the types ``[f]`` (or ``[n]``) and ``[t]``.
     even : bool
         Whether every line has one cell per column, as far as a count of the
         separators can tell.
     rows : int
         Lines below the header, blank ones included.
+    closed : bool
+        Whether the last line has its end.
     """
 
     source: object
@@ -52,6 +56,7 @@ class Layout:
     type_row: bool
     even: bool
     rows: int
+    closed: bool = True
 
     @property
     def above(self):
@@ -152,7 +157,7 @@ def look(source):
         raise UserError(f"{source}: the file holds {zeros} zero bytes, allowed is text; it is damaged.")
     lines += last != b"\n"
     even = encoding != "utf-16" and tabs == lines * (len(first) - 1)
-    return Layout(source, encoding, tuple(first), type_row, even, lines - 1)
+    return Layout(source, encoding, tuple(first), type_row, even, lines - 1, last == b"\n")
 
 
 def _through(source):
@@ -201,7 +206,7 @@ def _check_names(source, names):
         raise UserError(f"{source}, row 1: column {twice[0]!r} stands {names.count(twice[0])} times, allowed is once.")
 
 
-def batches(layout, columns):
+def batches(layout, columns, notes=None):
     """Cells of some columns, in batches of rows.
 
     Parameters
@@ -210,6 +215,8 @@ def batches(layout, columns):
         From `look`.
     columns : list of str
         Names of the header.
+    notes : aqqua_dist.readers.ecotaxa.cells.Notes, optional
+        Takes rows that are shorter than the header.
 
     Yields
     ------
@@ -222,11 +229,12 @@ def batches(layout, columns):
     Raises
     ------
     UserError
-        A row has more or fewer cells than the header, or the file is damaged.
+        A row has more cells than the header, or fewer so that one of
+        `NEEDED` is lost or the file ends within it, or the file is damaged.
     """
     row = layout.above + 1
     if not layout.even:
-        for frame in _slow(layout, columns):
+        for frame in _slow(layout, columns, notes):
             yield row, frame
             row += len(frame)
         return
@@ -278,8 +286,10 @@ def _frames(layout, block, schema, places):
     yield from table.collect().iter_slices(BATCH_ROWS)
 
 
-def _records(layout):
-    """Rows with their number, by the csv module."""
+def _records(layout, notes=None):
+    """Rows, by the csv module; cells that a row lacks at its end are empty."""
+    width = len(layout.names)
+    needed = max((place for place, name in enumerate(layout.names) if name in NEEDED), default=0)
     with opened(layout.source) as stream:
         text = io.TextIOWrapper(stream, encoding=layout.encoding, newline="")
         try:
@@ -287,12 +297,23 @@ def _records(layout):
                 if row <= layout.above:
                     continue
                 if not any(cells):
-                    cells = [""] * len(layout.names)
-                if len(cells) != len(layout.names):
+                    cells = [""] * width
+                cut = len(cells) <= needed or row > layout.rows and not layout.closed
+                if len(cells) > width or len(cells) < width and cut:
                     raise UserError(
-                        f"{layout.source}, row {row}: the row has {len(cells)} cells, the header {len(layout.names)}; was the line cut or a "
+                        f"{layout.source}, row {row}: the row has {len(cells)} cells, the header {width}; was the line cut or a "
                         "quotation mark left open?"
                     )
+                if len(cells) < width:
+                    if notes is not None:
+                        where = (row, None, f"{len(cells)} cells")
+                        notes.add(
+                            "repaired",
+                            "short row",
+                            f"the row has fewer cells than the {width} of the header; the others were taken as empty.",
+                            where,
+                        )
+                    cells = cells + [""] * (width - len(cells))
                 yield cells
         except (csv.Error, UnicodeError) as error:
             raise UserError(
@@ -300,9 +321,9 @@ def _records(layout):
             ) from None
 
 
-def _slow(layout, columns):
+def _slow(layout, columns, notes):
     places, kept = [layout.names.index(name) for name in columns], []
-    for cells in _records(layout):
+    for cells in _records(layout, notes):
         kept.append([cells[place] for place in places])
         if len(kept) == BATCH_ROWS:
             yield pl.DataFrame(kept, schema=dict.fromkeys(columns, pl.String), orient="row")

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import SAMPLES, finding, typed
+from aqqua_dist.core.tables import SAMPLES, SENTINELS, finding, typed
+from aqqua_dist.effort.rules import rules as effort_rules
 from aqqua_dist.readers.ecotaxa.cells import (
+    DECIMAL_COMMA,
     INSTRUMENTS,
     MISSING,
-    NONE_NUMBERS,
     columns_of_numbers,
     degrees,
     instrument_name,
@@ -29,8 +29,19 @@ ABOVE = 5.0
 """Metres above the surface that are an instrument's offset, taken as the surface."""
 OBJECT_VOLUMES = ("object_analysed_volume", "object_pumped_volume")
 """Volumes of the acquisition that CytoSense files repeat on each object."""
+DEEPEST = 11_500.0
+"""Metres below which there is no sea."""
 PROFILERS = ("UVP5", "UVP6")
 """Instruments whose objects carry the depth of the image in `object_depth_min`."""
+
+
+_NUMBERS = frozenset(
+    name
+    for rule in effort_rules().values()
+    for spec in rule.columns.values()
+    if not spec.get("text")
+    for name in spec["names"]
+)
 
 
 class Samples:
@@ -38,7 +49,29 @@ class Samples:
 
     def __init__(self):
         self._names, self._known, self._meta, self._places, self._codes = {}, {}, [], [], {}
-        self._source, self.wanted = None, ()
+        self._source, self.wanted, self.impossible = None, (), {}
+
+    def mark(self):
+        """State to which `back` returns.
+
+        Returns
+        -------
+        tuple
+            Copies.
+        """
+        names = {text: list(held) for text, held in self._names.items()}
+        return names, len(self._meta), list(self._places), dict(self._codes), dict(self.impossible)
+
+    def back(self, mark):
+        """Forget what came since a mark.
+
+        Parameters
+        ----------
+        mark : tuple
+            From `mark`.
+        """
+        self._names, n_meta, self._places, self._codes, self.impossible = mark
+        del self._meta[n_meta:]
 
     def begin(self, source, names):
         """Start with a file.
@@ -71,9 +104,10 @@ class Samples:
         -------
         polars.DataFrame
             ``sample_id`` and ``acquisition_id`` (keys, unique over all
-            files), ``code`` (a number for both), ``pixel`` (µm) and
-            ``depth`` (m; null where the file gives the layer of a net
-            only).
+            files), ``code`` (a number for both), ``pixel`` (µm), ``lat``,
+            ``lon`` (degrees) and ``depth`` (m; null where the file gives the
+            layer of a net only). Samples with a position, a time or a depth
+            that cannot be stand in `impossible`.
         """
         kinds, which = self._kinds(frame, rows)
         named = [self._name(kind, notes) for kind in kinds]
@@ -92,9 +126,9 @@ class Samples:
             "profiler": pl.Series([name in PROFILERS for name in instruments]),
         }
         table = pl.DataFrame(spread)
-        top, bottom = self._place(frame, (table["sample_id"], which), rows, notes)
+        top, bottom, position = self._place(frame, (table["sample_id"], which), rows, notes)
         depth = pl.when(pl.col("profiler") | (bottom == top)).then(top)
-        return table[which].with_columns(depth=depth).drop("profiler")
+        return table[which].with_columns(depth=depth, **position).drop("profiler")
 
     def end(self, notes):
         """Finish a file.
@@ -164,10 +198,11 @@ class Samples:
         return text
 
     def _place(self, frame, samples, rows, notes):
-        """Positions, times and depths; gives the depths back."""
+        """Positions, times and depths; gives the depths and the positions back."""
         named, which = samples
+        lost = []
         known = frame.select(pl.col(name) if name in frame.columns else pl.lit("").alias(name) for name in POSITION)
-        depths = columns_of_numbers(known.select(POSITION[4:]), rows, notes, none=NONE_NUMBERS)
+        depths = columns_of_numbers(known.select(POSITION[4:]), rows, notes, none=SENTINELS, lost=lost)
         top, bottom = _ordered(
             *depths.select(
                 top=pl.coalesce("object_depth_min", "object_depth_max"),
@@ -175,20 +210,24 @@ class Samples:
             ),
             rows,
             notes,
+            lost,
         )
         texts = known.select(which.alias("which"), *POSITION[:4])
         changed = _changes(texts, texts.columns)
         few = texts.filter(changed)
         lines = rows[changed.to_numpy()]
-        place = few.select("which").with_columns(
-            _in_range(
-                numbers(few["object_lat"], lines, notes, none=(*NONE_NUMBERS, 999.0), parse=degrees), 90, lines, notes
-            ).alias("lat"),
-            _in_range(
-                numbers(few["object_lon"], lines, notes, none=(*NONE_NUMBERS, 999.0), parse=degrees), 360, lines, notes
-            ).alias("lon"),
-            moments(few["object_date"], few["object_time"], lines, notes).alias("time"),
+        none = (*SENTINELS, 999.0)
+        lat, lon = (
+            _in_range(numbers(few[name], lines, notes, none=none, parse=degrees, lost=lost), limit, lines, notes, lost)
+            for name, limit in (("object_lat", 90), ("object_lon", 360))
         )
+        time = moments(few["object_date"], few["object_time"], lines, notes, lost=lost)
+        place = few.select("which").with_columns(lat.alias("lat"), lon.alias("lon"), time.alias("time"))
+        for row, text in lost:
+            name = named[which[int(np.searchsorted(rows, row))]]
+            self.impossible.setdefault(name, (text, str(notes.source)))
+        run = changed.cast(pl.UInt32).cum_sum() - 1
+        position = {"lat": lat[run], "lon": lon[run]}
         depths = (
             pl.DataFrame({"which": which, "top": top, "bottom": bottom})
             .group_by("which")
@@ -196,7 +235,7 @@ class Samples:
         )
         summed = _summed(place).join(depths, on="which", how="left").sort("which")
         self._places.append(summed.with_columns(sample_id=named[summed["which"]]).drop("which"))
-        return top, bottom
+        return top, bottom, position
 
     def keys(self):
         """Sample and acquisition of each code.
@@ -231,7 +270,9 @@ class Samples:
             .drop("_row")
             .fill_null("")
         )
+        meta, acquisitions = _decimal_points(meta, findings), None
         acquisitions = _one_per_key(meta, findings)
+        acquisitions = acquisitions[~acquisitions["sample_id"].isin(list(self.impossible))].reset_index(drop=True)
         place = _merged(self._places).to_pandas()
         first = acquisitions.drop_duplicates("sample_id").set_index("sample_id")
         samples = place.set_index("sample_id").reindex(first.index)
@@ -294,7 +335,7 @@ def _same(identity, other):
     return all(one[name] == two[name] for name in one.keys() & two.keys())
 
 
-def _ordered(top, bottom, rows, notes):
+def _ordered(top, bottom, rows, notes, lost):
     swapped = (top > bottom).fill_null(False)
     if swapped.any():
         place = int(swapped.arg_max())
@@ -312,31 +353,34 @@ def _ordered(top, bottom, rows, notes):
     above = (top < 0).fill_null(False)
     if above.any():
         place = int(above.arg_max())
-        if top.min() < -ABOVE:
-            place = int(top.arg_min())
-            raise UserError(
-                f"{notes.source}, row {rows[place]}, column 'object_depth_min': {top[place]:g} m is above the surface; depths are positive "
-                "downwards."
+        far = top < -ABOVE
+        for place in far.arg_true():
+            text = f"{notes.source}, row {rows[place]}, column 'object_depth_min': {top[place]:g} m is above the surface; depths are positive "
+            lost.append((int(rows[place]), text + "downwards."))
+        near = (above & ~far).fill_null(False)
+        if near.any():
+            place = int(near.arg_max())
+            notes.add(
+                "repaired",
+                "depth",
+                "a depth above the surface was taken as 0 m.",
+                (int(rows[place]), "object_depth_min", str(top[place])),
+                int(near.sum()),
             )
-        notes.add(
-            "repaired",
-            "depth",
-            "a depth above the surface was taken as 0 m.",
-            (int(rows[place]), "object_depth_min", str(top[place])),
-            int(above.sum()),
-        )
         top, bottom = top.clip(0), bottom.clip(0)
+    for place in (bottom > DEEPEST).fill_null(False).arg_true():
+        text = f"{notes.source}, row {rows[place]}, column 'object_depth_max': {bottom[place]:g} m is deeper than the sea, {DEEPEST:g} m."
+        lost.append((int(rows[place]), text))
     return top, bottom
 
 
-def _in_range(values, limit, rows, notes):
+def _in_range(values, limit, rows, notes, lost):
     """Latitudes within 90 degrees, longitudes wrapped to [-180, 180)."""
     wrong = (values.abs() > limit).fill_null(False)
-    if wrong.any():
-        place = int(wrong.arg_max())
-        raise UserError(
-            f"{notes.source}, row {rows[place]}, column {values.name!r}: {values[place]:g} is outside [-{limit}, {limit}] degrees."
-        )
+    for place in wrong.arg_true():
+        text = f"{notes.source}, row {rows[place]}, column {values.name!r}: {values[place]:g} is outside [-{limit}, {limit}] degrees."
+        lost.append((int(rows[place]), text))
+    values = values.set(wrong, None)
     if limit == 90:
         return values
     east = ((values >= 180) | (values < -180)).fill_null(False)
@@ -387,6 +431,20 @@ def _mean_position(samples):
         np.degrees(np.arctan2(samples["north"], samples["east"])),
     )
     return lat, np.where(samples["n"] > 0, lon, np.nan)
+
+
+def _decimal_points(meta, findings):
+    """Metadata from which volumes are found, with decimal points."""
+    for name in sorted(_NUMBERS & set(meta.columns)):
+        comma = meta[name].str.contains(DECIMAL_COMMA)
+        if comma.any():
+            first = meta.filter(comma).row(0, named=True)
+            text = f"{int(comma.sum())} cells, first {first[name]!r}: a decimal comma was read as a decimal point."
+            where = {"file": first["_file"], "column": name, "value": first[name]}
+            findings.append(finding("repaired", "decimal comma", text, **where))
+            points = meta[name].str.strip_chars().str.replace(",", ".", literal=True)
+            meta = meta.with_columns(points.zip_with(comma, meta[name]).alias(name))
+    return meta
 
 
 def _one_per_key(meta, findings):

@@ -27,6 +27,7 @@ from aqqua_dist.readers.ifcb.raw import (
     reason_to_set_aside,
     runs_fast,
 )
+from aqqua_dist.readers.set_aside import CHECK
 
 BINS = {
     "sample_id": "string",
@@ -102,7 +103,7 @@ def read_ifcb(sources, scales=None):
             place = re.search(r"row (\d+)", str(error))
             message = f"bin {name} was set aside: {error}"
             where = {"row": int(place.group(1))} if place else {}
-            findings.append(finding("refused", "bin", message, file=str(source), value=name, **where))
+            findings.append(finding("refused", CHECK, message, file=str(source), value=name, **where))
             table.append(row | {"set_aside": str(error)})
             continue
         sample, acquisition = found

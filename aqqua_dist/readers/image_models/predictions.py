@@ -7,17 +7,18 @@ or ``p_<class>``), or in long form (``object_id, class, prob``).
 
 import difflib
 import io
-import json
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
-import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import finding
+from aqqua_dist.core.tables import class_names, finding
+from aqqua_dist.readers.delimited import header_of, numbers_of, separator_of, text_of
 
 PREFIXES = ("prob_", "p_")
 TOLERANCE = 1e-3
@@ -70,7 +71,7 @@ def recognises(source):
     if not name.endswith((".parquet", ".csv", ".tsv")):
         return False
     try:
-        names = _parquet(source).schema_arrow.names if name.endswith(".parquet") else _text(source).column_names
+        names = _parquet(source).schema_arrow.names if name.endswith(".parquet") else header_of(source)
     except UserError:
         return False
     wide = any(column.startswith(PREFIXES) for column in names)
@@ -105,7 +106,10 @@ def read_predictions(source, *, object_id=None, classes=None):
         that do not fit their number.
     """
     name = source.name.lower().removesuffix(".gz")
-    table = _parquet(source).read() if name.endswith(".parquet") else _text(source)
+    table = _parquet_table(source) if name.endswith(".parquet") else _text(source)
+    for column, value in source.partition_values().items():
+        if column not in table.column_names:
+            table = table.append_column(column, pa.array([value] * len(table), pa.string()))
     if object_id == "row":
         table = table.append_column("row", pa.array(np.arange(1, len(table) + 1).astype(str)))
     key = object_id or next((c for c in ("object_id", "objid") if c in table.column_names), None)
@@ -115,16 +119,16 @@ def read_predictions(source, *, object_id=None, classes=None):
         raise UserError(
             f"{source}: column {object_id or 'object_id'!r} is missing{hint}; the file has {table.column_names[:20]}."
         )
+    findings = []
     if {"class", "prob"} <= set(table.column_names):
         ids, names, prob = _long(table, key, source)
     else:
         ids = table[key].cast(pa.string()).to_numpy(zero_copy_only=False)
         names, prob = (
-            _wide(table, source)
+            _wide(table, source, findings)
             if any(c.startswith(PREFIXES) for c in table.column_names)
             else _listed(table, classes, source)
         )
-    findings = []
     if prob is not None:
         prob = check_probabilities(prob, source, findings)
     embedding = _lists(table["embedding"], source, "embedding") if "embedding" in table.column_names else None
@@ -160,7 +164,7 @@ def read_arrays(array, ids, *, classes=None):
             values = np.load(io.BytesIO(stream.read()), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise UserError(f"{array}: the array cannot be read ({str(error).splitlines()[0]}).") from None
-    table = _parquet(ids).read() if ids.name.lower().endswith(".parquet") else _text(ids)
+    table = _parquet_table(ids) if ids.name.lower().endswith(".parquet") else _text(ids)
     if "object_id" not in table.column_names:
         raise UserError(f"{ids}: column 'object_id' is missing; the file has {table.column_names[:20]}.")
     if values.ndim != 2 or values.dtype.kind != "f" or len(values) != len(table):
@@ -204,8 +208,9 @@ def check_probabilities(prob, source, findings):
     bad = ~((prob >= 0) & (prob <= 1 + TOLERANCE))
     if bad.any():
         row, column = map(int, np.argwhere(bad)[0])
+        hint = " (logits? the softmax of them is needed)" if (prob < 0).any() else ""
         raise UserError(
-            f"{source}: row {row + 2}, class {column + 1}: probability {prob[row, column]} is outside [0, 1]; {int(bad.sum())} such values."
+            f"{source}: row {row + 2}, class {column + 1}: probability {prob[row, column]} is outside [0, 1]{hint}; {int(bad.sum())} such values."
         )
     total = prob.sum(axis=1, dtype="float64")
     if (total > 1 + TOLERANCE).any():
@@ -244,40 +249,62 @@ def _parquet(source):
         raise UserError(f"{source}: the Parquet file cannot be read ({str(error).splitlines()[0][:150]}).") from None
 
 
-def _text(source):
-    with source.open() as stream:
-        raw = stream.read()
+def _parquet_table(source):
     try:
-        if source.name.lower().endswith(".gz"):
-            raw = pa.CompressedInputStream(pa.BufferReader(raw), "gzip").read()
-        first = raw.split(b"\n", 1)[0]
-        options = pv.ParseOptions(delimiter="\t" if first.count(b"\t") > first.count(b",") else ",")
-        return pv.read_csv(io.BytesIO(raw), parse_options=options)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, EOFError) as error:
-        raise UserError(f"{source}: the table cannot be read ({str(error).splitlines()[0][:150]}).") from None
+        return _parquet(source).read()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{source}: the Parquet file cannot be read ({str(error).splitlines()[0][:150]}).") from None
 
 
-def _wide(table, source):
+def _text(source):
+    """Cells as text, so that an id such as 007 stays what it is."""
+    try:
+        with source.open() as stream:
+            text = text_of(stream.read(), source.name)
+        separator = separator_of(text.split("\n", 1)[0])
+        table = pl.read_csv(text.encode(), separator=separator, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error, UnicodeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
+        raise UserError(f"{source}: the table cannot be read ({reason}).") from None
+    table = table.rename(str.strip) if all(name.strip() for name in table.columns) else table
+    return table.filter(~pl.all_horizontal(pl.all().is_null())).to_arrow()
+
+
+def _numbers(column, source, name):
+    """Numbers of a column, missing where a cell is empty."""
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return column.to_numpy().astype("float64")
+    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
+        raise UserError(f"{source}: column {name!r} holds {column.type}, probabilities are numbers.")
+    texts = column.to_pandas()
+    numbers, wrong, _ = numbers_of(texts)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise UserError(
+            f"{source}: row {row + 2}, column {name!r}: {texts.iloc[row]!r} is not a number; {int(wrong.sum())} such cells."
+        )
+    return numbers.to_numpy()
+
+
+def _wide(table, source, findings):
     columns = [c for c in table.column_names if c.startswith(PREFIXES)]
     prefix = "prob_" if any(c.startswith("prob_") for c in columns) else "p_"
     columns = [c for c in columns if c.startswith(prefix)]
-    for column in columns:
-        kind = table[column].type
-        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-            raise UserError(f"{source}: column {column!r} holds {kind}, probabilities are numbers.")
-    return [c.removeprefix(prefix) for c in columns], np.column_stack(
-        [table[c].to_numpy().astype("float64") for c in columns]
-    )
+    prob = np.column_stack([_numbers(table[column], source, column) for column in columns])
+    empty = np.isnan(prob)
+    partly = empty.any(axis=1) & ~empty.all(axis=1)
+    if partly.any():
+        text = f"{int(partly.sum())} rows hold some of the {len(columns)} classes only; the others were taken as 0, what is left of 1 stays unclassified."
+        findings.append(finding("repaired", "probability sum", text, file=str(source)))
+        prob[empty & partly[:, None]] = 0
+    return [c.removeprefix(prefix) for c in columns], prob
 
 
 def _long(table, key, source):
     frame = pd.DataFrame(
         {"id": table[key].cast(pa.string()).to_pandas(), "class": table["class"].cast(pa.string()).to_pandas()}
     )
-    try:
-        frame["prob"] = table["prob"].cast(pa.float64()).to_pandas()
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{source}: column 'prob': {str(error).splitlines()[0][:120]}; allowed are numbers.") from None
+    frame["prob"] = _numbers(table["prob"], source, "prob")
     twice = frame.duplicated(["id", "class"])
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
@@ -294,7 +321,7 @@ def _listed(table, classes, source):
         return (), None
     prob = _lists(table["prob"], source, "prob")
     held = (table.schema.metadata or {}).get(b"classes") or (table.schema.field("prob").metadata or {}).get(b"classes")
-    names = list(classes) if classes is not None else json.loads(held) if held else None
+    names = list(classes) if classes is not None else list(class_names(held, str(source))) if held else None
     if names is None:
         raise UserError(
             f"{source}: column 'prob' holds {prob.shape[1]} classes without names; give them as classes, or as 'classes' in the file's metadata."
@@ -307,6 +334,8 @@ def _listed(table, classes, source):
 
 
 def _lists(column, source, name):
+    if isinstance(column.type, pa.BaseExtensionType):  # such as a tensor of fixed shape
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
         raise UserError(
@@ -322,6 +351,10 @@ def _lists(column, source, name):
     if lengths is None or len(lengths) > 1:
         raise UserError(
             f"{source}: column {name!r} holds {column.type} of lengths {sorted(lengths or ())[:5]}; needed are lists of one length."
+        )
+    if not pa.types.is_floating(column.type.value_type):
+        raise UserError(
+            f"{source}: column {name!r} holds lists of {column.type.value_type}, needed are real numbers; whole ones are logits or codes of something else."
         )
     flat = (
         np.concatenate([chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks])

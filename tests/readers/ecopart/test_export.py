@@ -603,7 +603,7 @@ def test_zones_and_aggregates_of_a_reduced_export(tmp_path):
     out = tmp_path / "out"
     done = CliRunner().invoke(main, ["ingest", str(tmp_path / "export"), "-o", str(out), "--zone", "0-50", "--quiet"])
     assert done.exit_code == 0, done.output
-    assert "1 profiles in 1 zones" in done.output
+    assert "zones: 1 profiles with taxa" in done.output
     assert "0.04 m3 in all" in (out / "quality.md").read_text(encoding="utf-8")
     zones = pd.read_csv(out / "zone_concentrations.csv").groupby("taxon")[["n", "number_concentration", "volume"]].sum()
     assert zones.loc["living"].tolist() == pytest.approx([3, 75, 0.04])

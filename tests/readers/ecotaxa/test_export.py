@@ -435,3 +435,138 @@ def test_the_volume_on_cytosense_objects_is_usable(tmp_path):
     assert odd.findings["message"].str.contains("has 2 values of object_analysed_volume").any()
     with pytest.raises(UserError, match="effort of CytoSense: .*the cell is empty"):
         volumes.with_volumes(odd, choices)
+
+
+def two_files(folder, one, two):
+    paths = [folder / "a" / "ecotaxa_x.tsv", folder / "b" / "ecotaxa_x.tsv"]
+    for path, text in zip(paths, (one, two), strict=True):
+        path.parent.mkdir()
+        path.write_text(text, encoding="utf-8")
+    return [Source(path) for path in paths]
+
+
+def refused(got):
+    rows = got.findings[got.findings["severity"] == "refused"]
+    return rows[["file", "row", "message"]].to_dict("records")
+
+
+def test_a_bad_file_is_set_aside_and_the_rest_goes_on(tmp_path):
+    good, bad = table({}, {"object_id": "o2"}), table({"sample_id": "s9"}, {"sample_id": "s9", "object_area": "big"})
+    for order in ((good, bad), (bad, good)):
+        folder = tmp_path / ("first" if order[0] is bad else "last")
+        folder.mkdir()
+        got = read_ecotaxa(two_files(folder, *order))
+        assert got.objects["object_id"].tolist() == ["o1", "o2"]
+        assert got.samples["sample_id"].tolist() == ["s1"]
+        assert got.extra["tally"]["n"].tolist() == [2]
+        (row,) = refused(got)
+        assert (row["row"], row["file"].endswith("x.tsv")) == (3, True)
+        assert "'big' is not a number" in row["message"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"object_lat": "95"}, "95 is outside [-90, 90] degrees"),
+        ({"object_lon": "4330.50N"}, "'4330.50N' is not a number"),
+        ({"object_date": "05/05/2023"}, "'05/05/2023' is not a date"),
+        ({"object_time": "25:00"}, "'25:00' is not a time"),
+        ({"object_depth_min": "-200"}, "-200 m is above the surface"),
+        ({"object_depth_max": "20000"}, "20000 m is deeper than the sea"),
+    ],
+)
+def test_a_sample_that_cannot_be_is_set_aside_whole(tmp_path, cells, message):
+    """A sample that lost one object would be a wrong number, so it goes with all its objects."""
+    bad = {"sample_id": "s2"}
+    got = read(tmp_path, table({}, bad | {"object_id": "o2"}, bad | {"object_id": "o3"} | cells, {"object_id": "o4"}))
+    assert got.objects["object_id"].tolist() == ["o1", "o4"]
+    assert (got.samples["sample_id"].tolist(), got.extra["tally"]["n"].sum()) == (["s1"], 2)
+    assert got.extra["acquisitions"]["sample_id"].tolist() == ["s1"]
+    (row,) = refused(got)
+    assert row["row"] == 4
+    assert message in row["message"]
+    assert "sample 's2' with its 2 rows was left out" in row["message"]
+
+
+def test_two_machines_with_the_same_ids_are_never_one_object(tmp_path):
+    """PlanktoScope #698: ids made from time and station; 6 animals, of which 3 were kept."""
+    one = table(*({"object_id": f"o{k}", "object_area": str(1300 + k)} for k in range(3)), {"sample_id": "s2"})
+    two = table(*({"object_id": f"o{k}", "object_area": str(1600 + k)} for k in range(3)))
+    got = read_ecotaxa(two_files(tmp_path, one, two))
+    assert got.samples["sample_id"].tolist() == ["s2"]
+    (row,) = refused(got)
+    for piece in ("a/ecotaxa_x.tsv, row 2", "b/ecotaxa_x.tsv, row 2", "'o0'", "different sizes or positions"):
+        assert piece in row["message"]
+
+
+@pytest.mark.parametrize("cells", [{"object_lat": "44"}, {"object_lon": "8"}, {"object_annotation_category": "egg"}])
+def test_one_id_at_two_places_or_with_two_labels_names_id_file_and_rows(tmp_path, cells):
+    got = read(tmp_path, table({}, cells, {"sample_id": "s2", "object_id": "o7"}))
+    assert got.objects["object_id"].tolist() == ["o7"]
+    (row,) = refused(got)
+    assert "row 2, column 'object_id': 'o1' stands twice" in row["message"]
+    assert "row 3" in row["message"]
+
+
+def test_the_same_file_twice_is_the_same_object(tmp_path):
+    got = read_ecotaxa(two_files(tmp_path, table({}), table({"object_area": "400.0", "object_lat": "43.50"})))
+    assert len(got.objects) == 1
+    assert not refused(got)
+
+
+def test_rows_without_their_empty_last_cells_are_read(tmp_path):
+    lines = table({}, {"object_id": "o2"}).splitlines()
+    cut = "\t".join(lines[2].split("\t")[:-1])  # the pixel size is the last column
+    got = read(tmp_path, "\n".join([*lines[:2], cut]) + "\n")
+    assert got.objects["object_id"].tolist() == ["o1", "o2"]
+    assert got.objects["pixel"].isna().tolist() == [False, True]
+    assert "fewer cells than the 16 of the header" in got.findings["message"].str.cat()
+    with pytest.raises(UserError, match="row 3: the row has 15 cells, the header 16"):
+        read(tmp_path, "\n".join([*lines[:2], cut]))  # the file ends within the row
+
+
+def test_short_rows_of_the_importers_own_examples(data_root):
+    """EcoTaxa's importer fills them (csv.DictReader); the file has rows of 88 cells below 89 names."""
+    root = data_root / "formats" / "ecotaxa" / "ecotaxa_back_QA"
+    for path in sorted(root.rglob("*.tsv")):
+        lines = [line.split("\t") for line in path.read_text("latin-1").splitlines()]
+        if any(len(line) < len(lines[0]) for line in lines[1:] if any(line)):
+            rows = [line for line in lines[1:] if line[0] not in ("", "[t]")]
+            assert 0 < len(read_ecotaxa([Source(path)]).objects) <= len(rows), path
+
+
+def test_types_row_of_numbers_by_another_letter(tmp_path):
+    lines = table({}).splitlines()
+    types = "\t".join("[n]" if name.startswith(("object_l", "object_a")) else "[t]" for name in HEADER)
+    assert len(read(tmp_path, "\n".join([lines[0], types, *lines[1:]]) + "\n").objects) == 1
+
+
+@pytest.mark.parametrize(
+    ("date", "clock", "right"),
+    [
+        ("2023-05-05T10:15:00Z", "", "2023-05-05 10:15:00+00:00"),
+        ("2023-05-05T10:15:00+02:00", "", "2023-05-05 08:15:00+00:00"),
+        ("2023-05-05 23:15:00-03:00", "", "2023-05-06 02:15:00+00:00"),
+        ("2023-05-05T10:15:00.5", "", "2023-05-05 10:15:00.500000+00:00"),
+        ("20230505", "10:15:00+02:00", "2023-05-05 08:15:00+00:00"),
+        ("2023-05-05T10:15:00Z", "101500", "2023-05-05 10:15:00+00:00"),
+    ],
+)
+def test_times_with_a_zone_become_utc(tmp_path, date, clock, right):
+    got = read(tmp_path, table({"object_date": date, "object_time": clock}))
+    assert str(got.samples["time"].item()) == right
+
+
+def test_a_decimal_comma_in_a_volume_as_in_an_area(tmp_path):
+    got = read(tmp_path, table({"sample_tot_vol": "120,5", "object_area": "400,5"}))
+    assert volumes.with_volumes(got).samples["volume"].item() == pytest.approx(120.5 / 4)
+    assert sorted(got.findings.loc[got.findings["check"] == "decimal comma", "column"]) == [
+        "object_area",
+        "sample_tot_vol",
+    ]
+
+
+def test_a_header_without_rows_is_told(tmp_path):
+    got = read(tmp_path, "\t".join(HEADER) + "\n")
+    assert (len(got.samples), len(got.objects)) == (0, 0)
+    assert "a header and no rows" in got.findings["message"].item()

@@ -56,7 +56,10 @@ def test_bytes_lost_or_changed(data_root, tmp_path_factory, name, data):
     path.write_bytes(content)
     got = outcome(path)
     if got is not None and kind != "flip":
-        assert set(got.objects["object_id"]) == expected_ids(path)
+        found, expected = set(got.objects["object_id"]), expected_ids(path)
+        # a row that lost cells may tell an impossible place: its sample is set aside, and said so
+        assert found <= expected
+        assert found == expected or (got.findings["check"] == "set aside").any()
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from aqqua_dist.effort.volumes import with_volumes, without_flags
 from aqqua_dist.readers.ifcb import bins
+from aqqua_dist.readers.set_aside import CHECK
 from aqqua_dist.readers.sources import Source, find_sources
 
 NEW, OLD = "D20130526T095207_IFCB013", "IFCB5_2012_028_081515"
@@ -89,18 +90,18 @@ OTHER = "D20130527T095207_IFCB013"
 @pytest.mark.parametrize(
     ("spoil", "check", "message", "row"),
     [
-        (lambda f: files(f)[:1], "bin", "has only its .hdr, needed are .hdr and .adc", None),
-        (lambda f: files(f)[1:], "bin", "has only its .adc, needed are .hdr and .adc", None),
-        (lambda f: files(f, header=""), "bin", r"the header is empty \(0 characters\)", None),
-        (lambda f: files(f, table="1,2,3\n"), "bin", "has 3 columns, at least 17 are needed", None),
+        (lambda f: files(f)[:1], CHECK, "has only its .hdr, needed are .hdr and .adc", None),
+        (lambda f: files(f)[1:], CHECK, "has only its .adc, needed are .hdr and .adc", None),
+        (lambda f: files(f, header=""), CHECK, r"the header is empty \(0 characters\)", None),
+        (lambda f: files(f, table="1,2,3\n"), CHECK, "has 3 columns, at least 17 are needed", None),
         (
             lambda f: files(f, table=TABLE.replace(",96,", ",wide,")),
-            "bin",
+            CHECK,
             r"column 16 \(width\): 'wide' is not a number",
             2,
         ),
-        (lambda f: files(f, table=TABLE[:-40]), "bin", r"column 1\d .*the cell is empty; was the file cut\?", 4),
-        (lambda f: files(f, name="D20131326T095207_IFCB013"), "bin", "holds no time in its name", None),
+        (lambda f: files(f, table=TABLE[:-40]), CHECK, r"column 1\d .*the cell is empty; was the file cut\?", 4),
+        (lambda f: files(f, name="D20131326T095207_IFCB013"), CHECK, "holds no time in its name", None),
         (lambda f: files(f, HEADER + "runBeads: True\n"), "beads", "runBeads is 'True'", None),
         (lambda f: files(f, HEADER + "sampleType: Beads 5 um\n"), "beads", "sampleType is 'Beads 5 um'", None),
         (lambda f: files(f, HEADER + "runType: NORMAL\nrunType: BEADS\n"), "beads", "runType is 'BEADS'", None),

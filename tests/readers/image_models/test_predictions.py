@@ -150,10 +150,10 @@ def test_what_is_wrong_is_named(tmp_path, spoil, message):
     [
         ("object_id,prob_a,prob_b\nx,0.5,0.5\nx,0.1,0.9\n", "object 'x' also stands in row 2 with other values"),
         ("id,prob_a\nx,1\n", "column 'object_id' is missing"),
-        ("object_id,prob_a\nx,much\n", "column 'prob_a' holds string, probabilities are numbers"),
+        ("object_id,prob_a\nx,much\n", "row 2, column 'prob_a': 'much' is not a number"),
         ("object_id,area\nx,3\n", "neither a probability nor an embedding"),
         ("object_id,class,prob\nx,a,0.5\nx,a,0.5\n", "object 'x' and class 'a' stand twice"),
-        ("object_id,class,prob\nx,a,high\n", "allowed are numbers"),
+        ("object_id,class,prob\nx,a,high\n", "row 2, column 'prob': 'high' is not a number"),
         ("object_id,prob_a\nx,0.5,3\n", "cannot be read"),
         ("object_id,prob_a,prob_b\n,0.5,0.5\n", "object id is missing|neither"),
     ],
@@ -185,3 +185,69 @@ def test_real_predictions(data_root):
     assert found.classes[:2] == ("Acantharea", "Aulacanthidae")
     assert found.prob.sum(axis=1, dtype=float) == pytest.approx(1, abs=1e-6)
     assert [f["check"] for f in found.findings] == ["probability sum"]  # five decimals
+
+
+def test_ids_stay_what_they_are_and_quotes_and_semicolons_are_read(tmp_path):
+    (tmp_path / "a.csv").write_text('"object_id";"p_egg";"p_fish"\n"007";0.25;"0,75"\n"1e3";1;0\n')
+    got = read_predictions(Source(tmp_path / "a.csv"))
+    assert got.object_id.tolist() == ["007", "1e3"]
+    assert got.prob.tolist() == [[0.25, 0.75], [1, 0]]
+
+
+def test_the_best_classes_only_leave_the_rest_unclassified(tmp_path):
+    (tmp_path / "a.csv").write_text("object_id,p_a,p_b,p_c\nx,0.5,0.25,\ny,0.125,,0.75\n")
+    got = read_predictions(Source(tmp_path / "a.csv"))
+    assert got.prob.tolist() == [[0.5, 0.25, 0], [0.125, 0, 0.75]]
+    assert "2 rows add up to less than 1 (least 0.75)" in str(got.findings)
+    (tmp_path / "a.csv").write_text("object_id,p_a,p_b\nx,,\n")
+    with pytest.raises(UserError, match="probability nan is outside"):
+        read_predictions(Source(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize("held", ['["egg", "fish"]', "egg, fish", '{"egg": 0, "fish": 1}', '{"0": "egg", "1": "fish"}'])
+@pytest.mark.parametrize("kind", ["list", "tensor", "half"])
+def test_classes_and_lists_in_every_form(tmp_path, held, kind):
+    """The order of a JSON object is that of its numbers, not of its text."""
+    values = np.array([[0.25, 0.75], [1, 0]], "float16" if kind == "half" else "float32")
+    column = pa.array(list(values), pa.list_(pa.float16() if kind == "half" else pa.float32()))
+    if kind == "tensor":
+        column = pa.FixedShapeTensorArray.from_numpy_ndarray(values)
+    table = pa.table({"object_id": ["x", "y"], "prob": column}).replace_schema_metadata({"classes": held})
+    pq.write_table(table, tmp_path / "a.parquet")
+    got = read_predictions(Source(tmp_path / "a.parquet"))
+    assert got.classes == ("egg", "fish")
+    assert got.prob.tolist() == [[0.25, 0.75], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([[3, -2]], pa.list_(pa.int8())), "lists of int8, needed are real numbers; whole ones are logits"),
+        (pa.array([[3.5, -2]], pa.list_(pa.float32())), r"outside \[0, 1\] \(logits\? the softmax of them is needed\)"),
+    ],
+)
+def test_logits_are_refused_in_words(tmp_path, column, message):
+    table = pa.table({"object_id": ["x"], "prob": column}).replace_schema_metadata({"classes": "a,b"})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=message):
+        read_predictions(Source(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("held", ["[1.5]", '["a"', "{}", '{"a": 3}', '["a", null]', ""])
+def test_classes_that_are_no_names_are_refused(tmp_path, held):
+    table = pa.table({"object_id": ["x"], "prob": pa.array([[1.0]])}).replace_schema_metadata({"classes": held})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet.*(are no list of names|without names)"):
+        read_predictions(Source(tmp_path / "a.parquet"))
+
+
+def test_folders_of_partitions_tell_the_model(tmp_path):
+    folder = tmp_path / "model_id=m%202"
+    folder.mkdir()
+    (folder / "a.csv").write_text("object_id,p_a\nx,1\n")
+    assert read_predictions(Source(folder / "a.csv")).model_id == "m 2"
+
+
+def test_a_text_of_another_kind_is_not_known_whatever_its_encoding(tmp_path):
+    (tmp_path / "notes.csv").write_bytes("température,b\n1,2\n".encode("latin-1"))
+    assert not recognises(Source(tmp_path / "notes.csv"))
