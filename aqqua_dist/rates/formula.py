@@ -125,6 +125,9 @@ class Formula:
             return found.rename(name).assign_attrs(units=self.units, references=self.source)
         return found
 
+    def __reduce__(self):
+        return self.__name__  # by name, as functions are: other processes import it
+
     @property
     def fields(self):
         """Names of the arguments that vary over rows or cells (tuple of str)."""

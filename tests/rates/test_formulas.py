@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,10 @@ def test_missing_stays_missing_and_bad_values_are_shown(name):
     if argument.low > -np.inf:
         with pytest.raises(UserError, match=f"{name}, {first}: {argument.low - 1:g} "):
             FORMULAS[name](**given | {first: np.full_like(lost, argument.low - 1)})
+
+
+def test_other_processes_get_the_same_formula():
+    assert all(pickle.loads(pickle.dumps(one)) is one for one in FORMULAS.values())
 
 
 def test_members_and_cells_run_side_by_side():
