@@ -83,7 +83,19 @@ class Boosting(Family):
 
     @classmethod
     def estimator(cls, settings, seed):
-        """Boosted trees, not fitted; see `Family.estimator`."""
+        """Boosted trees, not fitted.
+
+        Parameters
+        ----------
+        settings, seed
+            As for `Family.estimator`.
+
+        Returns
+        -------
+        scikit-learn regressor
+            ``fit(X, y, sample_weight)`` takes y as a rate in its own unit;
+            ``predict(X)`` gives the same.
+        """
         scale = settings.response_scale if settings.label_scale is None else settings.label_scale
         return BoostedTrees(
             **vars(_tree_settings(settings)),
@@ -94,7 +106,18 @@ class Boosting(Family):
 
     @classmethod
     def weight(cls, effort, settings):
-        """V (Poisson, squared error), V^(2-p) (Tweedie) or 1 (gamma); see `Family.weight`."""
+        """V (Poisson, squared error), V^(2-p) (Tweedie) or 1 (gamma).
+
+        Parameters
+        ----------
+        effort, settings
+            As for `Family.weight`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_rows,).
+        """
         if settings.objective == "reg:gamma":
             return np.ones_like(effort)
         if settings.objective == "reg:tweedie":
@@ -103,13 +126,39 @@ class Boosting(Family):
 
     @classmethod
     def dump(cls, model):
-        """The booster in XGBoost's own format; see `Family.dump`."""
+        """The booster in XGBoost's own format.
+
+        Parameters
+        ----------
+        model
+            As for `Family.dump`.
+
+        Returns
+        -------
+        bytes
+            Equal for equal models, and free of code.
+        """
         model.booster_.set_attr(**{LABEL_SCALE: repr(model.label_scale_)})
         return bytes(model.booster_.save_raw("ubj"))
 
     @classmethod
     def load(cls, raw):
-        """Fitted trees; see `Family.load`."""
+        """Fitted trees.
+
+        Parameters
+        ----------
+        raw
+            As for `Family.load`.
+
+        Returns
+        -------
+        scikit-learn regressor
+
+        Raises
+        ------
+        UserError
+            The bytes are no saved model of this family.
+        """
         try:
             booster = xgb.Booster(model_file=bytearray(raw))
             scale = float(booster.attr(LABEL_SCALE))
@@ -124,29 +173,83 @@ class Boosting(Family):
 
     @classmethod
     def importances(cls, model):
-        """Share of the total gain; see `Family.importances`."""
+        """Share of the total gain.
+
+        Parameters
+        ----------
+        model
+            As for `Family.importances`.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            Shape (n_predictors,), sum 1.
+        """
         return gain_shares(model.booster_, model.n_features_in_)
 
     @classmethod
     def settled(cls, settings, y, *, signed=False):
-        """Settings with the label scale of all rows; see `Family.settled`."""
+        """Settings with the label scale of all rows.
+
+        Parameters
+        ----------
+        settings, y, signed
+            As for `Family.settled`.
+
+        Returns
+        -------
+        Settings
+        """
         wanted = settings.response_scale if settings.label_scale is None else settings.label_scale
         return settings.model_copy(update={"label_scale": label_scale(wanted, y, signed=signed)})
 
     @classmethod
     def labels(cls, y, settings):
-        """Scaled rates, rounded to counts where the recipe says drago2022; see `Family.labels`."""
+        """Scaled rates, rounded to counts where the recipe says drago2022.
+
+        Parameters
+        ----------
+        y, settings
+            As for `Family.labels`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the same shape.
+        """
         scale = 1.0 if settings.label_scale is None else settings.label_scale
         return scaled_labels(y, scale, settings.label_scale is not None and settings.response_scale == "drago2022")
 
     @classmethod
     def check(cls, y, settings):
-        """Refuse a rate that the objective does not allow; see `Family.check`."""
+        """Refuse a rate that the objective does not allow.
+
+        Parameters
+        ----------
+        y, settings
+            As for `Family.check`.
+
+        Raises
+        ------
+        UserError
+            As for `Family.check`.
+        """
         check_labels(y, settings.objective)
 
     @classmethod
     def tuned(cls, settings, data, task):
-        """Settings of the search or of the paper; see `Family.tuned`."""
+        """Settings of the search or of the paper.
+
+        Parameters
+        ----------
+        settings, data, task
+            As for `Family.tuned`.
+
+        Returns
+        -------
+        tuple of (Settings, pandas.DataFrame or None)
+            Settings of the fit, and a table of what was tried.
+        """
         if settings.search == "published":
             return settings.model_copy(update=_published(settings, task)), None
         if settings.search == "none":
@@ -169,24 +272,65 @@ class Boosting(Family):
 
     @classmethod
     def searched(cls, settings):
-        """Whether settings come from a search, ours or the paper's; see `Family.searched`."""
+        """Whether settings come from a search, ours or the paper's.
+
+        Parameters
+        ----------
+        settings
+            As for `Family.searched`.
+
+        Returns
+        -------
+        bool
+        """
         return settings.search != "none"
 
     @classmethod
     def describe(cls, settings):
-        """Search, or where settings come from; see `Family.describe`."""
+        """Search, or where settings come from.
+
+        Parameters
+        ----------
+        settings
+            As for `Family.describe`.
+
+        Returns
+        -------
+        str
+        """
         return (
             f"search of {settings.grid.size} settings" if settings.search == "grid" else f"settings: {settings.search}"
         )
 
     @classmethod
     def takes_negative(cls, settings):
-        """Under squared error only; see `Family.takes_negative`."""
+        """Under squared error only.
+
+        Parameters
+        ----------
+        settings
+            As for `Family.takes_negative`.
+
+        Returns
+        -------
+        bool
+        """
         return settings.objective == "reg:squarederror"
 
     @classmethod
     def faults(cls, settings, members):
-        """Search, objective and scale that do not go together; see `Family.faults`."""
+        """Search, objective and scale that do not go together.
+
+        Parameters
+        ----------
+        settings, members
+            As for `Family.faults`.
+
+        Returns
+        -------
+        list of str
+            One sentence each, beginning with the key.
+        """
         found, objective = [], settings.objective
         if settings.search == "published" and not settings.published:
             found.append("model.published: search 'published' needs at least one entry")

@@ -53,7 +53,19 @@ class Forest(Family):
 
     @classmethod
     def estimator(cls, settings, seed):
-        """Random forest of one thread, not fitted; see `Family.estimator`."""
+        """Random forest of one thread, not fitted.
+
+        Parameters
+        ----------
+        settings, seed
+            As for `Family.estimator`.
+
+        Returns
+        -------
+        scikit-learn regressor
+            ``fit(X, y, sample_weight)`` takes y as a rate in its own unit;
+            ``predict(X)`` gives the same.
+        """
         return RandomForest(
             settings.trees,
             min_samples_leaf=settings.min_samples_leaf,
@@ -65,7 +77,18 @@ class Forest(Family):
 
     @classmethod
     def dump(cls, model):
-        """Nodes and values of all trees as arrays; see `Family.dump`."""
+        """Nodes and values of all trees as arrays.
+
+        Parameters
+        ----------
+        model
+            As for `Family.dump`.
+
+        Returns
+        -------
+        bytes
+            Equal for equal models, and free of code.
+        """
         trees = [fitted.tree_.__getstate__() for fitted in model.estimators_]
         parts = {
             "nodes": np.concatenate([tree["nodes"] for tree in trees]),
@@ -80,7 +103,22 @@ class Forest(Family):
 
     @classmethod
     def load(cls, raw):
-        """Fitted forest; see `Family.load`."""
+        """Fitted forest.
+
+        Parameters
+        ----------
+        raw
+            As for `Family.load`.
+
+        Returns
+        -------
+        scikit-learn regressor
+
+        Raises
+        ------
+        UserError
+            The bytes are no saved model of this family.
+        """
         try:
             with np.load(io.BytesIO(raw), allow_pickle=False) as parts:
                 found = {name: parts[name] for name in parts.files}
@@ -96,17 +134,48 @@ class Forest(Family):
 
     @classmethod
     def importances(cls, model):
-        """Share of the decrease of the criterion; see `Family.importances`."""
+        """Share of the decrease of the criterion.
+
+        Parameters
+        ----------
+        model
+            As for `Family.importances`.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            Shape (n_predictors,), sum 1.
+        """
         return model.feature_importances_
 
     @classmethod
     def describe(cls, settings):
-        """Size of the forest; see `Family.describe`."""
+        """Size of the forest.
+
+        Parameters
+        ----------
+        settings
+            As for `Family.describe`.
+
+        Returns
+        -------
+        str
+        """
         return f"forest of {settings.trees} trees"
 
     @classmethod
     def takes_negative(cls, settings):
-        """Except under the Poisson criterion; see `Family.takes_negative`."""
+        """Except under the Poisson criterion.
+
+        Parameters
+        ----------
+        settings
+            As for `Family.takes_negative`.
+
+        Returns
+        -------
+        bool
+        """
         return settings.criterion != "poisson"
 
 

@@ -128,17 +128,51 @@ class Glm(Family):
 
     @classmethod
     def estimator(cls, settings, seed):
-        """Generalised linear model, not fitted; nothing in it is random; see `Family.estimator`."""
+        """Generalised linear model, not fitted; nothing in it is random.
+
+        Parameters
+        ----------
+        settings, seed
+            As for `Family.estimator`.
+
+        Returns
+        -------
+        scikit-learn regressor
+            ``fit(X, y, sample_weight)`` takes y as a rate in its own unit;
+            ``predict(X)`` gives the same.
+        """
         return ClampedQuadratics(settings.power, settings.penalty)
 
     @classmethod
     def weight(cls, effort, settings):
-        """V^(2-p); see `Family.weight`."""
+        """V^(2-p).
+
+        Parameters
+        ----------
+        effort, settings
+            As for `Family.weight`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_rows,).
+        """
         return effort ** (2 - settings.power)
 
     @classmethod
     def check(cls, y, settings):
-        """Refuse a rate below 0, and under gamma a zero; see `Family.check`."""
+        """Refuse a rate below 0, and under gamma a zero.
+
+        Parameters
+        ----------
+        y, settings
+            As for `Family.check`.
+
+        Raises
+        ------
+        UserError
+            As for `Family.check`.
+        """
         super().check(y, settings)
         if settings.power == 2 and (y == 0).any():
             raise UserError(
@@ -148,14 +182,40 @@ class Glm(Family):
 
     @classmethod
     def dump(cls, model):
-        """What was learned, as arrays; see `Family.dump`."""
+        """What was learned, as arrays.
+
+        Parameters
+        ----------
+        model
+            As for `Family.dump`.
+
+        Returns
+        -------
+        bytes
+            Equal for equal models, and free of code.
+        """
         held = io.BytesIO()
         np.savez(held, **{name: np.asarray(getattr(model, name)) for name in FITTED})
         return held.getvalue()
 
     @classmethod
     def load(cls, raw):
-        """Fitted model; see `Family.load`."""
+        """Fitted model.
+
+        Parameters
+        ----------
+        raw
+            As for `Family.load`.
+
+        Returns
+        -------
+        scikit-learn regressor
+
+        Raises
+        ------
+        UserError
+            The bytes are no saved model of this family.
+        """
         model = ClampedQuadratics()
         try:
             with np.load(io.BytesIO(raw), allow_pickle=False) as parts:
@@ -168,11 +228,32 @@ class Glm(Family):
 
     @classmethod
     def importances(cls, model):
-        """Share of the absolute coefficients of both terms; see `Family.importances`."""
+        """Share of the absolute coefficients of both terms.
+
+        Parameters
+        ----------
+        model
+            As for `Family.importances`.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            Shape (n_predictors,), sum 1.
+        """
         size = np.abs(model.coef_).reshape(2, -1).sum(axis=0)
         return size / size.sum() if size.sum() > 0 else size
 
     @classmethod
     def describe(cls, settings):
-        """Variance function; see `Family.describe`."""
+        """Variance function.
+
+        Parameters
+        ----------
+        settings
+            As for `Family.describe`.
+
+        Returns
+        -------
+        str
+        """
         return f"glm of variance power {settings.power:g}"

@@ -23,7 +23,23 @@ class Cruises(Scheme):
 
     @classmethod
     def folds(cls, rows, domain, settings, seed):
-        """Fold of each row (`LeaveOneGroupOut` or `GroupKFold` of scikit-learn); see `Scheme.folds`."""
+        """Fold of each row (`LeaveOneGroupOut` or `GroupKFold` of scikit-learn).
+
+        Parameters
+        ----------
+        rows, domain, settings, seed
+            As for `Scheme.folds`.
+
+        Returns
+        -------
+        numpy.ndarray
+            int, shape (n_rows,): 0, 1, ...; -1 is never tested.
+
+        Raises
+        ------
+        UserError
+            As for `Scheme.folds`.
+        """
         named = rows["cruise"].notna().to_numpy()
         codes = pd.factorize(rows["cruise"][named].astype(str), sort=True)[0]
         count = len(np.unique(codes))

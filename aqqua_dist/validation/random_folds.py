@@ -15,7 +15,23 @@ class RandomFolds(Scheme):
 
     @classmethod
     def folds(cls, rows, domain, settings, seed):
-        """Fold of each row (scikit-learn `StratifiedKFold`); see `Scheme.folds`."""
+        """Fold of each row (scikit-learn `StratifiedKFold`).
+
+        Parameters
+        ----------
+        rows, domain, settings, seed
+            As for `Scheme.folds`.
+
+        Returns
+        -------
+        numpy.ndarray
+            int, shape (n_rows,): 0, 1, ...; -1 is never tested.
+
+        Raises
+        ------
+        UserError
+            As for `Scheme.folds`.
+        """
         if settings.folds > len(rows):
             raise UserError(f"{len(rows)} rows for {settings.folds} folds; allowed are 2 to {len(rows)} folds.")
         strata = rows["stratum"].to_numpy()

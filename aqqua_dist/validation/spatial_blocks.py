@@ -30,7 +30,23 @@ class SpatialBlocks(Scheme):
 
     @classmethod
     def folds(cls, rows, domain, settings, seed):
-        """Fold of each row (scikit-learn `GroupKFold`); see `Scheme.folds`."""
+        """Fold of each row (scikit-learn `GroupKFold`).
+
+        Parameters
+        ----------
+        rows, domain, settings, seed
+            As for `Scheme.folds`.
+
+        Returns
+        -------
+        numpy.ndarray
+            int, shape (n_rows,): 0, 1, ...; -1 is never tested.
+
+        Raises
+        ------
+        UserError
+            As for `Scheme.folds`.
+        """
         blocks = block_id(rows["lat"], rows["lon"], settings.block_size)
         return grouped(blocks, settings.folds, "blocks", "use smaller blocks or fewer folds")
 

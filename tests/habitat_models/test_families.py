@@ -25,6 +25,9 @@ CONTRACT = [
     FAMILIES["glm"].Settings(kind="glm"),
     FAMILIES["glm"].Settings(kind="glm", power=1.5),
 ]
+CONTRACT += [
+    family.Settings(kind=kind) for kind, family in FAMILIES.items() if kind not in {one.kind for one in CONTRACT}
+]
 
 
 def known_failures(estimator):
@@ -32,10 +35,15 @@ def known_failures(estimator):
     if not isinstance(estimator, RandomForestRegressor):
         return {}
     reason = "rows are drawn inside the forest"
-    return {
+    found = {
         "check_sample_weight_equivalence_on_dense_data": reason,
         "check_sample_weight_equivalence_on_sparse_data": reason,
     }
+    if estimator.criterion == "poisson":
+        found["check_regressor_multioutput"] = (
+            "the check draws a response below 0 without asking the tag positive_only, which the Poisson criterion sets"
+        )
+    return found
 
 
 @parametrize_with_checks(
@@ -43,10 +51,6 @@ def known_failures(estimator):
 )
 def test_sklearn_contract(estimator, check):
     check(estimator)
-
-
-def test_every_family_is_in_the_contract():
-    assert {one.kind for one in CONTRACT} == set(FAMILIES)
 
 
 def rows(n=30, seed=4):
@@ -153,7 +157,7 @@ def test_rows_that_lack_a_predictor_are_taken_or_refused(kind):
         assert np.isfinite(fit_members(frame, counts, plan, progress=False).predict(frame)).all()
         return
     for call in (lambda: fit_members(frame, counts, plan, progress=False), lambda: full.predict(frame)):
-        with pytest.raises(UserError, match="5 of 80 rows lack a predictor, most of them 'salinity'; family 'glm'"):
+        with pytest.raises(UserError, match=f"5 of 80 rows lack a predictor, most of them 'salinity'; family '{kind}'"):
             call()
 
 
