@@ -15,6 +15,7 @@ from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.table_folder import TableFolder, standing
 from aqqua_dist.counts.counts_table import parse_relation
 from aqqua_dist.counts.objects import parse_memory
+from aqqua_dist.habitat_models.arrays import threads
 from aqqua_dist.readers import ingest as reading
 from aqqua_dist.recipe.context import Context
 from aqqua_dist.recipe.given import given_recipe, with_tables
@@ -304,7 +305,7 @@ def figures(recipe, *, tables=None, runs="runs", jobs=None):
 
 
 def _opened(recipe, tables, runs, jobs, progress):
-    jobs = jobs or pipeline.processors()
+    jobs = threads(pipeline.processors() if jobs is None else jobs)
     if isinstance(recipe, Run):
         return Context(recipe.recipe, recipe.text, recipe.recipe_folder, recipe.folder, jobs, progress)
     text, place, folder = given_recipe(recipe)
