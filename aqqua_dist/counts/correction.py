@@ -314,7 +314,8 @@ def em(prob, classes, prior, weight=None, *, tolerance=1e-6, rounds=2000):
     >>> counts.round(6).tolist()
     [1.0, 2.0]
     """
-    chunks = [check_probabilities(part, classes)[0] for part in (prob if isinstance(prob, list) else [prob])]
+    whole = not isinstance(prob, list) or any(np.ndim(part) < 2 for part in prob)
+    chunks = [check_probabilities(part, classes)[0] for part in ([prob] if whole else prob)]
     edges, prior = np.cumsum([0, *map(len, chunks)]), np.asarray(prior, dtype=float)
     if prior.shape != (len(classes),) or not (np.isfinite(prior) & (prior > 0)).all():
         raise UserError(

@@ -98,13 +98,13 @@ class Ensemble:
 
         Examples
         --------
-        A model of one mean, so that every member predicts the mean of its own
+        Where no predictor varies, every member predicts the mean of its own
         rows; columns are found by name:
 
         >>> import aqqua_dist as aq, numpy as np, pandas as pd
         >>> X = pd.DataFrame({"temperature": [5.0, 5.0, 5.0, 5.0], "salinity": [35.0, 35.0, 35.0, 35.0]})
         >>> y = np.array([1.0, 2.0, 3.0, 6.0])
-        >>> plan = aq.MemberPlan([np.array([0, 1]), np.array([2, 3])], aq.FAMILIES["glm"].Settings(kind="glm"))
+        >>> plan = aq.MemberPlan([np.array([0, 1]), np.array([2, 3])])
         >>> ensemble = aq.fit_members(X, y, plan, progress=False)
         >>> new = pd.DataFrame({"salinity": [35.0], "month": [7], "temperature": [5.0]})
         >>> ensemble.predict(new).round(3).tolist()

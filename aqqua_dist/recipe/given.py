@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import yaml
@@ -30,9 +31,6 @@ class _Writer(yaml.SafeDumper):
         return True
 
 
-_Writer.add_multi_representer(os.PathLike, lambda writer, path: writer.represent_str(Path(path).as_posix()))
-
-
 def as_text(content):
     """Recipe as YAML text.
 
@@ -51,14 +49,37 @@ def as_text(content):
     UserError
         A value is nothing that YAML holds.
     """
+    content = _plain(content)
     try:
-        return yaml.dump(content, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120)
+        for readable in (True, False):  # what the writer does not read back as it was is escaped
+            text = yaml.dump(content, Dumper=_Writer, sort_keys=False, allow_unicode=readable, width=120)
+            if _read(text) == content:
+                return text
     except yaml.representer.RepresenterError as error:
         value = error.args[-1]
         raise UserError(
             f"recipe: a value of type {type(value).__name__}, {str(value)[:80]!r}, is not allowed; give text, numbers, "
             "true or false, lists and dictionaries (tables go into 'tables')."
         ) from None
+    raise UserError(f"recipe: YAML cannot hold {str(content)[:200]!r}; leave out special characters.")
+
+
+def _plain(value):
+    """Tuples as lists, paths as text, mappings as dictionaries, numbers of numpy as those of Python."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return Path(value).as_posix() if isinstance(value, os.PathLike) else value
+
+
+def _read(text):
+    try:
+        return yaml.load(text, Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError:
+        return None
 
 
 def given_recipe(recipe):

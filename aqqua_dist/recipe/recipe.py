@@ -132,7 +132,7 @@ def parse(text, place="recipe"):
     >>> aq.parse(text).zones[0].bottom
     200.0
     >>> try:
-    ...     aq.parse(text.replace("bottom: 200", "bottom: 0"))
+    ...     aq.parse(text.replace("n: 100", "n: 1"))
     ... except aq.RecipeError as error:
     ...     print(len(error.faults))
     1

@@ -88,16 +88,33 @@ def ingest(sources, out, *, mapping=None, effort=None, progress=True, **how):
 
     Examples
     --------
-    >>> import tempfile, aqqua_dist as aq
+    >>> import tempfile, aqqua_dist as aq, pandas as pd
     >>> folder = tempfile.mkdtemp()
-    >>> lines = ["object_id", "o1"]
-    >>> export = f"{folder}/not_an_export.tsv"
-    >>> _ = open(export, "w").write("\\n".join(lines))
-    >>> try:
-    ...     aq.ingest(export, f"{folder}/out", progress=False)
-    ... except aq.UserError as error:
-    ...     print(str(error)[:44])
-    none of 1 files is of a known format, first
+    >>> net = {
+    ...     "object_lat": 43.5,
+    ...     "object_lon": 7.3,
+    ...     "object_date": 20190601,
+    ...     "object_time": 101500,
+    ...     "object_depth_min": 0,
+    ...     "object_depth_max": 200,
+    ...     "object_annotation_status": "validated",
+    ...     "object_annotation_category": "Copepoda",
+    ...     "sample_id": "net_1",
+    ...     "sample_tot_vol": 100,
+    ...     "acq_id": "net_1_d1",
+    ...     "acq_instrument": "zooscan",
+    ...     "acq_sub_part": 2,
+    ... }
+    >>> table = pd.DataFrame([net | {"object_id": f"net_1_{number}"} for number in range(5)])
+    >>> table.to_csv(f"{folder}/ecotaxa_export.tsv", sep="\\t", index=False)
+    >>> found = aq.ingest(f"{folder}/ecotaxa_export.tsv", f"{folder}/out", zones=["0-200"], progress=False)
+    >>> found["samples"]["volume"].tolist(), len(found["objects"])
+    ([50.0], 5)
+
+    One half of what 100 m3 held was looked at, which is all of 50 m3:
+
+    >>> found["zone_concentrations"]["number_concentration"].tolist()
+    [0.1]
     """
     scheduler, before = how.pop("scheduler", None), standing(out, Path(out) / "aggregated")
     options, products = _counting(how)
@@ -360,13 +377,13 @@ def _zone(given):
 
 
 def _told(made, progress):
-    """Sentences of what was counted; what has no value is a warning."""
-    for note in made.notes:
-        warnings.warn(note, MethodWarning, stacklevel=3)
+    """Sentences of what was counted and of what has no value; the latter are warnings where the screen is quiet."""
     line = f"{made.counted} of {made.objects} objects counted in {made.rows} rows; see {made.folder}"
     if made.empty:
         raise UserError(f"nothing came out: 0 concentrations; {line}; {' '.join(made.notes)}")
-    _say([line], progress)
+    for note in () if progress else made.notes:
+        warnings.warn(note, MethodWarning, stacklevel=3)
+    _say([*made.notes, line], progress)
     return [*made.notes, line]
 
 
