@@ -322,7 +322,7 @@ def test_members_with_labels_of_their_own_are_single_fits_to_them():
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        (np.ones(6, bool), "member 0 is of type bool .* of a Boolean mask take numpy.flatnonzero"),
+        (np.ones(6, bool), "member 0 is of type bool .*of a Boolean mask take numpy.flatnonzero"),
         (np.ones(3, bool), "member 0 is of type bool"),
         (np.arange(3.0), "member 0 is of type float64"),
         (np.array(["a"]), "member 0 is of type <U1"),
