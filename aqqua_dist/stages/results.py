@@ -10,12 +10,10 @@ import pandas as pd
 
 from aqqua_dist.core import files, run_folder
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.habitat_models.ensemble import Ensemble
 from aqqua_dist.recipe.recipe import parse
 from aqqua_dist.stages.listing import refuse_other_targets
-
-COUNTED = {"1": "individuals"}
-"""Unit of a stock in a sentence, where its own says nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,14 @@ class Stock:
             if len({estimate, low, high}) == 3:
                 break
         region = "" if self.region == "global" else f", {self.region}"
-        units = COUNTED.get(self.units, self.units)
-        return f"{self.taxon} {self.zone}{region}: {estimate} {units} ({self.scope} {low} to {high})"
+        units = f" {self.units}" if self.units != "1" else " individuals" if self._counts else ""
+        return f"{self.taxon} {self.zone}{region}: {estimate}{units} ({self.scope} {low} to {high})"
+
+    @property
+    def _counts(self):
+        """Whether it is a number of individuals: a pure number that is a sum, not a mean."""
+        rule = quantity(self.quantity).stock
+        return rule is not None and rule.measure != "mean"
 
 
 class Maps(Mapping):

@@ -45,6 +45,8 @@ COUNTING = (
     "memory",
 )
 """Words that say how objects are counted."""
+MOST = 20
+"""Files that were set aside and are told one by one."""
 
 
 class Plan(list):
@@ -83,8 +85,9 @@ def ingest(sources, out, *, mapping=None, effort=None, progress=True, **how):
     Raises
     ------
     UserError
-        No source is of a known format, a reader refuses one, a word is
-        unknown, or nothing came out.
+        No source is of a known format or can be read, a word is unknown, or
+        nothing came out. A file that cannot be read is set aside and told
+        while the rest goes on.
 
     Examples
     --------
@@ -131,7 +134,12 @@ def ingest(sources, out, *, mapping=None, effort=None, progress=True, **how):
         f"{len(found.tables.samples)} samples, {found.n_objects} objects, {len(found.tables.counts)} counts are in {out}",
         f"findings: {listed}; see {out}/quality.md",
     ]
+    aside = [f"set aside: {sentence}" for sentence in found.set_aside]
     _say(lines, progress)
+    _warn(aside[:MOST], progress)
+    if len(aside) > MOST:
+        _warn([f"set aside: {len(aside) - MOST} more, listed in {out}/quality.md"], progress)
+    lines += aside
     if products.zones:
         lines += _told(aggregate_ingest(out, options, products, scheduler), progress)
     return TableFolder.written(out, before, lines, Path(out) / "aggregated")
@@ -381,10 +389,16 @@ def _told(made, progress):
     line = f"{made.counted} of {made.objects} objects counted in {made.rows} rows; see {made.folder}"
     if made.empty:
         raise UserError(f"nothing came out: 0 concentrations; {line}; {' '.join(made.notes)}")
-    for note in () if progress else made.notes:
-        warnings.warn(note, MethodWarning, stacklevel=3)
-    _say([*made.notes, line], progress)
+    _warn(made.notes, progress)
+    _say([line], progress)
     return [*made.notes, line]
+
+
+def _warn(lines, progress):
+    """What the user must know: on the screen, or as warnings where the screen is quiet."""
+    _say(lines, progress)
+    for line in () if progress else lines:
+        warnings.warn(line, MethodWarning, stacklevel=4)
 
 
 def _say(lines, progress):

@@ -107,12 +107,14 @@ def test_a_run_shows_its_stocks(finished):
         (0.0059, 0.00536, 0.00649, "Pg C", "Copepoda 0-200: 0.0059 Pg C (95 % interval 0.00536 to 0.00649)"),
         (1.0512e19, 1.0509e19, 1.0514e19, "1", "1.0512e+19 individuals (95 % interval 1.0509e+19 to 1.0514e+19)"),
         (0.0, 0.0, 0.0, "Pg C", "0 Pg C (95 % interval 0 to 0)"),
-        (-0.2, np.nan, np.nan, "m3", "-0.2 m3 (95 % interval nan to nan)"),
+        (-0.2, np.nan, np.nan, "mean", "Copepoda 0-200: -0.2 (95 % interval nan to nan)"),
     ],
 )
 def test_a_stock_keeps_its_interval_apart(estimate, low, high, units, sentence):
     """Two digits made the estimate equal to its limit."""
-    stock = Stock("q", "Copepoda", "0-200", "global", estimate, low, high, units, "lognormal", 4)
+    name = {"1": "number_concentration", "mean": "embedding_component"}.get(units, "carbon_biomass")
+    units = "1" if units == "mean" else units
+    stock = Stock(name, "Copepoda", "0-200", "global", estimate, low, high, units, "lognormal", 4)
     assert str(stock).endswith(sentence)
 
 
@@ -323,3 +325,21 @@ def test_ingest_takes_one_path_as_text(tmp_path):
         aq.ingest(tmp_path / "x.txt", tmp_path / "out")
     with pytest.raises(UserError, match="'taxa' says how objects are counted, and 0 zones are given"):
         aq.ingest("net_survey.tsv", tmp_path, taxa=["Copepoda"])
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path, capsys):
+    """One broken export does not stop the rest, and is never silent: on the screen, or as a warning."""
+    header = "object_id\tobject_lat\tobject_lon\tobject_date\tobject_time\tobject_depth_min\tobject_depth_max\t"
+    header += (
+        "object_annotation_status\tobject_annotation_category\tsample_id\tsample_tot_vol\tacq_id\tacq_instrument\n"
+    )
+    good = "o1\t43.5\t7.3\t20190601\t101500\t0\t200\tvalidated\tCopepoda\tn1\t100\ta1\tzooscan\n"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "good.tsv").write_text(header + good)
+    (tmp_path / "in" / "bad.zip").write_bytes(b"PK\x03\x04 broken")
+    with pytest.warns(MethodWarning, match="set aside: .*bad.zip"):
+        found = aq.ingest(tmp_path / "in", tmp_path / "quiet", progress=False)
+    assert found["samples"]["sample_id"].tolist() == ["n1"]
+    assert "set aside: " in repr(found)
+    aq.ingest(tmp_path / "in", tmp_path / "told")
+    assert "bad.zip" in capsys.readouterr().err
