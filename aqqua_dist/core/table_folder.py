@@ -80,6 +80,22 @@ class TableFolder(Mapping):
     def __contains__(self, name):
         return name in self._paths
 
+    def get(self, name, default=None):
+        """Table, or what is given where the call wrote none.
+
+        Parameters
+        ----------
+        name : str
+            Name of the table.
+        default : object
+            What to return instead.
+
+        Returns
+        -------
+        pandas.DataFrame or object
+        """
+        return self[name] if name in self else default
+
     def __iter__(self):
         return iter(self._paths)
 

@@ -81,7 +81,24 @@ class Maps(Mapping):
         return files.read_netcdf(self._run.file(taxon, zone, "map"))
 
     def __contains__(self, key):
-        return key in list(self)
+        taxa = [taxon for taxon, _ in self]
+        return key in list(self) or taxa.count(key) == 1
+
+    def get(self, key, default=None):
+        """Map, or what is given where the run has none.
+
+        Parameters
+        ----------
+        key : tuple of str or str
+            Taxon and zone, or taxon.
+        default : object
+            What to return instead.
+
+        Returns
+        -------
+        xarray.Dataset or object
+        """
+        return self[key] if key in self else default
 
     def __iter__(self):
         return iter([(one.taxon, one.zone) for one in self._run.listed if one.map is not None])

@@ -74,6 +74,7 @@ def test_the_stock_is_the_sum_of_the_map(finished):
 def test_maps_are_a_mapping(finished):
     assert list(finished.maps) == list(zip(finished.targets["taxon"], finished.targets["zone"], strict=True))
     assert len(finished.maps) == 4 and (COPEPOD, SHALLOW) in finished.maps
+    assert finished.maps.get(("Salpida", SHALLOW)) is None and COPEPOD not in finished.maps, "it has two zones"
     assert repr(finished.maps).startswith("maps of virtual copepod 0-200, ")
 
 
