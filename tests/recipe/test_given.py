@@ -29,9 +29,9 @@ TABLE = {
         "units": "mg m-3",
         "columns": {"y": "y"},
     },
-    "predictors": {"kind": "table", "path": {"0-200": "grid table.csv"}, "names": {"temperature": "t"}},
+    "predictors": {"kind": "table", "path": {"0-200": "grid table.csv"}, "names": {"temperature": "temperature"}},
 }
-SAMPLES = pd.DataFrame({"lat": [1.5], "lon": [0.5], "y": [2.0], "t": [20.0]})
+SAMPLES = pd.DataFrame({"lat": [1.5], "lon": [0.5], "y": [2.0], "temperature": [20.0]})
 
 
 @given(
