@@ -9,6 +9,15 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    # the verbs of the command line, and what a run has made
+    "ingest": "stages.verbs",
+    "aggregate": "stages.verbs",
+    "embeddings": "embeddings",
+    "check": "stages.verbs",
+    "run": "stages.verbs",
+    "compare": "stages.verbs",
+    "figures": "stages.verbs",
+    "open_run": "stages.results",
     # errors and warnings
     "UserError": "core.errors",
     "RecipeError": "core.errors",
@@ -80,7 +89,8 @@ __all__ = ["__version__", *_MODULE_OF]
 def __getattr__(name):
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'aqqua_dist' has no attribute {name!r}; public names are {', '.join(__all__)}.")
-    return getattr(import_module(f"aqqua_dist.{_MODULE_OF[name]}"), name)
+    module = import_module(f"aqqua_dist.{_MODULE_OF[name]}")
+    return module if _MODULE_OF[name] == name else getattr(module, name)
 
 
 def __dir__():

@@ -6,6 +6,7 @@ as quick as Python itself.
 
 import re
 import sys
+import time
 import warnings
 from importlib import import_module
 
@@ -16,6 +17,8 @@ from aqqua_dist.core.errors import MethodWarning, OnceWarning, UserError
 
 _SAID = set()
 """Beginnings of the warnings of this run, up to their first number."""
+SHOWN = 40
+"""Stocks that a run prints at its end."""
 
 _SHOWN = 20
 """Sentences of one kind that are shown on the screen."""
@@ -96,10 +99,25 @@ def check(recipe, runs, jobs, quiet):
 )
 def run(recipe, runs, jobs, quiet, force, stop_after):
     """Run the stages of RECIPE; finished ones are skipped."""
+    start = time.monotonic()
     pipeline, study = _open(recipe, runs, jobs, quiet)
     import_module("aqqua_dist.stages.plan").check(study)
     pipeline.run(study, force=force, stop_after=stop_after)
-    click.echo(f"results are in {study.out}")
+    click.echo(f"results are in {study.out}, after {_duration(time.monotonic() - start)}")
+    if stop_after in ("budget", "compare", "figures"):
+        totals = import_module("aqqua_dist.stages.results").open_run(study.out).totals()
+        for line in totals[:SHOWN]:
+            click.echo(line)
+        if len(totals) > SHOWN:
+            click.echo(f"and {len(totals) - SHOWN} more in {study.out / 'budget' / 'budget.csv'}")
+
+
+def _duration(seconds):
+    """Time as a person writes it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{seconds / 60:.1f} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,7 +73,30 @@ def finished(tmp_path_factory):
 def test_run_does_every_stage_once(finished):
     folder, done = finished
     assert steps(done, "running") == STEPS
-    assert done.stdout.strip() == f"results are in {folder / 'runs' / 'small'}"
+    first, *stocks = done.stdout.strip().splitlines()
+    assert re.fullmatch(rf"results are in {re.escape(str(folder / 'runs' / 'small'))}, after \d+\.\d s", first)
+    budget = files.read_parquet(folder / "runs" / "small" / "budget" / "budget.parquet").query("region == 'global'")
+    assert len(stocks) == len(budget) == 2
+    for line, total in zip(stocks, budget.itertuples(), strict=True):
+        taxon, *shown, low, high = re.fullmatch(
+            r"(.*) 0-200: (\S+) (\S+ C) \(95 % interval (\S+) to (\S+)\)", line
+        ).groups()
+        assert (taxon, shown[1]) == (total.taxon, total.units)
+        numbers = [float(shown[0]), float(low), float(high)]
+        assert numbers == pytest.approx([total.estimate, total.low, total.high], rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.94, "59.9 s"), (90, "1.5 min"), (3590, "1 h 0 min"), (9000, "2 h 30 min")],
+)
+def test_elapsed_time(seconds, text):
+    assert cli._duration(seconds) == text
+
+
+def test_a_run_that_stops_early_prints_no_stock(tmp_path):
+    done = call(tmp_path, "run", "--stop-after", "cube")
+    assert re.fullmatch(r"results are in \S+, after \S+ s", done.stdout.strip())
 
 
 def test_a_second_run_skips_every_stage_and_says_so(finished):

@@ -1,5 +1,7 @@
 """Sizes that must divide the globe: resolutions of grids and heights of latitude bands."""
 
+from numbers import Real
+
 from aqqua_dist.core.errors import UserError
 
 RESOLUTION_ERROR = 2e-6
@@ -24,7 +26,8 @@ def whole_rows(resolution):
     UserError
         180 is no whole multiple of the resolution.
     """
-    rows = 180.0 / resolution if resolution > 0 else 0.0
+    number = isinstance(resolution, Real)
+    rows = 180.0 / resolution if number and resolution > 0 else 0.0
     if rows < 1 or abs(rows - round(rows)) > RESOLUTION_ERROR * rows:
         raise UserError(
             f"grid resolution {resolution} does not divide 180 degrees; take for example 0.25, 1 or 2, "

@@ -32,6 +32,13 @@ def regular_grid(resolution, *, lat_nodes=False, lon_nodes=False):
     lat, lon : numpy.ndarray
         Ascending centres, shapes (180/resolution,) and (360/resolution,);
         one latitude more with `lat_nodes`.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> lat, lon = aq.regular_grid(90)
+    >>> lat.tolist(), lon.tolist()
+    ([-45.0, 45.0], [-135.0, -45.0, 45.0, 135.0])
     """
     rows = whole_rows(resolution)
     step = 180.0 / rows
@@ -55,6 +62,15 @@ def cell_area(lat, lon, radius_km=AUTHALIC_RADIUS_KM):
     -------
     xarray.DataArray
         Areas (m2), dims (lat, lon).
+
+    Examples
+    --------
+    All cells together are the sphere, 510 million km2:
+
+    >>> import aqqua_dist as aq
+    >>> area = aq.cell_area(*aq.regular_grid(10))
+    >>> round(area.sum().item() / 1e12, 2)
+    510.07
     """
     lat, lon = np.asarray(lat, float), np.asarray(lon, float)
     dlat, dlon = _step(lat, "lat"), _step(lon, "lon")
@@ -109,6 +125,12 @@ def wrap_longitude(lon):
     -------
     numpy.ndarray
         Same shape, in [-180, 180); NaN where the longitude is NaN.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> aq.wrap_longitude([190.0, 180.0, 359.5]).tolist()
+    [-170.0, -180.0, -0.5]
     """
     lon = np.asarray(lon, dtype=float)
     wrapped = (lon + 180.0) % 360.0 - 180.0
@@ -133,6 +155,13 @@ def zone_thickness(top, bottom, bathymetry, clip):
     -------
     xarray.DataArray
         Thickness (m), same shape; zero where the floor is above `top`.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq, xarray as xr
+    >>> floor = xr.DataArray([50.0, 120.0, 4000.0], dims="cell")
+    >>> aq.zone_thickness(100, 200, floor, clip=True).values.tolist()
+    [0.0, 20.0, 100.0]
     """
     if not 0 <= top < bottom:
         raise UserError(f"zone {top}-{bottom} m must satisfy 0 <= top < bottom.")
@@ -165,6 +194,13 @@ def block_id(lat, lon, size):
     ------
     UserError
         The size is outside (0, 90], or a position is no place on the globe.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> here, near, far = aq.block_id([1.0, 9.0, 11.0], [1.0, 9.0, 1.0], 10)
+    >>> bool(here == near), bool(here == far)
+    (True, False)
     """
     if not 0 < size <= 90:
         raise UserError(f"block size {size} degrees is outside (0, 90].")

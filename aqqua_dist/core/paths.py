@@ -76,7 +76,15 @@ def find_recipe(name):
     -------
     pathlib.Path
         The existing recipe file.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> aq.find_recipe("demo").name
+    'demo.yaml'
     """
+    if not isinstance(name, str | os.PathLike):
+        raise UserError(f"recipe {str(name)[:60]!r} is of type {type(name).__name__}; allowed is a path or a name.")
     path = Path(name)
     if path.is_file():
         return path

@@ -67,6 +67,13 @@ def confusion(true, predicted, classes):
     ------
     UserError
         A label outside the classes, or a class without a labelled image.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> true, predicted = ["Copepoda", "Copepoda", "Salpida"], ["Copepoda", "Salpida", "Salpida"]
+    >>> aq.confusion(true, predicted, ["Copepoda", "Salpida"]).counts.tolist()
+    [[1.0, 1.0], [0.0, 1.0]]
     """
     classes, predicted = tuple(classes), np.asarray(predicted)
     rows = codes(true, classes, "true class")

@@ -217,11 +217,23 @@ def adjusted(counts, rates, classes=None):
     ----------
     Forman 2008, doi 10.1007/s10618-008-0097-y (ACC); Bella et al. 2010,
     doi 10.1109/ICDM.2010.75 (PACC).
+
+    Examples
+    --------
+    Of 100 copepods the model calls 90 so, and 10 salps:
+
+    >>> import aqqua_dist as aq
+    >>> aq.adjusted([90, 10], [[0.9, 0.1], [0.2, 0.8]]).round(6).tolist()
+    [100.0, 0.0]
     """
     seen, rates = np.asarray(counts, dtype=float), np.asarray(rates, dtype=float)
     size = seen.shape[-1] if seen.ndim else 0
     members = seen.shape[:1] if seen.ndim == 3 else ()
-    if rates.shape != (*members, size, size) or not ((rates >= 0).all() and np.allclose(rates.sum(axis=-1), 1)):
+    if (
+        not size
+        or rates.shape != (*members, size, size)
+        or not ((rates >= 0).all() and np.allclose(rates.sum(axis=-1), 1))
+    ):
         raise UserError(
             f"rates of shape {rates.shape} for counts of shape {seen.shape}; needed is {(*members, size, size)}, shares whose rows add up to 1."
         )
@@ -294,8 +306,16 @@ def em(prob, classes, prior, weight=None, *, tolerance=1e-6, rounds=2000):
     References
     ----------
     Saerens, Latinne & Decaestecker 2002, doi 10.1162/089976602753284446.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> counts, record = aq.em([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], ["Copepoda", "Salpida"], [0.5, 0.5])
+    >>> counts.round(6).tolist()
+    [1.0, 2.0]
     """
-    chunks = [check_probabilities(part, classes)[0] for part in (prob if isinstance(prob, list) else [prob])]
+    whole = not isinstance(prob, list) or any(np.ndim(part) < 2 for part in prob)
+    chunks = [check_probabilities(part, classes)[0] for part in ([prob] if whole else prob)]
     edges, prior = np.cumsum([0, *map(len, chunks)]), np.asarray(prior, dtype=float)
     if prior.shape != (len(classes),) or not (np.isfinite(prior) & (prior > 0)).all():
         raise UserError(

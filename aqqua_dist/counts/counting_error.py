@@ -39,6 +39,13 @@ def garwood(n, level=LEVEL):
     References
     ----------
     Garwood 1936, doi 10.1093/biomet/28.3-4.437.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> low, high = aq.garwood([0, 1, 10])
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([0.0, 0.025, 4.795], [3.689, 5.572, 18.39])
     """
     n, tail = _counts(n), _tail(level)
     values, place = np.unique(n, return_inverse=True)  # counts repeat: a million of them hold a few hundred values
@@ -82,6 +89,15 @@ def fay_feuer(n, weight, group, level=LEVEL, largest=None):
     References
     ----------
     Fay & Feuer 1997, doi 10.1002/(SICI)1097-0258(19970415)16:7<791::AID-SIM500>3.0.CO;2-#.
+
+    Examples
+    --------
+    One fraction of which half was looked at: Garwood's interval times two.
+
+    >>> import aqqua_dist as aq
+    >>> low, high = aq.fay_feuer([10], [2.0], [0])
+    >>> low.round(2).tolist(), high.round(2).tolist()
+    ([9.59], [36.78])
     """
     n, weight, group = _parts(n, weight, group)
     tail = _tail(level)

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.files import read_netcdf, write_netcdf
+from aqqua_dist.core.number_columns import refuse_other_columns
 
 _LEARNED = {
     "mean_": ("predictor",),
@@ -61,6 +62,15 @@ class Applicability(BaseEstimator):
     References
     ----------
     Meyer & Pebesma 2021, doi 10.1111/2041-210X.13650.
+
+    Examples
+    --------
+    Rows at 0, 1, 2 and 3 are 5/3 apart on average; 5 is 2 from the nearest one:
+
+    >>> import aqqua_dist as aq
+    >>> area = aq.Applicability().fit([[0.0], [1.0], [2.0], [3.0]])
+    >>> area.predict([[1.0], [5.0]]).round(6).tolist(), area.inside([[1.0], [5.0]]).tolist()
+    ([0.0, 1.2], [True, False])
     """
 
     def __init__(self, jobs=1, random_state=0):
@@ -96,6 +106,7 @@ class Applicability(BaseEstimator):
         UserError
             On wrong shapes, fewer than 2 folds, or when no predictor is left.
         """
+        refuse_other_columns(X)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2)
         filled = np.isfinite(X).any(axis=0)
         self.mean_ = np.where(filled, np.nanmean(np.where(filled, X, 0.0), axis=0), 0.0)
@@ -132,6 +143,7 @@ class Applicability(BaseEstimator):
             that every training row has.
         """
         check_is_fitted(self)
+        refuse_other_columns(X)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         index = self.tree_.query(self._scaled(X), workers=self.jobs)[0] / self.mean_distance_
         return np.where(np.isnan(X[:, self.complete_]).any(axis=1), np.nan, index)
@@ -165,6 +177,7 @@ class Applicability(BaseEstimator):
             int, shape (n_rows,).
         """
         check_is_fitted(self)
+        refuse_other_columns(X)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         return np.isnan(X[:, self.used_]).sum(axis=1)
 

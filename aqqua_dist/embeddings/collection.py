@@ -3,7 +3,7 @@
 import shutil
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
+from aqqua_dist.core.table_folder import TableFolder, standing
 from aqqua_dist.counts import counting_error
 from aqqua_dist.counts.objects import object_files, read_samples, refuse_same_folder
 from aqqua_dist.embeddings import partitions
@@ -148,6 +149,37 @@ def collect_embeddings(source, out, options=None, *, samples=None, scheduler=Non
     found = _write(sums, (table, codebook, training), options, out, origin)
     shutil.rmtree(state)
     return found
+
+
+def collected(source, out, *, samples=None, scheduler=None, **options):
+    """As `collect_embeddings`, with the words of the command in and tables out; ``aqqua_dist.embeddings``.
+
+    Parameters
+    ----------
+    source, out, samples, scheduler
+        As for `collect_embeddings`.
+    **options
+        Attributes of `Options`, such as ``morphotypes=20``.
+
+    Returns
+    -------
+    aqqua_dist.core.table_folder.TableFolder
+        ``sample_embeddings, components, novelty, counts, concentrations``.
+
+    Raises
+    ------
+    UserError
+        An unknown word, or as for `collect_embeddings`.
+    """
+    known = [one.name for one in fields(Options)]
+    unknown = [word for word in options if word not in known]
+    if unknown:
+        raise UserError(f"option {unknown[0]!r} is unknown; allowed are {', '.join(known)}.")
+    before = standing(out)
+    found = collect_embeddings(source, out, Options(**options), samples=samples, scheduler=scheduler)
+    learned = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    told = f"{found.objects} embeddings of {found.samples} samples ({found.dropped} not finite); learned: {learned}"
+    return TableFolder.written(out, before, [told])
 
 
 def _files(source):

@@ -9,6 +9,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.number_columns import refuse_other_columns
+from aqqua_dist.habitat_models.arrays import refuse_too_large
 from aqqua_dist.habitat_models.response import count_scale
 
 LOWEST_LABEL = {
@@ -296,6 +298,16 @@ class BoostedTrees(RegressorMixin, BaseEstimator):
     References
     ----------
     Chen & Guestrin 2016, doi 10.1145/2939672.2939785.
+
+    Examples
+    --------
+    Where the predictor does not vary there is nothing to split, and the mean is
+    predicted:
+
+    >>> import aqqua_dist as aq
+    >>> model = aq.BoostedTrees(n_rounds=5).fit([[12.0]] * 4, [1, 2, 3, 6])
+    >>> model.predict([[12.0]]).round(4).tolist()
+    [3.0]
     """
 
     def __init__(  # noqa: PLR0913  a scikit-learn constructor
@@ -355,9 +367,11 @@ class BoostedTrees(RegressorMixin, BaseEstimator):
         UserError
             On a label that the objective cannot take.
         """
+        refuse_other_columns(X)
         X, y = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan", y_numeric=True)
         settings = tree_settings({f.name: getattr(self, f.name) for f in fields(TreeSettings)})
         y = np.asarray(y, dtype=np.float64)
+        refuse_too_large(y)
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -365,6 +379,7 @@ class BoostedTrees(RegressorMixin, BaseEstimator):
         self.label_scale_ = label_scale(self.label_scale, y, weights, signed=settings.objective == "reg:squarederror")
         labels = scaled_labels(y, self.label_scale_, self.round_labels)
         check_labels(labels, settings.objective)
+        refuse_too_large(labels)
         whole = isinstance(self.random_state, int | np.integer)
         seed = int(self.random_state if whole else check_random_state(self.random_state).randint(2**31 - 1))
         self.booster_ = fit_booster(settings, X, labels, weights=weights, seed=seed, n_threads=self.n_threads)
@@ -389,6 +404,7 @@ class BoostedTrees(RegressorMixin, BaseEstimator):
             When predictors are missing, unknown or in another order.
         """
         check_is_fitted(self)
+        refuse_other_columns(X)
         X = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False)
         return self.booster_.inplace_predict(X, validate_features=False) / np.float32(self.label_scale_)
 

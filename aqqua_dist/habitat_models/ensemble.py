@@ -11,7 +11,7 @@ import pandas as pd
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.files import write_zip
-from aqqua_dist.habitat_models.arrays import predictor_array
+from aqqua_dist.habitat_models.arrays import predictor_array, threads
 from aqqua_dist.habitat_models.families import FAMILIES
 
 FILE_FORMAT = "aqqua_dist ensemble"
@@ -94,7 +94,21 @@ class Ensemble:
         Raises
         ------
         UserError
-            On a missing column, or a missing value that a family cannot take.
+            On a missing column, one that holds no numbers, or a missing value that a family cannot take.
+
+        Examples
+        --------
+        Where no predictor varies, every member predicts the mean of its own
+        rows; columns are found by name:
+
+        >>> import aqqua_dist as aq, numpy as np, pandas as pd
+        >>> X = pd.DataFrame({"temperature": [5.0, 5.0, 5.0, 5.0], "salinity": [35.0, 35.0, 35.0, 35.0]})
+        >>> y = np.array([1.0, 2.0, 3.0, 6.0])
+        >>> plan = aq.MemberPlan([np.array([0, 1]), np.array([2, 3])])
+        >>> ensemble = aq.fit_members(X, y, plan, progress=False)
+        >>> new = pd.DataFrame({"salinity": [35.0], "month": [7], "temperature": [5.0]})
+        >>> ensemble.predict(new).round(3).tolist()
+        [[1.5], [4.5]]
         """
         X = self._checked(X, {member.family for member in self.members})
         out = np.empty((self.n_members, len(X)), dtype=np.float32)
@@ -105,7 +119,7 @@ class Ensemble:
         def one(number):  # numpydoc ignore=GL08
             out[number, order] = predicted(self.members[number].model, rows)
 
-        with ThreadPoolExecutor(jobs) as pool:
+        with ThreadPoolExecutor(threads(jobs)) as pool:
             list(pool.map(one, range(self.n_members)))
         return out
 

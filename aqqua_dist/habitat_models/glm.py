@@ -11,6 +11,7 @@ from sklearn.linear_model import TweedieRegressor
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.number_columns import refuse_other_columns
 from aqqua_dist.core.section import Positive
 from aqqua_dist.habitat_models.family import Family, FamilySettings
 
@@ -75,6 +76,7 @@ class ClampedQuadratics(RegressorMixin, BaseEstimator):
         -------
         self
         """
+        refuse_other_columns(X)
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         used = weights > 0
@@ -107,6 +109,7 @@ class ClampedQuadratics(RegressorMixin, BaseEstimator):
             Shape (n_rows,), units of y.
         """
         check_is_fitted(self)
+        refuse_other_columns(X)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return self.scale_ * np.exp(self._terms(X) @ self.coef_ + self.intercept_)
 

@@ -8,8 +8,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.number_columns import number_array
 from aqqua_dist.core.seeds import legacy_centre, legacy_members
-from aqqua_dist.habitat_models.arrays import training_arrays
+from aqqua_dist.habitat_models.arrays import refuse_too_large, threads, training_arrays
 from aqqua_dist.habitat_models.boosting import Settings as BoostingSettings
 from aqqua_dist.habitat_models.ensemble import Ensemble, Member, refuse_gaps
 from aqqua_dist.habitat_models.families import FAMILIES
@@ -75,6 +76,15 @@ def fit_members(X, y, plan, *, weights=None, jobs=1, progress=True):
     UserError
         On a bad response, weight or setting, an empty member, or a row number
         outside the table.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq, numpy as np, pandas as pd
+    >>> X, y = pd.DataFrame({"temperature": [2.0, 8.0, 14.0, 20.0]}), np.array([8.0, 4.0, 2.0, 1.0])
+    >>> plan = aq.MemberPlan([np.array([0, 1, 2]), np.array([1, 2, 3])], seed=1, centre=True)
+    >>> ensemble = aq.fit_members(X, y, plan, progress=False)
+    >>> ensemble.n_members, ensemble.names, ensemble.predict(X).shape, ensemble.centres(X).shape
+    (2, ['temperature'], (2, 4), (1, 4))
     """
     kind = plan.settings.kind
     family = FAMILIES[kind]
@@ -96,7 +106,7 @@ def fit_members(X, y, plan, *, weights=None, jobs=1, progress=True):
         total = copies if weights is None else weights[chosen] * (1.0 if copies is None else copies)
         return fit_model(plan.settings, seed, rows[chosen], mine[chosen], total)
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(threads(jobs)) as pool:
         fits = pool.map(fit_one, tasks, seeds, own)
         models = list(tqdm(fits, total=len(tasks), desc="members", unit="fit", disable=None if progress else True))
     centres = {kind: models.pop()} if plan.centre else {}
@@ -141,12 +151,13 @@ def _own_responses(plan, response):
     """Response of each member: its own draw, or that of all."""
     if plan.responses is None:
         return [response] * len(plan.members)
-    own = np.asarray(plan.responses, dtype=np.float64)
+    own = number_array(plan.responses, "responses")
     if own.shape != (len(plan.members), len(response)):
         raise UserError(
             f"members: drawn responses of shape {own.shape}; needed is {(len(plan.members), len(response))}, one row per "
             "member."
         )
+    refuse_too_large(own.ravel())
     FAMILIES[plan.settings.kind].check(own.ravel(), plan.settings)
     return list(own)
 
@@ -156,6 +167,12 @@ def _member_rows(member, rows, n_rows):
     rows = np.asarray(rows)
     if rows.size == 0:
         raise UserError(f"members: member {member} has 0 rows; allowed is one or more.")
+    if rows.dtype.kind not in "iu" or rows.ndim != 1:
+        mask = " (of a Boolean mask take numpy.flatnonzero)" if rows.dtype.kind == "b" else ""
+        raise UserError(
+            f"members: member {member} is of type {rows.dtype} and shape {rows.shape}; allowed are row numbers, whole "
+            f"and in one dimension{mask}."
+        )
     outside = (rows < 0) | (rows >= n_rows)
     if outside.any():
         raise UserError(f"members: member {member} names row {rows[outside][0]}; allowed are 0 to {n_rows - 1}.")

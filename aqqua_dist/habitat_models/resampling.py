@@ -23,6 +23,13 @@ def stratified_split(strata, test_fraction=0.2, seed=0):
     tuple of numpy.ndarray
         Row numbers of training and test rows, ascending. In a stratum of n
         rows, ``round(n * test_fraction)`` are test rows.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> train, test = aq.stratified_split([0, 0, 0, 0, 1, 1, 1, 1], 0.25, seed=1)
+    >>> len(train), sorted(int(row > 3) for row in test)
+    (6, [0, 1])
     """
     if not 0 < test_fraction < 1:
         raise UserError(f"test_fraction: {test_fraction}; allowed is above 0 and below 1.")
@@ -58,6 +65,13 @@ def stratified_folds(strata, n_folds=5, n_repeats=20, seed=0):
     -------
     list of (numpy.ndarray, numpy.ndarray)
         Row numbers to train and to validate on, ascending; n_folds * n_repeats pairs.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> pairs = aq.stratified_folds([0, 0, 0, 1, 1, 1], n_folds=3, n_repeats=2)
+    >>> len(pairs), [len(held_out) for _, held_out in pairs]
+    (6, [2, 2, 2, 2, 2, 2])
     """
     strata, rng = np.asarray(strata), legacy_rows(seed)
     if not 2 <= n_folds <= strata.size:

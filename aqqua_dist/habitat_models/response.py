@@ -27,6 +27,12 @@ def count_scale(biomass):
     References
     ----------
     Drago et al. 2022, doi 10.3389/fmars.2022.894372 (public code).
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> aq.count_scale([0.0, 0.001, 0.001])
+    10000.0
     """
     biomass = _concentrations(biomass)
     positive = biomass[biomass > 0]
@@ -54,6 +60,12 @@ def count_strata(y, n_quantiles=8):
     References
     ----------
     Drago et al. 2022, doi 10.3389/fmars.2022.894372 (public code).
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> aq.count_strata([0.0, 1.0, 2.0, 3.0, 4.0], n_quantiles=2).tolist()
+    [0, 1, 1, 2, 2]
     """
     y = _concentrations(y)
     positive = y[y > 0]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.number_columns import number_array
 from aqqua_dist.core.vocabulary import modelled, quantity
 
 
@@ -143,8 +144,9 @@ def summarise_members(members, full=None, *, widening=1.0, signed=False):
 
     Parameters
     ----------
-    members : numpy.ndarray
-        The members' totals, shape (n,).
+    members : array_like
+        The members' totals, shape (n,); where one is unknown (NaN), so is all
+        that is made of it.
     full : float, optional
         Total of the full fit.
     widening : float
@@ -156,7 +158,22 @@ def summarise_members(members, full=None, *, widening=1.0, signed=False):
     -------
     dict
         ``estimate, mean, sd, q025, q50, q975, low, high, interval``.
+
+    Raises
+    ------
+    UserError
+        No members, or members that are no row of numbers.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> found = aq.summarise_members([1.0, 2.0, 3.0, 4.0, 5.0])
+    >>> found["estimate"], round(found["low"], 3), round(found["high"], 3)
+    (3.0, 1.1, 4.9)
     """
+    members = number_array(members, "members")
+    if members.ndim != 1 or members.size == 0:
+        raise UserError(f"members: shape {members.shape}; allowed is one total per member, (n,), at least one.")
     q025, q50, q975 = np.quantile(members, [0.025, 0.5, 0.975])
     found = {
         "estimate": float(members.mean()),

@@ -60,7 +60,7 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
 
     Parameters
     ----------
-    paths : list of str or os.PathLike
+    paths : str, os.PathLike or list of them
         Files, folders or zip archives.
     out : str or os.PathLike
         Folder to write to.

@@ -6,6 +6,7 @@ Members of an archive are read in place: nothing is unpacked to the disk.
 import codecs
 import io
 import lzma
+import os
 import tarfile
 import zipfile
 import zlib
@@ -104,7 +105,7 @@ def find_sources(paths, aside=None):
 
     Parameters
     ----------
-    paths : list of str or os.PathLike
+    paths : str, os.PathLike or list of them
         Files, folders, zip or tar archives.
     aside : aqqua_dist.readers.set_aside.Aside, optional
         Takes archives that cannot be read; without it they are refused.
@@ -121,7 +122,7 @@ def find_sources(paths, aside=None):
         or names a member outside itself.
     """
     found = []
-    for path in map(Path, paths):
+    for path in map(Path, [paths] if isinstance(paths, str | os.PathLike) else paths):
         if path.is_dir():
             stores = (
                 [path] if path.suffix == ".zarr" else sorted(p for p in path.rglob("*.zarr") if p.is_dir())

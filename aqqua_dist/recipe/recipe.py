@@ -124,7 +124,21 @@ def parse(text, place="recipe"):
     ------
     RecipeError
         With every fault found, each with its key, value and what is allowed.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> text = aq.find_recipe("demo").read_text(encoding="utf-8")
+    >>> aq.parse(text).zones[0].bottom
+    200.0
+    >>> try:
+    ...     aq.parse(text.replace("n: 100", "n: 1"))
+    ... except aq.RecipeError as error:
+    ...     print(len(error.faults))
+    1
     """
+    if not isinstance(text, str):
+        raise UserError(f"{place}: {type(text).__name__} {str(text)[:60]!r} is no YAML text; of a file take `load`.")
     try:
         content = yaml.load(text, Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
     except yaml.YAMLError as error:
@@ -220,6 +234,13 @@ def load(path):
     -------
     tuple of (Recipe, str)
         The study and the text it was read from.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> recipe, text = aq.load(aq.find_recipe("demo"))
+    >>> recipe.study, recipe.members.n
+    ('demo', 100)
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")

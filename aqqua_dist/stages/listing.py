@@ -73,3 +73,39 @@ def read_current(context):
             f"({', '.join(other)} differ): run 'aqqua-dist run' with this recipe first, then ask again."
         )
     return found
+
+
+def refuse_other_targets(out, marker, stage, records):
+    """Refuse a sum over targets that is not one of those listed.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        Folder of the run.
+    marker : pathlib.Path
+        Of the stage that summed them up, such as ``budget.done.json``.
+    stage : str
+        Stage of the targets that it read, ``fit`` or ``map``.
+    records : list of dict
+        Targets as ``targets.json`` lists them.
+
+    Returns
+    -------
+    dict
+        Content of the marker.
+
+    Raises
+    ------
+    UserError
+        The sum was made of others.
+    """
+    about = read_json(marker)
+    held = {name: key for name, key in about["needs"].items() if name.startswith(f"{stage} ")}
+    wanted = {f"{stage} {one['key']}": one["keys"].get(stage) for one in records if one["state"] == "done"}
+    if held != wanted:
+        name = marker.name.split(".")[0]
+        raise UserError(
+            f"{str(out)!r}: the {name} of {len(held)} {stage}s is not that of the {len(wanted)} targets in "
+            "targets.json: run 'aqqua-dist run' with this recipe to the end first."
+        )
+    return about

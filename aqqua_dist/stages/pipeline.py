@@ -17,7 +17,7 @@ from aqqua_dist.recipe.published import method_warnings
 from aqqua_dist.recipe.recipe import load
 from aqqua_dist.stages import match
 from aqqua_dist.stages.leftovers import move_leftovers
-from aqqua_dist.stages.listing import read_current, write_listing
+from aqqua_dist.stages.listing import read_current, refuse_other_targets, write_listing
 from aqqua_dist.stages.order import NAMES, stages, until
 from aqqua_dist.stages.progress import Progress
 from aqqua_dist.stages.record import read_marker
@@ -44,8 +44,17 @@ def open_study(recipe, *, runs="runs", jobs=None, progress=True):
     """
     path = find_recipe(recipe)
     study, text = load(path)
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Context(study, text, path.parent, Path(runs) / study.study, jobs or available, progress)
+    return Context(study, text, path.parent, Path(runs) / study.study, jobs or processors(), progress)
+
+
+def processors():
+    """Number of processors that this process may use.
+
+    Returns
+    -------
+    int
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run(context, *, force=False, stop_after="figures"):
@@ -230,13 +239,7 @@ def _finished(context):
         for stage, key in one["keys"].items():
             progress.recall(stage, key, {}, Target(one["taxon"], one["zone"]))
     path = context.out / "budget" / "budget.done.json"
-    about = read_json(path)
-    maps = {name: key for name, key in about["needs"].items() if name.startswith("map ")}
-    if maps != {f"map {one['key']}": one["keys"].get("map") for one in record if one["state"] == "done"}:
-        raise UserError(
-            f"{str(context.out)!r}: the budget of {len(maps)} maps is not that of the {len(listed)} targets in "
-            "targets.json: run 'aqqua-dist run' with this recipe to the end first."
-        )
+    about = refuse_other_targets(context.out, path, "map", record)
     progress.recall("budget", about["key"], read_provenance(path).inputs)
     return progress
 

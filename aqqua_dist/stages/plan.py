@@ -7,7 +7,7 @@ from aqqua_dist.core.errors import MethodWarning, RecipeError
 from aqqua_dist.core.paths import find_recipe
 from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.recipe.context import Context
-from aqqua_dist.recipe.recipe import load, sound_parts
+from aqqua_dist.recipe.recipe import load, parse, sound_parts
 from aqqua_dist.stages import refusals
 from aqqua_dist.training.kinds import KINDS
 
@@ -57,9 +57,33 @@ def check_text(recipe, *, runs="runs"):
     path = find_recipe(recipe)
     try:
         load(path)
+    except RecipeError:
+        check_given(path.read_text(encoding="utf-8-sig"), path, path.parent, runs)
+
+
+def check_given(text, place, folder, runs):
+    """All faults of the text of a recipe that is not valid, those of the files that it names included.
+
+    Parameters
+    ----------
+    text : str
+        YAML.
+    place : str or os.PathLike
+        What it is called in messages.
+    folder : pathlib.Path
+        Folder that its relative paths start from.
+    runs : str or os.PathLike
+        Folder of all runs.
+
+    Raises
+    ------
+    RecipeError
+        The faults of the recipe, and of what its sound parts name.
+    """
+    try:
+        parse(text, place)
     except RecipeError as error:
-        text = path.read_text(encoding="utf-8-sig")
-        context = Context(sound_parts(text), text, path.parent, Path(runs), 1, False)
+        context = Context(sound_parts(text), text, folder, Path(runs), 1, False)
         raise RecipeError(error.place, [*error.faults, *refusals.faults(context)]) from None
 
 

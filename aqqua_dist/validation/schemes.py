@@ -110,6 +110,12 @@ def splits(folds):
     -------
     list of (numpy.ndarray, numpy.ndarray)
         One pair per fold, ascending.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> [(train.tolist(), test.tolist()) for train, test in aq.splits([0, 1, 0, -1])]
+    [([1, 3], [0, 2]), ([0, 2, 3], [1])]
     """
     folds = np.asarray(folds)
     return [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in np.unique(folds[folds >= 0])]

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.number_columns import number_array
 
 
 def scores(observed, predicted, weights=None, *, log_offset=None):
@@ -38,6 +39,13 @@ def scores(observed, predicted, weights=None, *, log_offset=None):
     ------
     UserError
         On unequal shapes, no rows, a value that is not finite, or bad weights.
+
+    Examples
+    --------
+    >>> import aqqua_dist as aq
+    >>> found = aq.scores([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    >>> round(found["mae"], 4), round(found["bias"], 4), found["r2"]
+    (0.3333, 0.3333, 0.5)
     """
     observed, predicted, weights = _checked(observed, predicted, weights)
     error = predicted - observed
@@ -99,13 +107,13 @@ def _log_correlation(observed, predicted, offset, weights):
 
 
 def _checked(observed, predicted, weights):
-    observed, predicted = np.asarray(observed, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    observed, predicted = number_array(observed, "observed"), number_array(predicted, "predicted")
     if observed.ndim != 1 or observed.shape != predicted.shape or observed.size == 0:
         raise UserError(
             f"scores: observed has shape {observed.shape}, predicted {predicted.shape}; allowed are two equal, "
             "non-empty, one-dimensional ones."
         )
-    weights = np.ones(observed.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    weights = np.ones(observed.size) if weights is None else number_array(weights, "weights")
     if weights.shape != observed.shape:
         raise UserError(f"scores: weights have shape {weights.shape}; allowed is {observed.shape}, one weight per row.")
     for name, values in (("observed", observed), ("predicted", predicted), ("weights", weights)):

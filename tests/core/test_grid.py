@@ -214,3 +214,9 @@ def test_what_is_missing_stays_missing():
 def test_the_sphere_is_found_from_its_areas(radius_km, nodes):
     area = grid.cell_area(*grid.regular_grid(2, lat_nodes=nodes), radius_km)
     assert grid.sphere_radius(area) == pytest.approx(radius_km * 1e3, rel=1e-12)
+
+
+@pytest.mark.parametrize("resolution", ["1", None, [1.0], float("nan")])
+def test_a_resolution_that_is_no_number_is_refused(resolution):
+    with pytest.raises(UserError, match="does not divide 180 degrees"):
+        grid.regular_grid(resolution)

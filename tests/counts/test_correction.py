@@ -315,3 +315,18 @@ def test_one_sentence(call, message):
     with pytest.raises(UserError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_rows_of_probabilities_may_be_lists():
+    """A list of rows was taken for a list of chunks and refused with another reason."""
+    rows = [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    wanted, _ = correction.em(np.array(rows), ["a", "b"], [0.5, 0.5])
+    for given_rows in (rows, [np.array(row) for row in rows], [np.array(rows[:1]), np.array(rows[1:])]):
+        np.testing.assert_allclose(correction.em(given_rows, ["a", "b"], [0.5, 0.5])[0], wanted)
+    np.testing.assert_allclose(wanted, [1.0, 2.0])
+
+
+@pytest.mark.parametrize(("counts", "rates"), [([], []), ([], np.ones((0, 0))), (np.ones((3, 0)), np.ones((0, 0)))])
+def test_counts_of_no_class_are_refused(counts, rates):
+    with pytest.raises(UserError, match="rates of shape"):
+        correction.adjusted(counts, rates)

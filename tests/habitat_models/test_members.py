@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.seeds import legacy_members
+from aqqua_dist.diagnostics.applicability import Applicability
 from aqqua_dist.habitat_models.boosted_trees import BoostedTrees
 from aqqua_dist.habitat_models.boosting import Settings
 from aqqua_dist.habitat_models.ensemble import Ensemble
+from aqqua_dist.habitat_models.glm import ClampedQuadratics
 from aqqua_dist.habitat_models.members import MemberPlan, fit_members
 from aqqua_dist.habitat_models.resampling import stratified_folds
 
@@ -315,3 +317,72 @@ def test_members_with_labels_of_their_own_are_single_fits_to_them():
         fit_members(X, y, MemberPlan(rows, QUICK, responses=own[:1]), progress=False)
     with pytest.raises(UserError, match="-1"):
         fit_members(X, y, MemberPlan(rows, QUICK, responses=own * 0 - 1), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (np.ones(6, bool), "member 0 is of type bool .*of a Boolean mask take numpy.flatnonzero"),
+        (np.ones(3, bool), "member 0 is of type bool"),
+        (np.arange(3.0), "member 0 is of type float64"),
+        (np.array(["a"]), "member 0 is of type <U1"),
+        (np.zeros((2, 2), int), r"shape \(2, 2\)"),
+    ],
+)
+def test_members_that_are_no_row_numbers_are_refused(rows, sentence):
+    """A Boolean mask was an IndexError."""
+    with pytest.raises(UserError, match=sentence):
+        fit_members(np.arange(6.0)[:, None], np.ones(6), MemberPlan([rows]), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"X": pd.DataFrame({"a": pd.Categorical(list("uvuvuv"))})}, "X: column 'a' holds categories"),
+        ({"X": pd.DataFrame({"a": pd.date_range("2020", periods=6)})}, "X: column 'a' holds dates or times"),
+        ({"X": pd.DataFrame({"a": ["1", "2", "3", "4", "5", "6"]})}, "X: column 'a' holds text such as '1'"),
+        ({"X": np.ones((6, 1)) * 1j}, "X: the values are complex numbers"),
+        ({"y": pd.Series(pd.date_range("2020", periods=6))}, "y: the values are dates or times"),
+        ({"y": ["a"] * 6}, "y: the values are text"),
+        ({"y": np.full(6, 1e39)}, r"y: row 0 is 1e\+39; allowed are values up to 3\.4e\+38"),
+        ({"weights": ["a"] * 6}, "weights: the values are text"),
+        ({"jobs": 0}, "jobs: 0; allowed are whole numbers from 1"),
+        ({"X": np.empty((0, 1)), "y": []}, "members: member 0 names row 0"),
+    ],
+)
+def test_what_no_model_can_use_is_refused_in_one_sentence(given, sentence):
+    """Bare errors of the libraries; dates as a response were fitted in nanoseconds, complex numbers lost a part."""
+    wanted = {"X": np.arange(6.0)[:, None], "y": np.ones(6)} | given
+    with pytest.raises(UserError, match=sentence) as refusal:
+        fit_members(wanted.pop("X"), wanted.pop("y"), MemberPlan([np.arange(6)]), progress=False, **wanted)
+    assert "\n" not in str(refusal.value)
+
+
+def test_missing_whole_numbers_are_missing_predictors():
+    """A nullable column with a gap was a TypeError; it is the same as a float with NaN."""
+    y = np.array([1.0, 2.0, 3.0, 4.0])
+    gaps = [1, 2, None, 4]
+    plan = MemberPlan([np.arange(4)])
+    nullable = pd.DataFrame({"a": pd.array(gaps, dtype="Int64")})
+    floats = pd.DataFrame({"a": np.array([1, 2, np.nan, 4])})
+    got = [fit_members(X, y, plan, progress=False).predict(X) for X in (nullable, floats)]
+    np.testing.assert_array_equal(*got)
+
+
+@pytest.mark.parametrize("objective", ["reg:squarederror", "count:poisson"])
+def test_labels_beyond_single_precision_are_refused(objective):
+    """XGBoost's own error shows its C++ stack, and predictions of 1e39 were infinite."""
+    with pytest.raises(UserError, match=r"y: row 2 is 1e\+39"):
+        BoostedTrees(objective, n_rounds=2).fit(np.arange(3.0)[:, None], [0.0, 1.0, 1e39])
+    with pytest.raises(UserError, match=r"y: row 2 is 1e\+39"):
+        BoostedTrees(objective, n_rounds=2, label_scale=1e9).fit(np.arange(3.0)[:, None], [0.0, 1.0, 1e30])
+
+
+def test_estimators_name_the_column_that_holds_no_numbers():
+    good = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [3.0, 1.0, 2.0]})
+    bad = good.assign(b=pd.Categorical(["u", "v", "u"]))
+    for estimator in (BoostedTrees(n_rounds=2), ClampedQuadratics(), Applicability()):
+        fitted = estimator.fit(good, [1.0, 2.0, 3.0])
+        for action in (lambda e=fitted: e.predict(bad), lambda e=fitted: e.fit(bad, [1.0, 2.0, 3.0])):
+            with pytest.raises(UserError, match="X: column 'b' holds categories"):
+                action()

@@ -175,3 +175,15 @@ def test_basins_can_be_left_out(cube):
     regions, _ = region_masks(cube, np.arange(10), latitude_band=30, basins=False)
     assert set(regions["region_set"]) == {"global", "latitude"}
     assert regions["region"].tolist() == ["global", *grid.latitude_bands([-89.0], 30)]
+
+
+@pytest.mark.parametrize("members", [[], np.array([]), np.ones((2, 2)), ["a"], 3.0])
+def test_members_that_are_no_row_of_totals_are_refused(members):
+    """An empty array was an IndexError."""
+    with pytest.raises(UserError, match="members: "):
+        stocks.summarise_members(members)
+
+
+def test_an_unknown_member_makes_the_summary_unknown():
+    found = stocks.summarise_members([1.0, np.nan], 2.0)
+    assert np.isnan([found["mean"], found["low"], found["high"]]).all()

@@ -125,3 +125,12 @@ def test_real_exports_are_in_the_encoding_that_their_exporter_writes(data_root):
     particles = next(source for name, source in found.items() if "_PAR_" in name)
     with particles.open() as stream:
         assert sources.encoding_of(stream) == "latin-1"  # the micro sign of the size classes
+
+
+def test_one_path_is_a_list_of_one(tmp_path):
+    """A string was read letter by letter: source 'n' does not exist."""
+    path = tmp_path / "net_survey.tsv"
+    path.write_text("a")
+    assert sources.find_sources(str(path)) == sources.find_sources(path) == sources.find_sources([path])
+    with pytest.raises(UserError, match="net_survey.csv"):
+        sources.find_sources(str(path.with_suffix(".csv")))

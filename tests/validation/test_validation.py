@@ -264,3 +264,12 @@ def test_blocks_are_harder_than_random_rows_where_space_is_smooth():
     found = cross_validate(KNeighborsRegressor(1), X, y, folds, progress=False).scores
     r2 = found[(found["fold"] == -1) & (found["metric"] == "r2")].set_index("scheme")["value"]
     assert r2["random"] > 0.9 > 0.3 > r2["spatial_block"]
+
+
+@pytest.mark.parametrize(
+    "bad", [["a", "b"], pd.Series(pd.date_range("2020", periods=2)), pd.Series(pd.Categorical(["u", "v"]))]
+)
+def test_scores_of_no_numbers_are_refused(bad):
+    for pair in ((bad, [1.0, 2.0]), ([1.0, 2.0], bad)):
+        with pytest.raises(UserError, match="(observed|predicted): the values are"):
+            scores(*pair)
