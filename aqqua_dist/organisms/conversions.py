@@ -378,7 +378,9 @@ def _with_pieces(entry, found, path):
         return entry
     place = f"{path}, conversion {entry.name!r}"
     if len(entry.pieces) != 3 or isinstance(entry.pieces[0], str):
-        raise UserError(f"{place}: pieces are {list(entry.pieces)}, allowed are a size and the two entries below and above.")
+        raise UserError(
+            f"{place}: pieces are {list(entry.pieces)}, allowed are a size and the two entries below and above."
+        )
     pieces = [found[name] if name in found else conversion(name) for name in entry.pieces[1:]]
     for piece in pieces:
         if piece.form == "by_size" or _nature(piece)[1:] != _nature(entry)[1:]:
