@@ -8,7 +8,7 @@ from scipy.stats import norm
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.counts import correction
 from aqqua_dist.counts.calibration import calibration, checked_prior
-from aqqua_dist.counts.confusion import read_validation
+from aqqua_dist.counts.confusion import Confusion, Validated, read_validation
 
 NAMES = tuple("abcdefgh")
 FIELD = np.array([2450, 3766, 350, 2694, 5451, 4225, 96, 968]) / 20_000
@@ -95,11 +95,18 @@ def test_an_overconfident_model_fits_no_mix(tmp_path):
         checked_prior(validated)
 
 
-def test_a_small_fault_that_is_no_chance_is_told(tmp_path):
-    true, prob = images(np.random.default_rng(7), 60_000, FIELD, FIELD * np.linspace(0.85, 1.15, 8))
-    validated = table(tmp_path / "v.csv", true, prob)
-    with pytest.warns(MethodWarning, match="not quite calibrated"):
+def test_a_small_fault_that_is_no_chance_is_told():
+    """Means of (0.9, 0.1) and (0.2, 0.8) over a mix of halves are 0.55 and 0.45: 10 % off, of ten thousand images each."""
+    rates = np.array([[0.9, 0.1], [0.2, 0.8]])
+    labels = Confusion(("a", "b"), np.eye(2) * 1e4, "labels")
+    validated = Validated(labels, Confusion(("a", "b"), rates * 1e4, "probabilities"), rates**2 * 1e4)
+    found = calibration(validated, [0.5, 0.5])
+    np.testing.assert_allclose(found.mean, [0.55, 0.45])
+    residual = np.repeat([0.9 - 1, 0.2], 10_000)  # of class a, by image
+    np.testing.assert_allclose(found.error, residual.std() / np.sqrt(20_000))
+    with pytest.warns(MethodWarning, match="not quite calibrated.*0.55 where its share is 0.5"):
         checked_prior(validated)
+    np.testing.assert_allclose(calibration(validated, [2 / 3, 1 / 3]).mean, [2 / 3, 1 / 3])  # 2/3 0.9 + 1/3 0.2
 
 
 def test_labels_alone_test_nothing_and_say_so(tmp_path):
