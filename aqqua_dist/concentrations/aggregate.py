@@ -377,7 +377,8 @@ def _write(sums, made, products, out, told):
     origin = _origin(made, products)
     model = counts_table.model_rows(sums, known, made.validated, made.prior) if scoring.columns else None
     if len(made.ingested):
-        model = made.ingested if model is None else pd.concat([made.ingested, model], ignore_index=True)
+        ingested = counts_table.with_carbon(made.ingested, known)
+        model = ingested if model is None else pd.concat([ingested, model], ignore_index=True)
     labels, plain = counts_table.by_label(sums, known)
     rows = counts_table.write_counts(labels, plain, out / "counts.parquet", origin, model)
     sized, unsized = counts_table.sized_rows(labels, plain, model)
@@ -399,7 +400,7 @@ def _write(sums, made, products, out, told):
     whole = table[table["searched"] & (table["volume"] > 0)]
     left_out = sorting.without_value(whole, products.least)
     notes = _notes(made, told["objects"], counted, counts, whole, left_out)
-    notes += [*unsized.sentences, *relations.taken(known.relations, made.lines, known.own)]
+    notes += [*_of_mean_objects(made), *unsized.sentences, *relations.taken(known.relations, made.lines, known.own)]
     notes += [f"{n} samples are left out for the flag {flag!r}." for flag, n in flagged.sum().items()]
     if products.taxa:
         overlap = rollup.overlap_sentence(made.goal(set(counts["taxon"]), products)[1])
@@ -451,6 +452,21 @@ def _notes(made, rows, counted, counts, whole, left_out):
             f"{untold} samples have counts without images, of which nobody tells how many were sorted; they are kept."
         )
     return notes
+
+
+def _of_mean_objects(made):
+    """What is said of the carbon of counts whose single sizes are gone."""
+    known, names = made.known, set(made.ingested["taxon"]) if len(made.ingested) else set()
+    bent = sorted(
+        label
+        for label in names & set(known.relations)
+        if not relations.proportional(conversion(known.relations[label], known.own))
+    )
+    if not bent:
+        return []
+    return [
+        f"carbon of counts without images is that of their mean object for {len(bent)} taxa whose relation is no line: {', '.join(bent[:6])}."
+    ]
 
 
 def _origin(made, products):

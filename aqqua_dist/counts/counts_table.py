@@ -198,6 +198,26 @@ def _complete(table, known):
     return table.drop(columns=["row", "size"]).assign(carbon=_carbon(table, known))
 
 
+def with_carbon(table, known):
+    """Counts that came without images, with the carbon of their mean object.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``taxon, n, biovolume`` (mm3).
+    known : Known
+        Conversions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``individuals`` (1 on each image) and ``carbon`` (mg): a relation
+        that is no line takes the mean object for all, as their sizes are gone.
+    """
+    table = table.assign(individuals=np.where(table["taxon"].isin(known.untold), np.nan, 1.0))
+    return table.assign(carbon=_carbon(table, known))
+
+
 def _carbon(table, known):
     """Carbon (mg) of the organisms of each row, each as large as the mean of its class; a chain of k cells is k cells."""
     found = np.full(len(table), np.nan)

@@ -331,6 +331,23 @@ def test_a_chain_of_untold_length_has_no_carbon_by_a_curved_law(tmp_path):
     assert found["t"] == pytest.approx(4 * 10**-0.541 * (np.pi / 6 * 64**3 / 4) ** 0.811 * 1e-9, rel=1e-4)
 
 
+def test_counts_without_images_have_one_carbon_in_both_tables(tmp_path):
+    """20 diatoms of 2e-3 mm3 in all: 20 f(1e5 um3); the members had carbon and the concentrations none."""
+    write(
+        tmp_path / "in",
+        {"object_id": ["a"], "sample_id": "s", "label": "Copepoda", "status": "validated", "esd": 1000.0},
+        {"sample_id": ["s", "t"], "volume": 1.0},
+        counts={"sample_id": ["t"], "taxon": "Bacillariophyceae", "n": 20.0, "biovolume": 2e-3, "method": "validated"},
+    )
+    output = aggregate(tmp_path / "in", "-o", tmp_path / "out", "--carbon", "auto", "--members", 1000)
+    assert "carbon of counts without images is that of their mean object for 1 taxa" in output
+    key, expected = ("t", "Bacillariophyceae"), 20 * 10**-0.541 * 1e5**0.811 * 1e-9
+    found = read(tmp_path / "out").set_index(["sample_id", "taxon"])
+    assert found.loc[key, "carbon_biomass"] == pytest.approx(expected, rel=1e-6)
+    drawn = read(tmp_path / "out", "members").set_index(["sample_id", "taxon"]).loc[key, "carbon_biomass"]
+    assert drawn.mean() == pytest.approx(expected, rel=4 * drawn.std() / expected / np.sqrt(1000))
+
+
 def test_numbers_of_individuals_below_0_are_refused(tmp_path):
     objects = {"object_id": ["a"], "sample_id": "s", "label": "Copepoda", "status": "validated", "n_individuals": [-2]}
     write(tmp_path / "in", objects | {"esd": 64.0}, {"sample_id": ["s"], "volume": 1.0})
