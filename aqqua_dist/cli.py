@@ -189,7 +189,33 @@ COUNTING = (
         help="Qualifiers of labels that do not count for their taxon; '' for none.",
     ),
     click.option(
-        "--carbon", multiple=True, help="TAXON=CONVERSION for the carbon of a taxon; may be given several times."
+        "--carbon",
+        multiple=True,
+        help="TAXON=CONVERSION for the carbon of a taxon, or auto for the nearest relation up the tree; may be given several times.",
+    ),
+    click.option("--conversions", help="YAML of conversions of your own, that --carbon may name or find."),
+    click.option(
+        "--conversion-sd",
+        multiple=True,
+        help="TAXON=SD: error of a taxon's carbon in the members, as the standard deviation of its natural logarithm.",
+    ),
+    click.option(
+        "--prior",
+        help="Mix of classes that the probabilities were calibrated on, for em: field (that of the validation table, "
+        "which is what em takes by itself), uniform, or a CSV of class and share.",
+    ),
+    click.option(
+        "--shape",
+        default="sphere",
+        show_default=True,
+        help="Of objects without a biovolume of their own: sphere or ellipsoid.",
+    ),
+    click.option(
+        "--sized",
+        default=0.95,
+        show_default=True,
+        help="Least share of the objects of a label in a sample with a size; the others count as large as these. Below it, "
+        "biovolume and carbon are missing.",
     ),
     click.option(
         "--zone", "zones", multiple=True, help="Pool casts over a zone in m, as 0-200; may be given several times."
@@ -222,11 +248,12 @@ def _counting(function):
 def _chosen(given):
     """Module that counts, and its options and products."""
     module = import_module("aqqua_dist.concentrations.aggregate")
-    relation = import_module("aqqua_dist.counts.counts_table").parse_relation
+    relations = import_module("aqqua_dist.organisms.relations")
     zone = import_module("aqqua_dist.concentrations.zones").parse_zone
     changed = {
         "zones": tuple(map(zone, given["zones"])),
-        "carbon": dict(map(relation, given["carbon"])),
+        "carbon": dict(map(relations.parse_relation, given["carbon"])),
+        "conversion_sd": dict(map(relations.parse_sd, given["conversion_sd"])),
         "memory": import_module("aqqua_dist.counts.objects").parse_memory(given["memory"]),
         "leave_out": tuple(word for word in given["leave_out"] if word),
     }

@@ -17,9 +17,11 @@ from aqqua_dist.concentrations.members import Sources
 from aqqua_dist.concentrations.zones import COVERAGE
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.provenance import Provenance, created_now, software_versions
+from aqqua_dist.core.provenance import Provenance, created_now, sha256_file, software_versions
 from aqqua_dist.core.tables import PARTICLES, TAXA, of_role
 from aqqua_dist.counts import classifier_counts, classifier_tallies, counting_error, counts_table, partitions, tallies
+from aqqua_dist.counts import unsized as unsized_of
+from aqqua_dist.counts.calibration import checked_prior
 from aqqua_dist.counts.confusion import Validated, read_validation
 from aqqua_dist.counts.duplicates import refuse_repeated
 from aqqua_dist.counts.links import links_of
@@ -33,8 +35,10 @@ from aqqua_dist.counts.objects import (
     searched_samples,
     weighted_units,
 )
+from aqqua_dist.counts.unsized import SIZED
 from aqqua_dist.effort.volumes import flags_of
-from aqqua_dist.organisms import rollup
+from aqqua_dist.organisms import relations, rollup
+from aqqua_dist.organisms.conversions import conversion, read_conversions
 from aqqua_dist.organisms.labels import parse_label
 
 DRAWN = ("probabilistic", "acc", "pacc", "em")
@@ -60,7 +64,16 @@ class Products:
     coverage : float
         Share of a zone that a profile must cover.
     carbon : dict of str to str
-        Conversion (`aqqua_dist.organisms.conversions`) by taxon.
+        Conversion (`aqqua_dist.organisms.conversions`) by taxon, or ``auto``
+        (`aqqua_dist.organisms.relations.relations_of`).
+    conversions : str or None
+        File of a user's own conversions.
+    conversion_sd : dict of str to float
+        Standard deviation of the natural logarithm of the carbon of a taxon,
+        for its members.
+    prior : str
+        Mix of classes that the probabilities were calibrated on, for ``em``
+        (`aqqua_dist.counts.calibration.checked_prior`).
     validation : str or None
         Labelled validation table of the model
         (`aqqua_dist.counts.classifier_counts.read_validation`).
@@ -92,6 +105,9 @@ class Products:
     leave_out: tuple = rollup.LEFT_OUT
     least: float = 0.0
     leave_out_flags: tuple = ()
+    conversions: str | None = None
+    conversion_sd: dict | None = None
+    prior: str | None = None
 
     def __post_init__(self):
         sorting.check_share(self.least)
@@ -143,6 +159,8 @@ class _Made:
     ingested: pd.DataFrame
     statuses: dict
     fine: pd.DataFrame
+    strata: pd.DataFrame
+    prior: np.ndarray | None
 
     def goal(self, labels, products):
         """Taxa, and those that each label counts for."""
@@ -208,30 +226,34 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     units = weighted_units(folder)
     links = links_of(table, units)
     labels = partitions.labels_of(groups)
-    scoring, validated = _scoring(options.scoring, paths, labels, products.validation)
+    scoring, validated, prior = _scoring(options.scoring, paths, labels, products)
     options, lines = replace(options, scoring=scoring), hierarchies(folder)
+    individuals = partitions.individuals_of(groups) if products.carbon else (1,)
     axes = tallies.Axes(
         (*links.keys, *scoring.extra_rows),
         labels,
-        tallies.CLASSES + 1 if options.sizes else 1,
+        (tallies.CLASSES + 1 if options.sizes or products.carbon else 2) * len(individuals),
         scoring.columns,
         tallies.LEFT if scoring.method == "labels" and options.statuses else (),
         frozenset(
             label for label in {*labels, *scoring.classes} if parse_label(label, lines.get(label)).living is False
         ),
+        individuals,
     )
-    relations = counts_table.relations_of([*labels, *scoring.classes], lines, products.carbon)
+    known = _with_relations(counts_table.known_of(axes, table, units, options), ingested, lines, products)
     made = _Made(
         paths,
         folder,
         table,
-        counts_table.known_of(axes, table, units, options, relations),
+        known,
         options,
         validated,
         lines,
         ingested,
         statuses,
         of_role(every, PARTICLES),
+        _strata(table, units, ingested),
+        prior,
     )
     state = out / ".sums.npz"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
@@ -271,6 +293,33 @@ def aggregate_ingest(folder, options, products, scheduler=None):
     return found
 
 
+def _with_relations(known, ingested, lines, products):
+    """What the sums are of, with the conversion of each label."""
+    if products.conversions and not products.carbon:
+        raise UserError(
+            f"conversions {products.conversions!r} are given and 0 taxa that take them; add --carbon auto, or TAXON=NAME."
+        )
+    if not products.carbon:
+        return known
+    own = read_conversions(products.conversions) if products.conversions else {}
+    labels = [
+        *known.axes.labels,
+        *known.options.scoring.classes,
+        *(ingested["taxon"].unique() if len(ingested) else ()),
+    ]
+    found = relations.relations_of(labels, lines, products.carbon, own)
+    return replace(known, relations=found, own=own, untold=relations.untold(found, lines, own))
+
+
+def _strata(samples, units, ingested):
+    """Weights of what was looked through in each sample, fractions without an object among them."""
+    split = {sample_id for sample_id, _ in units}
+    whole = [name for name in samples["sample_id"].astype(str) if name not in split]
+    names = [*whole, *(sample_id for sample_id, _ in units)]
+    seen = ingested if len(ingested) else pd.DataFrame({"sample_id": [], "weight": []})
+    return member_tables.strata_of(names, [*np.ones(len(whole)), *dict(units).values()], seen)
+
+
 def _refuse_nothing(rows, ingested, folder, products):
     """Refuse an ingest in which nobody looked for taxa."""
     particles = bool(products.zones) and (folder / "particles.parquet").is_file()
@@ -281,10 +330,13 @@ def _refuse_nothing(rows, ingested, folder, products):
         )
 
 
-def _scoring(scoring, paths, labels, validation):
-    """Classes of the model: those of the probabilities, of the validation table, or all labels."""
+def _scoring(scoring, paths, labels, products):
+    """Classes of the model (those of the probabilities, of the validation table, or all labels), its validation table and prior."""
+    validation = products.validation
+    if products.prior is not None and scoring.method != "em":
+        raise UserError(f"prior {products.prior!r} is given, and method {scoring.method!r} takes none; only 'em' does.")
     if not scoring.columns and scoring.method in ("labels", "validated"):
-        return scoring, None
+        return scoring, None, None
     classes = classifier_tallies.classes_of(paths)
     soft = classes is not None
     if not soft and scoring.method in classifier_tallies.WITH_PROB:
@@ -301,7 +353,8 @@ def _scoring(scoring, paths, labels, validation):
         scoring.limits  # noqa: B018  (refuses thresholds of unknown classes before anything is counted)
     if validated is not None:
         validated.of(scoring.method)
-    return scoring, validated
+    prior = checked_prior(validated, products.prior or "field") if scoring.method == "em" else None
+    return scoring, validated, prior
 
 
 def _check_ids(groups, paths, options):
@@ -322,12 +375,14 @@ def _write(sums, made, products, out, told):
         raise UserError(f"0 objects count: {sorting.status_sentence(made.statuses, made.options, told['objects'])}")
     known = replace(known, share_counted=table.set_index("sample_id")["share_counted"])
     origin = _origin(made, products)
-    model = counts_table.model_rows(sums, known, made.validated) if scoring.columns else None
+    model = counts_table.model_rows(sums, known, made.validated, made.prior) if scoring.columns else None
     if len(made.ingested):
-        model = made.ingested if model is None else pd.concat([made.ingested, model], ignore_index=True)
+        ingested = counts_table.with_carbon(made.ingested, known)
+        model = ingested if model is None else pd.concat([ingested, model], ignore_index=True)
     labels, plain = counts_table.by_label(sums, known)
     rows = counts_table.write_counts(labels, plain, out / "counts.parquet", origin, model)
-    counts = counts_table.whole_counts(labels, plain, model)
+    sized, unsized = counts_table.sized_rows(labels, plain, model)
+    counts = counts_table.whole_counts(sized)
     counted = int(labels.n.sum()) + (
         int(round(classifier_counts.raw_counts(sums, known.axes, scoring)["n"].sum())) if scoring.columns else 0
     )
@@ -345,6 +400,7 @@ def _write(sums, made, products, out, told):
     whole = table[table["searched"] & (table["volume"] > 0)]
     left_out = sorting.without_value(whole, products.least)
     notes = _notes(made, told["objects"], counted, counts, whole, left_out)
+    notes += [*_of_mean_objects(made), *unsized.sentences, *relations.taken(known.relations, made.lines, known.own)]
     notes += [f"{n} samples are left out for the flag {flag!r}." for flag, n in flagged.sum().items()]
     if products.taxa:
         overlap = rollup.overlap_sentence(made.goal(set(counts["taxon"]), products)[1])
@@ -352,7 +408,7 @@ def _write(sums, made, products, out, told):
             notes.append(overlap)
             report["taxa_overlap"] = overlap
     valued = whole[~whole["sample_id"].isin(left_out["sample_id"])]
-    bounds = _members(sums, counts, made, products, (whole, left_out), (out, origin)) if products.members else None
+    bounds = _members(sums, sized, made, products, (whole, left_out), (out, origin)) if products.members else None
     by_taxon = counts
     if products.taxa:
         by_taxon = rollup.taxon_counts(
@@ -362,7 +418,8 @@ def _write(sums, made, products, out, told):
             leave_out=products.leave_out,
             labels=[*known.axes.labels, *scoring.classes],
         )
-    found = _concentrations(valued, by_taxon, made, products, bounds and bounds[0])
+    largest = member_tables.largest_weights(made.strata)
+    found = _concentrations(valued, by_taxon, made, products, (largest, bounds and bounds[0]))
     files.write_parquet(found, out / "concentrations.parquet", origin)
     empty = found.empty
     if products.zones:
@@ -397,8 +454,26 @@ def _notes(made, rows, counted, counts, whole, left_out):
     return notes
 
 
+def _of_mean_objects(made):
+    """What is said of the carbon of counts whose single sizes are gone."""
+    known, names = made.known, set(made.ingested["taxon"]) if len(made.ingested) else set()
+    bent = sorted(
+        label
+        for label in names & set(known.relations)
+        if not relations.proportional(conversion(known.relations[label], known.own))
+    )
+    if not bent:
+        return []
+    return [
+        f"carbon of counts without images is that of their mean object for {len(bent)} taxa whose relation is no line: {', '.join(bent[:6])}."
+    ]
+
+
 def _origin(made, products):
     stats = {str(path): f"{path.stat().st_size} bytes" for path in made.paths}
+    for name in (products.conversions, products.prior, products.validation):
+        if name and Path(name).is_file():
+            stats[str(name)] = sha256_file(name)
     references = [
         "https://doi.org/10.1093/biomet/28.3-4.437",
         *(REFERENCES[name] for name in [made.options.scoring.method] if name in REFERENCES),
@@ -421,9 +496,11 @@ def _members(sums, counts, made, products, samples, place):
     """Draw and write the members; gives the intervals of samples back that come from draws, and what makes those of zones."""
     scoring, (whole, left_out), (out, origin) = made.options.scoring, samples, place
     raw = counts_table.raw_rows(sums, made.known) if scoring.method in ("acc", "pacc") else None
+    raw = None if raw is None else unsized_of.spread(raw, made.options.sized)[0]
     every = set(counts["taxon"]) | (set() if raw is None else set(raw["taxon"]))
-    labels = counts_table.relations_of(sorted(every), made.lines, products.carbon)
-    plan = Sources(n_members=products.members, seed=products.seed, conversion=labels)
+    known, sd = made.known, relations.values_of(sorted(every), made.lines, products.conversion_sd or {})
+    entries = {label: conversion(name, known.own) for label, name in known.relations.items()}
+    plan = Sources(n_members=products.members, seed=products.seed, conversion=entries, conversion_sd=sd)
     parts = member_tables.parts_of(counts, raw, scoring.method, made.validated)
     goal = made.goal(every, products)
     drawn = whole[~whole["sample_id"].isin(left_out["sample_id"]) | _bins_that_count(whole)]
@@ -431,9 +508,9 @@ def _members(sums, counts, made, products, samples, place):
     member_tables.write_members(parts, drawn, goal, plan, (out / "members.parquet", origin))
     if scoring.method not in DRAWN:
         return None
-    return member_tables.intervals(parts, drawn, goal, plan), lambda pooled, belongs: member_tables.zone_intervals(
-        parts, (drawn, pooled, belongs), goal, plan
-    )
+    return member_tables.intervals(
+        parts, drawn, goal, plan, made.strata
+    ), lambda pooled, belongs: member_tables.zone_intervals(parts, (drawn, pooled, belongs), goal, plan, made.strata)
 
 
 def _bins_that_count(samples):
@@ -450,10 +527,10 @@ def _write_zones(samples, counts, made, products, place):
     out, bounds, origin = place
     pooled = zone_tables.pool(samples, products.pooling)
     mine = zone_tables.counts_of(counts[counts["sample_id"].isin(samples["sample_id"][samples["searched"]])], pooled)
-    intervals = bounds and bounds(
-        pooled.valued, pooled.belongs[pooled.belongs["pooled_id"].isin(pooled.valued["sample_id"])]
-    )
-    found = _concentrations(pooled.valued, mine, made, products, intervals)
+    belongs = pooled.belongs[pooled.belongs["pooled_id"].isin(pooled.valued["sample_id"])]
+    largest = member_tables.largest_weights(made.strata).reindex(belongs["sample_id"]).to_numpy()
+    largest = pd.Series(largest, index=belongs["pooled_id"]).groupby(level=0).max()
+    found = _concentrations(pooled.valued, mine, made, products, (largest, bounds and bounds(pooled.valued, belongs)))
     where = pooled.valued.set_index("sample_id")[[*zone_tables.PLACE, "coverage"]]
     found = found.join(where, on="sample_id")
     found = found[[*zone_tables.PLACE, *(name for name in found if name not in zone_tables.PLACE)]]
@@ -477,19 +554,24 @@ def _write_zones(samples, counts, made, products, place):
     return found.empty and (bool(products.taxa) or spectra.empty), notes
 
 
-def _concentrations(samples, counts, made, products, intervals):
+def _concentrations(samples, counts, made, products, errors):
     """Concentrations with the interval of their counts; a correction by probabilities or a confusion has that of its members."""
+    largest, intervals = errors
     for name in ("depth_top", "depth_bottom"):
         samples = samples if name in samples else samples.assign(**{name: np.nan})
     counts = counts[counts["sample_id"].isin(samples["sample_id"])]
     found = concentrations(samples, counts, list(products.taxa) or None)
     found["share_counted"] = found["sample_id"].map(samples.set_index("sample_id")["share_counted"])
     if made.options.scoring.method not in DRAWN:
-        low, high = counting_error.concentration_interval(counts, found)
+        weighed = found.assign(largest_weight=found["sample_id"].map(largest))
+        low, high = counting_error.concentration_interval(counts, weighed)
         return found.assign(concentration_low=low, concentration_high=high)
     if intervals is not None:
         found = found.merge(intervals, on=["sample_id", "taxon"], how="left")
-        found["concentration_low"] = found["concentration_low"].mask(found["n"] == 0, 0.0)
+        low, mean, high = (found[name] for name in ("concentration_low", "number_concentration", "concentration_high"))
+        # a correction is not linear in what it is drawn from, and still the interval holds the estimate
+        found["concentration_low"] = low.mask(low > mean, mean).mask(found["n"] == 0, 0.0)
+        found["concentration_high"] = high.mask(high < mean, mean)
     return found
 
 
@@ -501,7 +583,8 @@ def counting(given):
     given : dict
         ``statuses, min_score, method, threshold, dubious, sizes, memory`` and
         ``taxa, zones, coverage, carbon, validation, members, seed, check_ids,
-        leave_out, least, leave_out_flags``; what is missing has its default.
+        leave_out, least, leave_out_flags, conversions, conversion_sd, prior,
+        shape, sized``; what is missing has its default.
 
     Returns
     -------
@@ -524,6 +607,8 @@ def counting(given):
         given.get("memory", partitions.MEMORY),
         given.get("min_score", 0.0),
         scoring,
+        given.get("shape", "sphere"),
+        given.get("sized", SIZED),
     )
     names = (
         "taxa",
@@ -537,5 +622,8 @@ def counting(given):
         "leave_out",
         "least",
         "leave_out_flags",
+        "conversions",
+        "conversion_sd",
+        "prior",
     )
     return options, Products(**{name: given[name] for name in names if name in given})

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from aqqua_dist.concentrations.members import QUANTITIES, DrawnConcentrations, draw_concentrations
+from aqqua_dist.concentrations.members import QUANTITIES, DrawnConcentrations, draw_concentrations, sampled_volumes
 from aqqua_dist.core import files
+from aqqua_dist.core.seeds import stream
 from aqqua_dist.counts import counting_error
 from aqqua_dist.counts.confusion import ADJUSTED
 from aqqua_dist.organisms import rollup
@@ -139,36 +140,106 @@ def write_members(parts, samples, goal, plan, target):
         file.provenance = origin
 
 
-def intervals(parts, samples, goal, plan):
+def intervals(parts, samples, goal, plan, strata):
     """Intervals of single concentrations.
 
     Parameters
     ----------
     parts, samples, goal, plan
-        As for `drawn_parts`; drawn with Jeffreys' prior, so that nothing seen
-        is not a certain 0.
+        As for `drawn_parts`.
+    strata : pandas.DataFrame
+        ``sample_id, weight`` of everything that was looked through, with or
+        without an object (`strata_of`).
 
     Returns
     -------
     pandas.DataFrame
         ``sample_id, taxon, concentration_low, concentration_high`` (95 %).
+
+    Notes
+    -----
+    The members of the labels of a taxon are summed first; then Jeffreys' half
+    is added, once per taxon and weight, so that the sum has the distribution
+    Gamma(n + 1/2) of the pooled count, whatever the number of labels. The upper bound is
+    at least that of nothing seen, 3.689 times the largest weight.
     """
-    names = {"q025": "concentration_low", "q975": "concentration_high"}
-    found = [drawn.summary()[["sample_id", "taxon", *names]] for drawn in drawn_parts(parts, samples, goal, plan)]
-    return (
-        pd.concat(found, ignore_index=True).rename(columns=names)
-        if found
-        else pd.DataFrame(columns=["sample_id", "taxon", *names.values()])
-    )
+    found = []
+    for drawn in drawn_parts(parts, samples, goal, replace(plan, prior=0.0)):
+        some = samples.set_index("sample_id").loc[list(drawn.samples)].reset_index()
+        halves, largest = _halves(strata, drawn.samples, goal[0], plan)
+        volume = sampled_volumes(some, plan)
+        values = drawn.number_concentration + halves / volume[:, :, None]
+        floor = (largest / some["volume"].to_numpy())[:, None]
+        found.append(_bounds(values, floor, drawn.samples, goal[0]))
+    names = ["sample_id", "taxon", "concentration_low", "concentration_high"]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=names)
 
 
-def zone_intervals(parts, pooling, goal, plan):
+def strata_of(names, weights, counts):
+    """Weights of what was looked through in each sample.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Sample of each part (a fraction, or a whole sample), looked through whether it holds anything or not.
+    weights : sequence of float
+        What one object of each part stands for in its sample.
+    counts : pandas.DataFrame
+        ``sample_id, weight`` of what was counted.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``sample_id, weight``, each pair once.
+    """
+    parts = pd.DataFrame({"sample_id": np.asarray(names, dtype=object), "weight": np.asarray(weights, dtype=float)})
+    seen = counts[["sample_id", "weight"]].astype({"sample_id": object}).fillna({"weight": 1.0})
+    return pd.concat([parts, seen], ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def largest_weights(strata):
+    """Largest weight of each sample.
+
+    Parameters
+    ----------
+    strata : pandas.DataFrame
+        From `strata_of`.
+
+    Returns
+    -------
+    pandas.Series
+        By ``sample_id``.
+    """
+    return strata.groupby("sample_id")["weight"].max()
+
+
+def _halves(strata, ids, taxa, plan):
+    """Draws of Jeffreys' half of every taxon and weight, summed by sample, and Garwood's bound of nothing seen."""
+    place = pd.Index(ids).get_indexer(strata["sample_id"])
+    weight, place = strata["weight"].to_numpy()[place >= 0], place[place >= 0]
+    order = np.lexsort((weight, place))
+    total, largest = np.zeros((plan.n_members, len(ids), len(taxa))), np.zeros(len(ids))
+    np.maximum.at(largest, place, weight)
+    for row in order:  # each sample has a stream of its own, so that it does not matter which others are drawn
+        random = stream(plan.seed, "half", str(ids[place[row]]), repr(float(weight[row])))
+        total[:, place[row]] += weight[row] * random.standard_gamma(counting_error.HALF, (plan.n_members, len(taxa)))
+    return total, counting_error.garwood(0)[1] * largest
+
+
+def _bounds(values, floor, ids, taxa):
+    low, high = np.quantile(values, [0.025, 0.975], axis=0)
+    index = pd.MultiIndex.from_product([ids, taxa], names=["sample_id", "taxon"])
+    table = {"concentration_low": low.ravel(), "concentration_high": np.maximum(high, floor).ravel()}
+    return pd.DataFrame(table, index=index).reset_index()
+
+
+def zone_intervals(parts, pooling, goal, plan, strata):
     """Intervals of concentrations of profiles and zones: the members' sums over their samples.
 
     Parameters
     ----------
-    parts, goal, plan
-        As for `drawn_parts`; drawn with a prior of 0, as they are summed.
+    parts, goal, plan, strata
+        As for `intervals`.
     pooling : tuple of pandas.DataFrame
         Samples, the zones they are pooled to, and which sample goes to which
         (`aqqua_dist.concentrations.zones.zone_samples`).
@@ -177,8 +248,8 @@ def zone_intervals(parts, pooling, goal, plan):
     -------
     pandas.DataFrame
         ``sample_id`` (of the zone), ``taxon, concentration_low,
-        concentration_high`` (95 %); where nothing was seen the upper bound is
-        Garwood's.
+        concentration_high`` (95 %), as `intervals` makes them of the pooled
+        count: one half per taxon and weight of the zone, not of each bin.
     """
     samples, pooled, members = pooling
     taxa, zones = goal[0], pd.Index(pooled["sample_id"])
@@ -192,10 +263,7 @@ def zone_intervals(parts, pooling, goal, plan):
         for place, name in enumerate(drawn.samples):
             for zone in zones.get_indexer(np.atleast_1d(goes[name])):
                 total[:, zone] += amounts[:, place]
-    low, high = np.quantile(total, [0.025, 0.975], axis=0)
-    high = np.where((total == 0).all(axis=0), counting_error.garwood(0)[1], high)
+    mine = strata.merge(members, on="sample_id")[["pooled_id", "weight"]].drop_duplicates()
+    halves, largest = _halves(mine.rename(columns={"pooled_id": "sample_id"}), zones, taxa, plan)
     water = pooled["volume"].to_numpy()[:, None]
-    index = pd.MultiIndex.from_product([zones, taxa], names=["sample_id", "taxon"])
-    return pd.DataFrame(
-        {"concentration_low": (low / water).ravel(), "concentration_high": (high / water).ravel()}, index=index
-    ).reset_index()
+    return _bounds((total + halves) / water, largest[:, None] / water, zones, taxa)

@@ -1,7 +1,8 @@
 """Counts to one draw per member: counting error, classifier, sampled volume and conversion, each from a stream of its own.
 
-A count of one sample, taxon and weight is drawn once and spread over its size
-classes, so that biovolume and carbon move with the number. What is common to
+A count of one sample, taxon and weight is drawn once (one gamma) and spread
+over its size classes (Dirichlet), so that biovolume and carbon move with the
+number, and the mean of the draws is the sum over the classes. What is common to
 all samples (the confusion of the model, the error of a volume rule, a
 conversion) is drawn once per member. Members side by side carry all of it to
 any sum; bounds are never added.
@@ -40,11 +41,11 @@ class Sources:
         What is added to a count before it is drawn: 1/2 (Jeffreys) for the
         interval of one sample, 0 for draws that are summed over many, whose
         halves would add up (`aqqua_dist.counts.counting_error.draw_counts`).
-    conversion : dict of str to str
-        Relation of carbon (`aqqua_dist.organisms.conversions`) by taxon.
+    conversion : dict of str to (str or aqqua_dist.organisms.conversions.Conversion)
+        Relation of carbon by taxon.
     conversion_sd : dict of str to float
-        Standard deviation of the natural logarithm of a relation, by its
-        name, where its source tells none or instead of it.
+        Standard deviation of the natural logarithm of a relation, by taxon
+        or by the name of the relation, where its source tells none or instead of it.
     confusion : aqqua_dist.counts.correction.Confusion, optional
         Given, the counts are those of predicted classes, and are corrected.
     off : tuple of str
@@ -138,7 +139,10 @@ def draw_concentrations(counts, samples, taxa, plan):
     ----------
     counts : pandas.DataFrame
         ``sample_id, taxon, n`` and, where known, ``weight``, ``biovolume``
-        (mm3 of all objects of the row); one row per size class or one in all.
+        (mm3 of all objects of the row) and ``individuals`` (organisms on each
+        image; NaN: not told, and the carbon is unknown); one row per size
+        class or one in all. Carbon is that of the rows: rows too coarse for a
+        relation that is no line bend its mean.
     samples : pandas.DataFrame
         ``sample_id, volume`` (m3) and, where known, ``volume_rel_sd`` and
         ``effort_rule``.
@@ -172,12 +176,14 @@ def draw_concentrations(counts, samples, taxa, plan):
         raise UserError(
             f"the confusion is of the classes {list(plan.confusion.classes)[:8]}, the taxa are {list(taxa)[:8]}; they must be the same."
         )
-    mean = _mean_sizes(rows, taxa, plan)
-    volumes = _volumes(samples.iloc[order], plan)
+    _tell_undrawn(plan, {taxa[place] for place in rows["taxon"].unique()})
+    mean = _mean_sizes(rows, taxa, plan) if plan.prior > 0 or plan.confusion is not None else None
+    volumes = sampled_volumes(samples.iloc[order], plan)
     rates = _rates(plan)
     found = [np.zeros((plan.n_members, len(ids), len(taxa)), np.float32) for _ in QUANTITIES]
     random = _stream(plan, "counting")
-    step = max(1, CHUNK // max(1, plan.n_members * len(taxa)))
+    fullest = int(rows["sample"].value_counts().max()) if len(rows) else 1
+    step = max(1, CHUNK // max(1, plan.n_members * max(len(taxa), fullest)))
     for start in range(0, len(ids), step):
         part = rows[(rows["sample"] >= start) & (rows["sample"] < start + step)]
         shape = (min(step, len(ids) - start), len(taxa))
@@ -206,6 +212,7 @@ def _rows(counts, ids, taxa):
         "n": n,
         "weight": counts["weight"].fillna(1.0).to_numpy(dtype=float) if "weight" in counts else np.ones(len(n)),
         "biovolume": counts["biovolume"].to_numpy(dtype=float) if "biovolume" in counts else np.full(len(n), np.nan),
+        "individuals": counts["individuals"].to_numpy(dtype=float) if "individuals" in counts else np.ones(len(n)),
     }
     for name, column, known in (("sample", "sample_id", ids), ("taxon", "taxon", taxa)):
         index = pd.Index(known)
@@ -220,35 +227,94 @@ def _rows(counts, ids, taxa):
     if not (found["weight"] > 0).all():
         raise UserError(f"weight {found['weight'].min():g} of a count is not above 0.")
     table = pd.DataFrame(found)
-    return table[table["n"] > 0].sort_values(["sample", "taxon", "weight", "biovolume", "n"], ignore_index=True)
+    order = ["sample", "taxon", "weight", "biovolume", "n", "individuals"]
+    return table[table["n"] > 0].sort_values(order, ignore_index=True)
 
 
 def _mean_sizes(rows, taxa, plan):
-    """Biovolume (mm3) and carbon (mg, by member) of a mean object of each taxon over all samples."""
-    sums = rows.groupby("taxon")[["n", "biovolume"]].sum()
-    lost = rows.groupby("taxon")["biovolume"].apply(lambda part: part.isna().any())
-    size = np.full(len(taxa), np.nan)
-    size[sums.index] = np.where(lost, np.nan, sums["biovolume"] / sums["n"])
-    return size, _mass(size, np.arange(len(taxa)), taxa, plan)
+    """Biovolume (mm3) and carbon (mg, by member) of a mean object of each taxon over all samples; NaN where the size of one is unknown."""
+    size, mass = np.full(len(taxa), np.nan), np.full((plan.n_members, len(taxa)), np.nan)
+    sums = rows.groupby("taxon")["n"].sum()
+    volumes = rows.groupby("taxon")["biovolume"].agg(lambda part: part.sum(skipna=False))
+    size[sums.index] = volumes / sums
+    weighed = [place for place in sums.index if taxa[place] in plan.conversion]
+    mass[:, weighed] = 0.0
+    step = max(1, CHUNK // plan.n_members)
+    for start in range(0, len(rows), step):
+        part = rows.iloc[start : start + step]
+        part = part[part["taxon"].isin(weighed)]
+        n, place = part["n"].to_numpy(), part["taxon"].to_numpy()
+        each = _mass((part["biovolume"] / part["n"]).to_numpy(), part["individuals"].to_numpy(), place, taxa, plan)
+        for taxon in np.unique(place):
+            mass[:, taxon] += each[:, place == taxon] @ (n[place == taxon] / sums[taxon])
+    return size, mass
 
 
-def _mass(size, taxon, taxa, plan):
-    """Carbon (mg) of one object of each row, shape (n_members or 1, n_rows)."""
+def _tell_undrawn(plan, taxa):
+    """Say which relations have no published error and are taken as exact."""
+    if "conversion" in plan.off:
+        return
+    entries = {name: conversion(plan.conversion[name]) for name in sorted(taxa & set(plan.conversion))}
+    exact = {
+        entry.name: taxon
+        for taxon, entry in entries.items()
+        if _sd(taxon, entry, plan) is None and not entry.drawable and not _two_densities(entry)
+    }
+    if exact:
+        warnings.warn(
+            f"conversions without a published error are taken as exact: {', '.join(sorted(exact))}; draw them by --conversion-sd, as "
+            f"--conversion-sd '{next(iter(exact.values()))}=0.3'.",
+            OnceWarning,
+            stacklevel=3,
+        )
+
+
+def _sd(taxon, entry, plan):
+    return plan.conversion_sd.get(taxon, plan.conversion_sd.get(entry.name))
+
+
+def _two_densities(entry):
+    return entry.uncertainty is not None and not entry.drawable
+
+
+def _mass(size, individuals, taxon, taxa, plan):
+    """Carbon (mg) of one object of each row, shape (n_members, n_rows); an image of k organisms is k of them."""
     found = np.full((plan.n_members, len(size)), np.nan)
-    for place, name in enumerate(taxa):
-        relation, mine = plan.conversion.get(name), taxon == place
-        if relation is None or not mine.any():
+    for place in np.unique(taxon):
+        relation = plan.conversion.get(taxa[place])
+        if relation is None:
             continue
-        entry, sd = conversion(relation), plan.conversion_sd.get(relation)
-        if "conversion" in plan.off or (entry.uncertainty is None and sd is None and not entry.pieces):
-            found[:, mine] = carbon(size[mine], relation).value
-        else:
-            found[:, mine] = carbon(size[mine], relation, draws=plan.n_members, seed=plan.seed, sd=sd).draws
+        entry, mine = conversion(relation), taxon == place
+        sd, many = _sd(taxa[place], entry, plan), individuals[mine]
+        each = size[mine] / many
+        if "conversion" in plan.off or (sd is None and not entry.drawable and not _two_densities(entry)):
+            found[:, mine] = many * carbon(each, entry).value
+            continue
+        try:
+            found[:, mine] = many * carbon(each, entry, draws=plan.n_members, seed=plan.seed, sd=sd).draws
+        except UserError as error:
+            raise UserError(f"{str(error).rstrip('.')} (--conversion-sd '{taxa[place]}=0.8').") from None
     return found
 
 
-def _volumes(samples, plan):
-    """Sampled volumes of each member (m3), shape (n_members, n_samples)."""
+def sampled_volumes(samples, plan):
+    """Sampled volumes of each member; the same plan gives the same draws.
+
+    Parameters
+    ----------
+    samples, plan
+        As for `draw_concentrations`.
+
+    Returns
+    -------
+    numpy.ndarray
+        m3, shape (n_members, n_samples).
+
+    Raises
+    ------
+    UserError
+        A volume that is not above 0.
+    """
     volume = samples["volume"].to_numpy(dtype=float)
     bad = ~(np.isfinite(volume) & (volume > 0))
     if bad.any():
@@ -299,7 +365,8 @@ def _chunk(rows, mean, tools, shape):
     cell, taxon = rows["sample"].to_numpy() * shape[1] + rows["taxon"].to_numpy(), rows["taxon"].to_numpy()
     size = (rows["biovolume"] / rows["n"]).to_numpy()
     weighted = _drawn_rows(rows, plan, random) * rows["weight"].to_numpy()
-    for target, each in ((drawn, 1.0), (volume, size), (mass, _mass(size, taxon, taxa, plan))):
+    each_mass = _mass(size, rows["individuals"].to_numpy(), taxon, taxa, plan)
+    for target, each in ((drawn, 1.0), (volume, size), (mass, each_mass)):
         _add(target, cell, weighted * each)
     if "counting" not in plan.off and plan.prior > 0:
         empty = np.ones(shape[0] * shape[1], dtype=bool)
@@ -320,16 +387,12 @@ def _drawn_rows(rows, plan, random):
     n = rows["n"].to_numpy()
     if "counting" in plan.off:
         return np.tile(n, (plan.n_members, 1))
-    drawn = random.standard_gamma(
-        n, (plan.n_members, len(n))
-    )  # parts of a gamma draw are one of the whole, and shares of it
-    if plan.prior == 0 or not len(n):
-        return drawn
+    if plan.prior == 0 or not len(n):  # parts of a gamma draw are one of the whole, and shares of it
+        return random.standard_gamma(n, (plan.n_members, len(n)))
     new = (rows[["sample", "taxon", "weight"]].diff().fillna(1) != 0).any(axis=1).to_numpy()
     starts = np.flatnonzero(new)
-    whole = np.add.reduceat(drawn, starts, axis=1)
-    more = random.standard_gamma(plan.prior, whole.shape) / np.where(whole > 0, whole, 1)
-    return drawn * (1 + more[:, np.cumsum(new) - 1])
+    whole = counting_error.draw_counts(np.add.reduceat(n, starts), random, plan.n_members, plan.prior)
+    return whole[:, np.cumsum(new) - 1] * counting_error.draw_parts(n, starts, random, plan.n_members)
 
 
 def _add(target, cell, values):

@@ -199,10 +199,14 @@ class Validated:
         From the best classes.
     probabilities : aqqua_dist.counts.correction.Confusion or None
         From the probabilities, where the table has them.
+    squares : numpy.ndarray or None
+        Sums of squared probabilities by true class, in the shape of the
+        counts of `probabilities`.
     """
 
     labels: Confusion
     probabilities: Confusion | None = None
+    squares: np.ndarray | None = None
 
     @property
     def classes(self):
@@ -295,7 +299,10 @@ def read_validation(path, classes=None):
         names = tuple(classes) if classes is not None else names
         prob, _ = check_probabilities(table[[f"{prefix}{name}" for name in names]].to_numpy(), names)
         best = np.array(names, dtype=object)[prob.argmax(axis=1)]
-        return Validated(confusion(table[true].to_numpy(), best, names), confusion(table[true].to_numpy(), prob, names))
+        truth = table[true].to_numpy()
+        squares = np.zeros((len(names), len(names)))
+        np.add.at(squares, codes(truth, names, "true class"), prob**2)
+        return Validated(confusion(truth, best, names), confusion(truth, prob, names), squares)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

@@ -285,6 +285,36 @@ def draw_shares(counts, rng, size=1, prior=1.0):
     return draws / draws.sum(axis=-1, keepdims=True)
 
 
+def draw_parts(n, starts, rng, size=1):
+    """Draws of the shares of the parts of counts: Dirichlet(n) within each group.
+
+    Parameters
+    ----------
+    n : array_like
+        Parts, above 0, shape (k,); sums of probabilities may be tiny.
+    starts : array_like of int
+        Where each group begins, ascending from 0.
+    rng : numpy.random.Generator
+        Source of the draws.
+    size : int
+        Draws.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (size, k), adding up to 1 within each group; finite for any n:
+        the logarithm of a gamma draw is taken as log G(n + 1) + log(U) / n,
+        which does not underflow.
+    """
+    n, starts = np.asarray(n, dtype=float), np.asarray(starts)
+    group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(n))))
+    if len(starts) == len(n):
+        return np.ones((size, len(n)))
+    logs = np.log(rng.standard_gamma(n + 1, (size, len(n)))) - rng.standard_exponential((size, len(n))) / n
+    share = np.exp(logs - np.maximum.reduceat(logs, starts, axis=1)[:, group])
+    return share / np.add.reduceat(share, starts, axis=1)[:, group]
+
+
 def draw_volumes(volume, rel_sd, rng, size=1, rule=None):
     """Draws of sampled volumes.
 

@@ -7,10 +7,9 @@ import pandas as pd
 import pyarrow as pa
 
 from aqqua_dist.core import files
-from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import COUNTS, summed, typed
-from aqqua_dist.counts import classifier_counts, counting_error, tallies
-from aqqua_dist.organisms import rollup
+from aqqua_dist.counts import classifier_counts, counting_error, tallies, unsized
+from aqqua_dist.organisms.conversions import conversion
 from aqqua_dist.organisms.elements import carbon
 
 ROWS = 2**20
@@ -49,6 +48,11 @@ class Known:
         What was counted.
     relations : dict of str to str
         Conversion of each label that has one (`aqqua_dist.organisms.conversions`).
+    own : dict of str to aqqua_dist.organisms.conversions.Conversion
+        A user's own conversions.
+    untold : frozenset of str
+        Labels whose carbon is unknown where nobody tells how many organisms
+        an image shows (`aqqua_dist.organisms.relations.untold`).
     share_counted : pandas.Series or None
         Share of each sample's objects that are counted, by ``sample_id``.
     """
@@ -58,10 +62,12 @@ class Known:
     weights: np.ndarray
     options: object
     relations: dict = field(default_factory=dict)
+    own: dict = field(default_factory=dict)
+    untold: frozenset = frozenset()
     share_counted: pd.Series | None = None
 
 
-def known_of(axes, samples, units, options, relations=None):
+def known_of(axes, samples, units, options):
     """What the sums are of.
 
     Parameters
@@ -75,45 +81,13 @@ def known_of(axes, samples, units, options, relations=None):
         samples.
     options : aqqua_dist.counts.partitions.Options
         What was counted.
-    relations : dict of str to str, optional
-        Conversion of each label.
 
     Returns
     -------
     Known
     """
     names = np.array([*samples["sample_id"].astype(str), *(sample_id for sample_id, _ in units)], dtype=object)
-    return Known(axes, names, np.array([*np.ones(len(samples)), *units.values()]), options, relations or {})
-
-
-def relations_of(labels, lines, wanted):
-    """Conversion of each label: that of the nearest taxon above it.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        Labels and classes.
-    lines : dict of str to str
-        Hierarchy of each label.
-    wanted : dict of str to str
-        Conversion (`aqqua_dist.organisms.conversions`) by taxon.
-
-    Returns
-    -------
-    dict of str to str
-        Labels below none of the taxa have no entry.
-
-    Raises
-    ------
-    UserError
-        An unknown conversion, or a taxon that is in no hierarchy.
-    """
-    if not wanted:
-        return {}
-    for name in wanted.values():
-        carbon(np.array([1e-3]), name)
-    goal = rollup.goals(labels, lines, list(wanted))
-    return {label: wanted[taxa[0]] for label, taxa in goal.items() if taxa}
+    return Known(axes, names, np.array([*np.ones(len(samples)), *units.values()]), options)
 
 
 def method_of(options):
@@ -149,7 +123,8 @@ def label_rows(sums, known, part=slice(None)):
     Returns
     -------
     pandas.DataFrame
-        Columns of `SCHEMA`, without the interval.
+        Columns of `SCHEMA`, without the interval, and ``individuals`` (on
+        each image).
     """
     axes = known.axes
     row, rest = np.divmod(sums.cells[part], axes.width * axes.sizes)
@@ -211,29 +186,49 @@ def raw_rows(sums, known):
 
 
 def _complete(table, known):
-    edges = tallies.class_edges()
-    low, high = (edges[:-1], edges[1:]) if known.axes.sizes > 1 else ([], [])
-    row, size = table["row"].to_numpy(dtype=np.int64), table["size"].to_numpy(dtype=np.int64)
+    low, high, individuals = tallies.classes_of(known.axes, table["size"].to_numpy(dtype=np.int64))
+    row = table["row"].to_numpy(dtype=np.int64)
     table = table.assign(
         sample_id=known.names[row],
         weight=known.weights[row],
-        esd_low=np.append(low, np.nan)[size],
-        esd_high=np.append(high, np.nan)[size],
+        esd_low=low,
+        esd_high=high,
+        individuals=np.where((individuals == 1) & table["taxon"].isin(known.untold), np.nan, individuals),
     )
-    return table.drop(columns=["row", "size"]).assign(carbon=_carbon(table, known.relations))
+    return table.drop(columns=["row", "size"]).assign(carbon=_carbon(table, known))
 
 
-def _carbon(table, relations):
-    """Carbon (mg) of the objects of each row, each as large as the mean of its class."""
+def with_carbon(table, known):
+    """Counts that came without images, with the carbon of their mean object.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``taxon, n, biovolume`` (mm3).
+    known : Known
+        Conversions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``individuals`` (1 on each image) and ``carbon`` (mg): a relation
+        that is no line takes the mean object for all, as their sizes are gone.
+    """
+    table = table.assign(individuals=np.where(table["taxon"].isin(known.untold), np.nan, 1.0))
+    return table.assign(carbon=_carbon(table, known))
+
+
+def _carbon(table, known):
+    """Carbon (mg) of the organisms of each row, each as large as the mean of its class; a chain of k cells is k cells."""
     found = np.full(len(table), np.nan)
-    if not relations:
+    if not known.relations:
         return found
-    n = table["n"].to_numpy()
+    n = table["n"].to_numpy() * table["individuals"].to_numpy(dtype=float)
     mean = np.divide(table["biovolume"].to_numpy(), n, out=np.full(len(n), np.nan), where=n > 0)
-    names = table["taxon"].map(relations)
+    names = table["taxon"].map(known.relations)
     for name in names.dropna().unique():
-        rows = (names == name).to_numpy()
-        found[rows] = n[rows] * carbon(mean[rows], name).value
+        entry, rows = conversion(name, known.own), (names == name).to_numpy()
+        found[rows] = n[rows] * carbon(mean[rows], entry).value
     return found
 
 
@@ -281,12 +276,31 @@ def write_counts(sums, known, path, origin, model=None):
         Rows.
     """
     with files.parquet_parts(path, SCHEMA, repeating=REPEATING) as parts:
-        for start in range(0, len(sums.cells), ROWS):
-            _write_rows(parts, label_rows(sums, known, slice(start, start + ROWS)), known)
-        if model is not None and len(model):
-            _write_rows(parts, model, known)
+        for rows in [*_pieces(sums, known), *([model] if model is not None and len(model) else [])]:
+            _write_rows(parts, _written(rows, known), known)
         parts.provenance = origin
     return parts.rows
+
+
+def _pieces(sums, known):
+    """Rows by label in pieces that cut no sample and label."""
+    places = sums.cells // known.axes.sizes
+    starts = np.flatnonzero(np.diff(places, prepend=-1))
+    start = 0
+    while start < len(places):
+        later = np.searchsorted(starts, start + ROWS)
+        end = int(starts[later]) if later < len(starts) else len(places)
+        yield label_rows(sums, known, slice(start, end))
+        start = end
+
+
+def _written(rows, known):
+    """Rows of one size class each; without classes where nobody wants them."""
+    keys = ["sample_id", "taxon", "method", "weight", *(["esd_low", "esd_high"] if known.options.sizes else [])]
+    if known.options.sizes and len(known.axes.individuals) == 1:
+        return rows
+    found = summed(rows, keys, ["n", "biovolume", "carbon", *(["raw"] if "raw" in rows else [])])
+    return found if known.options.sizes else found.assign(esd_low=np.nan, esd_high=np.nan)
 
 
 def _write_rows(parts, rows, known):
@@ -347,8 +361,8 @@ def left_rows(sums, known):
     return found.groupby("row", as_index=False).sum()
 
 
-def whole_counts(sums, known, model=None):
-    """Counts without their size classes.
+def sized_rows(sums, known, model=None):
+    """Rows of every size class, with the objects of unknown size spread over the classes of the others.
 
     Parameters
     ----------
@@ -357,41 +371,38 @@ def whole_counts(sums, known, model=None):
 
     Returns
     -------
-    pandas.DataFrame
-        Columns of `aqqua_dist.core.tables.COUNTS`, and ``carbon`` (mg;
-        NaN where the carbon of any object is unknown).
+    rows : pandas.DataFrame
+        Columns of `aqqua_dist.core.tables.COUNTS`, ``carbon`` (mg) and
+        ``individuals``.
+    unsized : Unsized
+        How many objects had no size, and what became of them.
     """
-    pieces = [_summed(label_rows(sums, known, slice(start, start + ROWS))) for start in range(0, len(sums.cells), ROWS)]
-    pieces += [_summed(model)] if model is not None and len(model) else []
-    names = [*COUNTS, "carbon"]
-    if not pieces:
-        return typed(pd.DataFrame(), COUNTS | {"carbon": "float64"})
-    return _summed(pd.concat(pieces, ignore_index=True))[names]
+    pieces = [*_pieces(sums, known), *([model] if model is not None and len(model) else [])]
+    made = [unsized.spread(piece, known.options.sized) for piece in pieces]
+    names = [*COUNTS, "carbon", "individuals"]
+    if not made:
+        return typed(pd.DataFrame(), COUNTS | {"carbon": "float64", "individuals": "float64"}), unsized.Unsized()
+    rows = pd.concat([rows.reindex(columns=names) for rows, _ in made], ignore_index=True)
+    return rows, sum((told for _, told in made), unsized.Unsized())
 
 
-def _summed(table):
-    return summed(table, ["sample_id", "taxon", "method", "weight"], ["n", "biovolume", "carbon"])
-
-
-def parse_relation(text):
-    """Taxon and conversion of an option.
+def whole_counts(rows):
+    """Counts without their size classes.
 
     Parameters
     ----------
-    text : str
-        Such as ``Copepoda=name_of_the_conversion``.
+    rows : pandas.DataFrame
+        From `sized_rows`.
 
     Returns
     -------
-    tuple of str
-        Taxon, conversion.
-
-    Raises
-    ------
-    UserError
-        The text is nothing of the kind.
+    pandas.DataFrame
+        Columns of `aqqua_dist.core.tables.COUNTS`, and ``carbon`` (mg;
+        NaN where it is unknown).
     """
-    taxon, mark, name = text.partition("=")
-    if not (mark and taxon.strip() and name.strip()):
-        raise UserError(f"carbon {text!r} is not TAXON=CONVERSION.")
-    return taxon.strip(), name.strip()
+    names = [*COUNTS, "carbon"]
+    if not len(rows):
+        return rows[names]
+    found = summed(rows, ["sample_id", "taxon", "method", "weight"], ["n", "biovolume", "carbon"])[names]
+    whole = np.rint(found["n"])
+    return found.assign(n=found["n"].mask((found["n"] - whole).abs() < 1e-9 * whole, whole))

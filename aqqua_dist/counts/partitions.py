@@ -26,6 +26,8 @@ from aqqua_dist.core.statuses import STATUSES, status_of
 from aqqua_dist.core.tables import is_unlabelled, refuse_unknown_statuses
 from aqqua_dist.counts import classifier_tallies, correction, tallies
 from aqqua_dist.counts.links import codes_of, sample_places
+from aqqua_dist.counts.unsized import SIZED
+from aqqua_dist.organisms.sizes import SHAPES, choose
 
 GROUP_ROWS = 2**23
 """Objects of a group: about a second of work, and what a killed worker does again."""
@@ -33,7 +35,9 @@ CHECKPOINT = 60.0
 """Seconds between two records of the sums so far."""
 MEMORY = 2**31
 """Bytes that the sums may take, unless told."""
-COLUMNS = ("sample_id", "label", "status", "esd", "depth")
+COLUMNS = ("sample_id", "label", "status", "esd", "biovolume", "depth")
+SHAPE = ("area", "major", "minor", "pixel")
+"""Columns that tell the size of an object without a diameter."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,12 @@ class Options:
         How the objects of a model are counted; with any method but
         ``labels`` the statuses tell who counts an object, and
         `statuses` and `min_score` say nothing.
+    shape : {'sphere', 'ellipsoid'}
+        Of objects without a biovolume of their own
+        (`aqqua_dist.organisms.sizes.choose`).
+    sized : float
+        Share of the objects of a sample and label that must have a size
+        (`aqqua_dist.counts.unsized`).
     """
 
     statuses: tuple = ("validated",)
@@ -63,8 +73,14 @@ class Options:
     memory: int = MEMORY
     min_score: float = 0.0
     scoring: classifier_tallies.Scoring = classifier_tallies.Scoring()
+    shape: str = "sphere"
+    sized: float = SIZED
 
     def __post_init__(self):
+        if self.shape not in SHAPES:
+            raise UserError(f"shape {self.shape!r} of the objects is unknown, allowed are {list(SHAPES)}.")
+        if not 0 <= self.sized <= 1:
+            raise UserError(f"sized {self.sized!r}, the least share of objects with a size, is outside [0, 1].")
         unknown = sorted(word for word in self.statuses if not str(word).strip() or status_of(word) is None)
         if unknown:
             raise UserError(f"statuses {unknown} are unknown, allowed are {STATUSES}.")
@@ -242,10 +258,10 @@ def tally_group(group, axes, links, options, into=None):
     """
     held = tallies.Accumulator(axes.cells, options.memory) if into is None else into
     by_label = options.scoring.method == "labels"
-    wanted = _wanted(group, links, options)
+    wanted = _wanted(group, links, options, axes.individuals)
     for path, number in group.parts:
         place = f"{path}, row group {number}"
-        table = _with_statuses(_read(path, number, wanted), place)
+        table = _with_statuses(_read(path, number, _with_shape(wanted, path, number, options)), place)
         if by_label and options.statuses:
             counts = pc.is_in(table["status"].cast(pa.string()), pa.array(options.statuses))
             if axes.left:
@@ -254,19 +270,74 @@ def tally_group(group, axes, links, options, into=None):
         if not table.num_rows:
             continue
         sample = sample_places(table, links, place)
-        esd = table["esd"].to_numpy() if "esd" in wanted else np.full(table.num_rows, np.nan)
-        volume, unknown = tallies.whole_volume(np.pi / 6e9 * esd**3, place)
+        esd, volume = _sizes(table, options, place)
+        volume, unknown = tallies.whole_volume(volume, place)
+        many = table["n_individuals"].to_numpy() if "n_individuals" in table.column_names else None
+        size = tallies.places_of(axes, esd, unknown, many)
         if by_label:
             cells = sample * axes.width
             cells += _labels(table, axes, options, place)
-            if axes.sizes > 1:
-                cells *= axes.sizes
-                cells += tallies.size_class(esd)
-            held.add(cells, volume, unknown)
+            held.add(cells * axes.sizes + size, volume, unknown)
         else:
-            size = tallies.size_class(esd) if axes.sizes > 1 else np.zeros(table.num_rows, np.int16)
             _add_scored(held, table, (sample, size, volume, unknown), axes, options, place)
     return held.result() if into is None else None
+
+
+def _with_shape(wanted, path, number, options):
+    """Columns that are read of a row group: those of the shape too, where a diameter is missing or an ellipsoid is wanted."""
+    with pq.ParquetFile(path) as file:
+        names, group = file.schema_arrow.names, file.metadata.row_group(number)
+    held = [group.column(k) for k in range(group.num_columns)]
+    esd = next((column for column in held if column.path_in_schema == "esd"), None)
+    whole = esd is not None and esd.is_stats_set and esd.statistics.has_null_count and esd.statistics.null_count == 0
+    if whole and options.shape == "sphere":
+        return wanted
+    return [*wanted, *(name for name in SHAPE if name in names)]
+
+
+def _sizes(table, options, place):
+    """Diameter (µm) and biovolume (mm3) of each object: its own, else by its shape."""
+    names = [name for name in ("esd", "biovolume", *SHAPE) if name in table.column_names]
+    held = {name: table[name].to_numpy() for name in names if table[name].null_count < table.num_rows}
+    if set(held) <= {"esd"}:
+        esd = held.get("esd", np.full(table.num_rows, np.nan)).astype(np.float64)
+        return esd, np.pi / 6e9 * esd**3
+    try:
+        found = choose(pd.DataFrame(held), shape=options.shape)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
+    return found["esd"].to_numpy(), found["biovolume"].to_numpy()
+
+
+def individuals_of(groups):
+    """Numbers of organisms on an image that occur.
+
+    Parameters
+    ----------
+    groups : list of Group
+        From `groups_of`.
+
+    Returns
+    -------
+    tuple of int
+        Rounded as by `aqqua_dist.counts.tallies.level_of`, descending; 1 is always the last.
+
+    Raises
+    ------
+    UserError
+        A number below 0.
+    """
+    found = {1}
+    for group in groups:
+        for path, number in group.parts:
+            if "n_individuals" not in pq.read_schema(path).names:
+                continue
+            values = pc.unique(_read(path, number, ["n_individuals"])["n_individuals"]).drop_null()
+            held = values.to_numpy(zero_copy_only=False).astype(np.float64)
+            if (held < 0).any():
+                raise UserError(f"{path}: n_individuals {held.min():g} is below 0, allowed are 1, 2, ….")
+            found.update(tallies.level_of(held).tolist())
+    return tuple(sorted(found, reverse=True))
 
 
 def _with_statuses(table, place):
@@ -296,13 +367,14 @@ def _add_left(held, table, axes, links, place):
     held.add(row * axes.sizes, none, none.astype(bool))
 
 
-def _wanted(group, links, options):
+def _wanted(group, links, options, individuals=(1,)):
     """Columns that are read."""
     names, by_label = set(pq.read_schema(group.parts[0][0]).names), options.scoring.method == "labels"
     asked = [
         *COLUMNS,
         *(["score"] if options.min_score or not by_label else []),
         *(["acquisition_id"] if links.units else []),
+        *(["n_individuals"] if individuals != (1,) else []),
     ]
     asked += ["prob"] if options.scoring.soft and options.scoring.columns else []
     if by_label and options.statuses and "status" not in names:
@@ -395,7 +467,9 @@ def key_of(groups, axes, links, options):
     digest = hashlib.sha256(
         repr((stats, groups, axes.labels, axes.sizes, axes.columns, axes.left, sorted(axes.dead))).encode()
     )
-    digest.update(repr((options.statuses, options.min_score, options.scoring)).encode())
+    digest.update(
+        repr((options.statuses, options.min_score, options.scoring, options.shape, axes.individuals)).encode()
+    )
     digest.update("\n".join(map(str, axes.samples)).encode())
     digest.update(repr((sorted(links.units.items()), links.weights, list(links.casts))).encode())
     if links.bins is not None:

@@ -36,8 +36,9 @@ class Axes:
     samples, labels : tuple
         Keys of the rows; a cell is one of each, and a size class.
     sizes : int
-        Number of size classes: 1, or `CLASSES` and one more for objects of
-        unknown size.
+        Number of size classes: 1; or 2, known and unknown; or `CLASSES` and
+        one more for objects of unknown size. Times the number of
+        `individuals`.
     columns : tuple
         What the objects of a model are summed by, after the labels that
         humans gave (`aqqua_dist.counts.classifier_tallies`); empty where labels alone
@@ -47,6 +48,9 @@ class Axes:
         (`LEFT`); empty where nobody asks.
     dead : frozenset of str
         Labels that do not live.
+    individuals : tuple of int
+        Numbers of organisms on an image that are summed apart, as a chain of
+        eight cells is eight cells and not a large one; 1 comes last.
     """
 
     samples: tuple
@@ -55,6 +59,7 @@ class Axes:
     columns: tuple = ()
     left: tuple = ()
     dead: frozenset = frozenset()
+    individuals: tuple = (1,)
 
     @property
     def width(self):
@@ -126,6 +131,80 @@ def class_edges():
         hold what is beyond.
     """
     return np.exp2(np.arange(CLASSES + 1) / PER_OCTAVE)
+
+
+def places_of(axes, esd, unknown, individuals=None):
+    """Place of objects on the axis of sizes.
+
+    Parameters
+    ----------
+    axes : Axes
+        Of the cells.
+    esd : array_like
+        µm, shape (n,); NaN where unknown.
+    unknown : array_like of bool
+        Whether the volume is unknown, shape (n,).
+    individuals : array_like, optional
+        Organisms on each image, shape (n,); NaN is 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, 0 to ``axes.sizes`` - 1.
+    """
+    classes = axes.sizes // len(axes.individuals)
+    place = np.asarray(unknown, dtype=np.int64) if classes == 2 else np.zeros(len(unknown), np.int64)
+    if classes > 2:
+        place = np.where(unknown, classes - 1, size_class(esd)).astype(np.int64)
+    if individuals is None or len(axes.individuals) == 1:
+        return place + (len(axes.individuals) - 1) * classes
+    levels = np.array(axes.individuals[::-1])
+    found = np.searchsorted(levels, level_of(individuals))
+    return place + (len(levels) - 1 - found) * classes
+
+
+def level_of(individuals):
+    """Number of organisms on an image, rounded where it is large.
+
+    Parameters
+    ----------
+    individuals : array_like
+        1 or more; NaN, and what is below 1, is 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64: the number up to 32, beyond that the nearest of four steps per
+        doubling.
+    """
+    number = np.asarray(individuals, dtype=np.float64)
+    number = np.where(number >= 1, np.rint(np.where(number >= 1, number, 1.0)), 1.0)
+    return np.where(number <= 32, number, np.rint(np.exp2(np.rint(4 * np.log2(number)) / 4))).astype(np.int64)
+
+
+def classes_of(axes, place):
+    """Size class and number of organisms at a place on the axis of sizes.
+
+    Parameters
+    ----------
+    axes : Axes
+        Of the cells.
+    place : numpy.ndarray
+        int64, as from `places_of`.
+
+    Returns
+    -------
+    low, high : numpy.ndarray
+        Edges of the size class, µm; NaN where there is none.
+    individuals : numpy.ndarray
+        Organisms on each image.
+    """
+    classes = axes.sizes // len(axes.individuals)
+    level, size = np.divmod(place, classes)
+    low, high = np.full(classes, np.nan), np.full(classes, np.nan)
+    if classes > 2:
+        low[:CLASSES], high[:CLASSES] = class_edges()[:-1], class_edges()[1:]
+    return low[size], high[size], np.array(axes.individuals, dtype=np.float64)[level]
 
 
 def whole_volume(volume, place="volume"):

@@ -2,12 +2,15 @@
 
 The table is data (``data/conversions.yaml``). Published densities differ by
 two orders of magnitude within Rhizaria alone, so every entry has form, units,
-size range, source and uncertainty, and each is drawn per member.
+size range, source and uncertainty, and each is drawn per member. The mean of
+the draws is the published value, and their spread is the error of what was
+published (of the mean of densities, of the line of a regression), never the
+spread of single organisms.
 """
 
 import difflib
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,17 +20,23 @@ import yaml
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import package_data
 from aqqua_dist.core.units import convert
+from aqqua_dist.organisms.taxonomy import lineage, read_taxa
 
 FORMS = ("power", "linear", "by_size")
 ELEMENTS = ("carbon", "silicon")
 SIZES = ("biovolume", "esd", "feret", "area")
+PERS = ("cell", "individual", "colony")
+WATER = 1.0
+"""mg mm-3: what water weighs. More carbon than that is not the carbon of an organism's wet volume."""
+FEWEST = 3
+"""Densities of which the spread says something; two say nothing of the error of their mean."""
 UNCERTAINTIES = {
     "density": {"log_sd", "n"},
     "regression": {"n", "log10_size_mean", "log10_slope_se", "log10_residual_sd"},
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conversion:
     """One published relation.
 
@@ -52,11 +61,13 @@ class Conversion:
     doi : str or None
     uncertainty : dict or None
         ``kind`` is ``density`` (``log_sd``: spread of `n` published
-        densities, natural logarithm) or ``regression`` (of log10 mass on
+        densities, natural logarithm; drawn is the error of their mean,
+        log_sd / sqrt(n)) or ``regression`` (of log10 mass on
         log10 size: `n`, mean of the sizes, standard error of the slope,
         residual standard deviation); None where the source's is not known.
     pieces : tuple
-        For ``by_size``: the size that divides, the names below and above.
+        For ``by_size``: the size that divides, the entries below and above
+        (names, or entries themselves).
     note : str
     """
 
@@ -77,6 +88,14 @@ class Conversion:
     pieces: tuple = ()
     note: str = ""
 
+    @property
+    def drawable(self):
+        """Whether the source tells an error that can be drawn (bool)."""
+        if self.form == "by_size":
+            return all(_piece(piece).drawable for piece in self.pieces[1:])
+        known = self.uncertainty
+        return known is not None and (known["kind"] == "regression" or known["n"] >= FEWEST)
+
 
 @dataclass(frozen=True)
 class Converted:
@@ -94,7 +113,7 @@ class Converted:
         size``; else empty.
     draws : numpy.ndarray or None
         mg, shape ``(members, *value.shape)``: one draw of the relation per
-        member, the same for all sizes.
+        member, the same for all sizes; their expectation is `value`.
     conversion : Conversion
         The relation.
     """
@@ -138,13 +157,15 @@ def read_conversions(path):
     return _entries(Path(path))
 
 
-def conversion(name):
+def conversion(name, known=None):
     """One relation.
 
     Parameters
     ----------
-    name : str
-        In ``data/conversions.yaml``.
+    name : str or Conversion
+        In ``data/conversions.yaml`` or in `known`; an entry is given back.
+    known : dict of str to Conversion, optional
+        A user's own (`read_conversions`), which go before those of the package.
 
     Returns
     -------
@@ -156,7 +177,9 @@ def conversion(name):
     UserError
         There is none of this name.
     """
-    known = conversions()
+    if isinstance(name, Conversion):
+        return name
+    known = conversions() | (known or {})
     if name in known:
         return known[name]
     near = difflib.get_close_matches(str(name), known, n=1)
@@ -164,23 +187,34 @@ def conversion(name):
     raise UserError(f"conversion {name!r} is unknown{hint}; there are {', '.join(known)}.")
 
 
-def conversions_of(taxon, element="carbon"):
-    """Relations that their source applies to a group.
+def conversions_of(taxon, element="carbon", known=None, table=None):
+    """Relations that their source applies to a group, else to the nearest group above it in the tree.
 
     Parameters
     ----------
     taxon : str
-        Name of the group, spelled as in the table; nothing is guessed from
-        similar names.
+        Name of the group, spelled as in the table of taxa (or as in an
+        entry); nothing is guessed from similar names.
     element : {'carbon', 'silicon'}
         Of the mass.
+    known : dict of str to Conversion, optional
+        A user's own, which go before those of the package.
+    table : aqqua_dist.organisms.taxonomy.Taxa, optional
+        Tree; that of the package unless given.
 
     Returns
     -------
     list of Conversion
-        Empty where there is none: choosing another group's is the user's.
+        Of the nearest name that has any, a user's own first; empty where
+        there is none up to the root: choosing another group's is the user's.
     """
-    return [entry for entry in conversions().values() if taxon in entry.taxa and entry.element == element]
+    table = read_taxa() if table is None else table
+    entries = [*(known or {}).values(), *(e for name, e in conversions().items() if name not in (known or {}))]
+    for name in lineage(taxon, table) if taxon in table else (taxon,):
+        found = [entry for entry in entries if name in entry.taxa and entry.element == element]
+        if found:
+            return found
+    return []
 
 
 def convert_size(size, relation, element, *, units="mm3", spread=(0, None, None)):
@@ -211,7 +245,7 @@ def convert_size(size, relation, element, *, units="mm3", spread=(0, None, None)
         Sizes below 0 or in units of another dimension, a relation of another
         element, draws without seed or without an uncertainty.
     """
-    entry = relation if isinstance(relation, Conversion) else conversion(relation)
+    entry = conversion(relation)
     place = f"conversion {entry.name!r}"
     if entry.element != element:
         raise UserError(f"{place} gives {entry.element}, not {element}; relations of {element}: {_names(element)}.")
@@ -244,7 +278,11 @@ def _names(element):
 def _pieces(entry, sizes):
     """Which sizes belong to which entry."""
     edge, below, above = entry.pieces
-    return [(conversion(below), ~(sizes > edge)), (conversion(above), sizes > edge)]
+    return [(_piece(below), ~(sizes > edge)), (_piece(above), sizes > edge)]
+
+
+def _piece(piece):
+    return conversion(piece)
 
 
 def _evaluated(entry, sizes):
@@ -260,31 +298,49 @@ def _evaluated(entry, sizes):
 
 
 def _drawn(entry, sizes, spread):
-    """Masses in mg, member axis first; relations are drawn independently of each other, each from the seed and its name."""
+    """Masses in mg, member axis first; relations are drawn independently of each other, each from the seed and its name.
+
+    The logarithm is normal, with the published value as the mean of the mass
+    (not as its median): exp(s z - s^2 / 2). A regression has the variance of
+    its line at the size, times that of Student's t with n - 2 degrees of
+    freedom, whose exponential has no mean itself.
+    """
     count, seed, sd = spread
     if entry.form == "by_size" and sd is None:
         out = np.full((count, *sizes.shape), np.nan)
         for piece, here in _pieces(entry, sizes):
             out[:, here] = _drawn(piece, sizes[here], spread)
         return out
-    known = entry.uncertainty
-    if sd is None and known is None:
-        raise UserError(
-            f"conversion {entry.name!r}: sd is None, and the uncertainty of {entry.source.split(';')[0]} is not known; give sd, the "
-            "standard deviation of the natural logarithm, to draw it."
-        )
+    if sd is None:
+        _refuse_undrawable(entry)
     generator = np.random.default_rng([seed, zlib.crc32(entry.name.encode())])
     column = (count,) + (1,) * sizes.ndim
+    known = entry.uncertainty
     if sd is not None or known["kind"] == "density":
-        spread_log = known["log_sd"] if sd is None else float(sd)
-        return _evaluated(entry, sizes) * np.exp(spread_log * generator.standard_normal(count)).reshape(column)
-    freedom = known["n"] - 2
-    scale = np.sqrt(freedom / generator.chisquare(freedom, count))
-    level = scale * generator.standard_normal(count) * known["log10_residual_sd"] / np.sqrt(known["n"])
-    slope = scale * generator.standard_normal(count) * known["log10_slope_se"]
+        spread_log = known["log_sd"] / np.sqrt(known["n"]) if sd is None else float(sd)
+        factor = np.exp(spread_log * generator.standard_normal(count) - spread_log**2 / 2)
+        return _evaluated(entry, sizes) * factor.reshape(column)
+    student = np.log(10) * np.sqrt((known["n"] - 2) / (known["n"] - 4))
+    level_sd, slope_sd = student * known["log10_residual_sd"] / np.sqrt(known["n"]), student * known["log10_slope_se"]
+    level, slope = (generator.standard_normal(count).reshape(column) for _ in range(2))
     with np.errstate(divide="ignore"):
         distance = np.where(sizes > 0, np.log10(np.where(sizes > 0, sizes, 1)) - known["log10_size_mean"], 0.0)
-    return _evaluated(entry, sizes) * 10 ** (level.reshape(column) + slope.reshape(column) * distance)
+    variance = level_sd**2 + (slope_sd * distance) ** 2
+    return _evaluated(entry, sizes) * np.exp(level_sd * level + slope_sd * slope * distance - variance / 2)
+
+
+def _refuse_undrawable(entry):
+    """Refuse to draw what has no known error."""
+    known, help_ = entry.uncertainty, "give sd, the standard deviation of the natural logarithm, to draw it"
+    if known is None:
+        raise UserError(
+            f"conversion {entry.name!r}: sd is None, and the uncertainty of {entry.source.split(';')[0]} is not known; {help_}."
+        )
+    if not entry.drawable:
+        raise UserError(
+            f"conversion {entry.name!r}: its spread is that of {known['n']} densities, of which {FEWEST} or more are needed for "
+            f"the error of their mean; {help_}."
+        )
 
 
 def _flags(entry, sizes, value):
@@ -312,7 +368,30 @@ def _entries(path):
         raise UserError(
             f"conversions {str(path)!r} hold {type(table).__name__}, allowed is a mapping of names to relations."
         )
-    return {str(name): _entry(str(name), spec, f"{path}, conversion {name!r}") for name, spec in table.items()}
+    found = {str(name): _entry(str(name), spec, f"{path}, conversion {name!r}") for name, spec in table.items()}
+    return {name: _with_pieces(entry, found, path) for name, entry in found.items()}
+
+
+def _with_pieces(entry, found, path):
+    """A relation by size with the entries of the same file, or of the package, in place of their names."""
+    if entry.form != "by_size":
+        return entry
+    place = f"{path}, conversion {entry.name!r}"
+    if len(entry.pieces) != 3 or isinstance(entry.pieces[0], str):
+        raise UserError(
+            f"{place}: pieces are {list(entry.pieces)}, allowed are a size and the two entries below and above."
+        )
+    pieces = [found[name] if name in found else conversion(name) for name in entry.pieces[1:]]
+    for piece in pieces:
+        if piece.form == "by_size" or _nature(piece)[1:] != _nature(entry)[1:]:
+            raise UserError(
+                f"{place}: piece {piece.name!r} is {_nature(piece)}, needed is a plain relation of {_nature(entry)[1:]}."
+            )
+    return replace(entry, pieces=(float(entry.pieces[0]), *pieces))
+
+
+def _nature(entry):
+    return entry.form, entry.element, entry.size, entry.size_units
 
 
 def _entry(name, spec, place):
@@ -329,7 +408,7 @@ def _entry(name, spec, place):
     if missing:
         raise UserError(f"{place}: {missing} are missing; an uncertainty that nobody knows is written null.")
     values = spec | {"taxa": tuple(spec.get("taxa", ())), "pieces": tuple(spec.get("pieces", ()))}
-    for key, allowed in (("element", ELEMENTS), ("form", FORMS), ("size", SIZES)):
+    for key, allowed in (("element", ELEMENTS), ("form", FORMS), ("size", SIZES), ("per", PERS)):
         if key in values and values[key] not in allowed:
             raise UserError(f"{place}: {key} is {values[key]!r}, allowed are {allowed}.")
     values["valid"] = tuple(
@@ -348,11 +427,33 @@ def _entry(name, spec, place):
             raise UserError(
                 f"{place}: uncertainty is {values['uncertainty']!r}, allowed is null or one with the keys {UNCERTAINTIES}."
             )
-        if kind == "regression" and not (values["form"] == "power" and values["uncertainty"]["n"] > 2):
+        if kind == "regression" and not (values["form"] == "power" and values["uncertainty"]["n"] > 4):
             raise UserError(
-                f"{place}: a regression with n {values['uncertainty']['n']} needs the form 'power' and n above 2."
+                f"{place}: a regression with n {values['uncertainty']['n']} needs the form 'power' and n above 4."
             )
-    return Conversion(name=name, **values)
+    entry = Conversion(name=name, **values)
+    _refuse_denser_than_water(entry, place)
+    return entry
+
+
+def _refuse_denser_than_water(entry, place):
+    """Refuse carbon that is more than the wet volume weighs, as a wrong unit gives it."""
+    if entry.size != "biovolume":
+        return
+    edges = np.array([edge for edge in entry.valid if not np.isnan(edge)] or [np.nan])
+    if np.isnan(edges).any():  # without a range: the slope of a line, or a density
+        if entry.form == "power" and entry.b != 1:
+            return
+        edges = np.array([1e6]) if entry.form == "linear" else np.array([1.0])
+    mass = _evaluated(entry, edges)
+    volume = np.asarray(convert(edges, entry.size_units, "mm3", place=place), dtype=float)
+    dense = mass > WATER * volume
+    if dense.any():
+        row = int(np.argmax(dense))
+        raise UserError(
+            f"{place}: it gives {mass[row] / volume[row]:.4g} mg of {entry.element} in 1 mm3, more than water weighs ({WATER:g} mg); "
+            "are its units right?"
+        )
 
 
 def _number(value, place, key):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import gamma, kstest, poisson
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.counts import counting_error
 from aqqua_dist.counts.counting_error import (
     concentration_interval,
     draw_counts,
@@ -180,3 +181,16 @@ def test_one_sentence(call, message):
     with pytest.raises(UserError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [1e-5, 0.01, 1.0, 300.0])
+def test_parts_are_dirichlet_and_finite_however_small(scale):
+    """Mean n_i / n and variance m (1 - m) / (n + 1) of a Dirichlet share."""
+    n = np.array([1.0, 3.0, 6.0, 2.0]) * scale
+    found = counting_error.draw_parts(n, [0, 3], np.random.default_rng(1), 20_000)
+    assert np.isfinite(found).all() and (found[:, 3] == 1).all()
+    np.testing.assert_allclose(found[:, :3].sum(axis=1), 1)
+    mean = n[:3] / n[:3].sum()
+    variance = mean * (1 - mean) / (n[:3].sum() + 1)
+    assert (np.abs(found[:, :3].mean(axis=0) - mean) < 4 * np.sqrt(variance / 20_000)).all()
+    np.testing.assert_allclose(found[:, :3].var(axis=0), variance, rtol=0.06)

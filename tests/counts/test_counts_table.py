@@ -9,8 +9,7 @@ from click.testing import CliRunner
 
 from aqqua_dist.cli import main
 from aqqua_dist.core import files
-from aqqua_dist.core.errors import UserError
-from aqqua_dist.counts import correction, counts_table
+from aqqua_dist.counts import correction
 from aqqua_dist.counts.counting_error import garwood
 from tests.counts.classified import CLASSES, objects, table_of, validation, write
 
@@ -172,11 +171,3 @@ def test_faults_of_the_command(case, words, message):
     assert done.exit_code == 2
     assert message in done.output
     assert done.output.count("\n") <= 2 and "Traceback" not in done.output
-
-
-def test_labels_below_a_taxon_take_its_conversion():
-    lines = {"Calanus": "living>Copepoda>Calanus", "detritus": "not-living>detritus", "Copepoda": "living>Copepoda"}
-    found = counts_table.relations_of(list(lines), lines, {"Copepoda": "menden_deuer2000_protists"})
-    assert found == {"Calanus": "menden_deuer2000_protists", "Copepoda": "menden_deuer2000_protists"}
-    with pytest.raises(UserError, match="taxon 'Salpida' stands in none"):
-        counts_table.relations_of(list(lines), lines, {"Salpida": "menden_deuer2000_protists"})

@@ -130,3 +130,30 @@ def test_counts_beyond_four_billion(monkeypatch):
     for _ in range(3):
         held.add_tally(one)
     assert held.result().n.tolist() == [3 * 2**31]
+
+
+@pytest.mark.parametrize("classes", [1, 2, tallies.CLASSES + 1])
+@pytest.mark.parametrize("individuals", [(1,), (40, 8, 2, 1)])
+def test_places_of_sizes_and_individuals_come_back(classes, individuals):
+    axes = tallies.Axes(("s",), ("a",), classes * len(individuals), individuals=individuals)
+    esd = np.array([100.0, 100.0, np.nan, 100.0, 7.0])
+    many = np.array([1, 8, 2, np.nan, 40])
+    place = tallies.places_of(axes, esd, np.isnan(esd), many)
+    low, high, number = tallies.classes_of(axes, place)
+    assert number.tolist() == ([1, 8, 2, 1, 40] if len(individuals) > 1 else [1] * 5)
+    if classes > 2:
+        known = ~np.isnan(esd)
+        assert ((low <= esd) & (esd < high))[known].all() and np.isnan(low[2])
+    else:
+        assert np.isnan([low, high]).all()
+        assert len(set(place[[0, 3]])) == 1 and (place[2] != place[0]) == (classes == 2 or len(individuals) > 1)
+    assert ((place >= 0) & (place < axes.sizes)).all()
+
+
+def test_large_numbers_of_individuals_are_rounded():
+    exact = np.arange(1, 33)
+    assert tallies.level_of(exact).tolist() == exact.tolist()
+    large = np.arange(33, 5000)
+    assert (np.abs(tallies.level_of(large) / large - 1) < 0.1).all()
+    assert len(set(tallies.level_of(large))) < 40
+    assert tallies.level_of([np.nan, 0, 1]).tolist() == [1, 1, 1]
