@@ -152,7 +152,9 @@ def _refuse_lost_cells(targets, products):
         for target in product.takes:
             lost = ~np.isin(targets[target][1].cells, product.cells)
             if lost.any():
-                raise UserError(f"product {name}: {int(lost.sum())} cells of {target} are not among its own {lost.size}.")
+                raise UserError(
+                    f"product {name}: {int(lost.sum())} cells of {target} are not among its own {lost.size}."
+                )
 
 
 def _between(cells, block):

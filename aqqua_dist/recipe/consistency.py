@@ -94,7 +94,9 @@ def _sum_name_faults(parts):
     faults = []
     for number, one in enumerate(parts.budget.sums):
         if one.name in parts.taxa:
-            faults.append(f"budget.sums.{number}.name: {one.name!r} is a taxon of this recipe; give the sum another name")
+            faults.append(
+                f"budget.sums.{number}.name: {one.name!r} is a taxon of this recipe; give the sum another name"
+            )
         unknown = [name for name in dict.fromkeys(one.taxa) if name not in parts.taxa]
         faults += [f"budget.sums.{number}.taxa: {_near(name, parts.taxa)}" for name in unknown]
     return faults

@@ -114,7 +114,10 @@ def _lacking(work, one):
 
 def _absent_row(table, one, reason):
     """A sum that is missing, never a smaller sum."""
-    row = dict.fromkeys(table.columns, np.nan) | {"quantity": table["quantity"].iloc[0], "units": table["units"].iloc[0]}
+    row = dict.fromkeys(table.columns, np.nan) | {
+        "quantity": table["quantity"].iloc[0],
+        "units": table["units"].iloc[0],
+    }
     row |= {"taxon": one.name, "zone": one.zone, "region_set": "global", "region": "global"}
     return row | {"interval": "none", "members": 0, "sum_of": _parts_text(one), "reason": reason}
 
@@ -130,4 +133,10 @@ def _with_sums(known, sums):
     return pd.concat(parts, ignore_index=True)
 
 
-STAGE = Stage("budget", run, needs=("map", "cube", "observe"), sections=("budget", "members.scheme", "observations", "taxa"), files=files)
+STAGE = Stage(
+    "budget",
+    run,
+    needs=("map", "cube", "observe"),
+    sections=("budget", "members.scheme", "observations", "taxa"),
+    files=files,
+)

@@ -198,7 +198,9 @@ class Progress:
         """
         needs, read, together, made = {}, {}, self.targets if target is None else (target,), None
         if stage.groups is not None:
-            together, made = next(((t, m) for t, m in self.groups.get(stage.name, {}).items() if target in t), (together, None))
+            together, made = next(
+                ((t, m) for t, m in self.groups.get(stage.name, {}).items() if target in t), (together, None)
+            )
         for need in (one for one in stages(self.context) if one.name in stage.needs):
             mine, inputs = self._need(need, target, together)
             needs |= mine

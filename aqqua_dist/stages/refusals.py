@@ -236,7 +236,11 @@ def _sums(context):
         place = f"budget.sums.{number}.taxa"
         if recipe.taxa == "all":
             known = _known_taxa(context) if known is None else known
-            found += [f"{place}: {_unknown(n, known, 'the observations').removeprefix('taxa: ')}" for n in one.taxa if known and n not in known]
+            found += [
+                f"{place}: {_unknown(n, known, 'the observations').removeprefix('taxa: ')}"
+                for n in one.taxa
+                if known and n not in known
+            ]
         elif recipe.observations.kind == "aggregated":
             found += [f"{place}: {told}" for told in _each(lambda s: aggregated.refuse_overlap(context, s.taxa), [one])]
     return found
