@@ -398,8 +398,10 @@ def _stock_rows(axes, rows, left):
             axes.plot(left, line, "<", color=BLUE, markersize=4, clip_on=False)
         if row.estimate >= left:
             axes.plot(row.estimate, line, "o", color=BLUE, markersize=3.5, zorder=3)
-        limits = f"{two_digits(row.low)}{' to ' if row.low < 0 else '–'}{two_digits(row.high)}"
-        text = f"{two_digits(row.estimate)} ({'no interval' if np.isnan(row.low) else limits})"
+        limits = "no interval"
+        if np.isfinite(row.low):
+            limits = f"{two_digits(row.low)}{' to ' if row.low < 0 else '–'}{two_digits(row.high)}"
+        text = f"{two_digits(row.estimate)} ({limits})"
         axes.text(1.02, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
 
 
