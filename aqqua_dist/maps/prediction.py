@@ -119,7 +119,8 @@ def predict(targets, products, *, jobs=1, progress=True):
     members, n_months = _common(targets)
     _refuse_lost_cells(targets, products)
     kept = {name: _Kept(product, members, n_months) for name, product in products.items()}
-    cells = np.unique(np.concatenate([product.cells for product in products.values()]))
+    grids = list({id(product.cells): product.cells for product in products.values()}.values())
+    cells = grids[0] if len(grids) == 1 else np.unique(np.concatenate(grids))
     size = max(1, BLOCK_VALUES // (members * n_months * len(targets)))
     starts = range(0, cells.size, size)
     for start in tqdm(starts, desc="map", unit="block", disable=None if progress and len(starts) > 1 else True):
@@ -150,6 +151,8 @@ def _common(targets):
 def _refuse_lost_cells(targets, products):
     for name, product in products.items():
         for target in product.takes:
+            if targets[target][1].cells is product.cells:
+                continue
             lost = ~np.isin(targets[target][1].cells, product.cells)
             if lost.any():
                 raise UserError(
