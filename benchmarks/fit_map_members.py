@@ -23,6 +23,7 @@ from aqqua_dist.habitat_models.boosting import Settings
 from aqqua_dist.habitat_models.members import MemberPlan, fit_members
 from aqqua_dist.habitat_models.resampling import stratified_folds
 from aqqua_dist.maps.prediction import Domain, predict
+from aqqua_dist.maps.products import Product, identity
 
 PREDICTORS = [f"mean.{v}" for v in ("temperature", "salinity", "silicate", "phosphate", "nitrate", "oxygen", "chla")]
 PREDICTORS += ["bathymetry", "dist"]
@@ -64,7 +65,8 @@ def made_up(members, n):
 def ours(case):
     ensemble = fit_members(case.X, case.y, case.plan, jobs=2, progress=False)
     where = Domain(case.cells[None], np.arange(len(case.cells)), case.volume, case.volume, None)
-    fields, totals = predict(ensemble, where, lambda a, b: case.volume[a:b, None], jobs=2, progress=False)
+    kept = {"map": Product(identity, ("map",), where.cells, lambda a, b: case.volume[a:b, None])}
+    fields, totals = predict({"map": (ensemble, where)}, kept, jobs=2, progress=False)["map"]
     return {k: fields[k].ravel() for k in ("mean", "sd", "q025", "q50", "q975")} | {"total": totals[:-1, 0]}
 
 

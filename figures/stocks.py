@@ -44,6 +44,16 @@ def members_text(run):
     return "".join(f" {name}: {text}." for name, text in told.items() if text)
 
 
+def sums_text(rows):
+    """What the sums of a budget add, and which of them have no number."""
+    if "sum_of" not in rows:  # a run of an earlier version
+        return ""
+    sums = rows[rows["sum_of"] != ""]
+    missing = sums["estimate"].isna()
+    told = [f" {row.taxon}: {row.sum_of}." for row in sums[~missing].itertuples()]
+    return "".join(told + [f" Not shown: {row.taxon} ({row.reason})." for row in sums[missing].itertuples()])
+
+
 def draw(run):
     """Global stocks of all targets of a run.
 
@@ -62,14 +72,15 @@ def draw(run):
         raise UserError(
             f"the budget of {str(run)!r} holds no global stock among its {len(budget)} rows; run the stage budget."
         )
-    rows = readable(budget[budget["region_set"] == "global"])
+    every = budget[budget["region_set"] == "global"]
+    rows = readable(every[every["estimate"].notna()])
     rule = quantity(rows["quantity"].iloc[0]).stock
     figure = curves.stock_intervals(
         rows,
         published_stocks(run),
         label=curves.axis_text(rule.label, rows["units"].iloc[0]),
         title=f"Global {'mean of each target' if rule.measure == 'mean' else 'stock of each taxon'} and zone",
-        caption=f"Numbers: estimate and interval. {curves.interval_text(rows)[1]}{members_text(run)}",
+        caption=f"Numbers: estimate and interval. {curves.interval_text(rows)[1]}{members_text(run)}{sums_text(every)}",
     )
     return [("stocks", figure)]
 

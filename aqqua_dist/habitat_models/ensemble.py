@@ -155,6 +155,21 @@ class Ensemble:
         found = [one for one in found if one is not None]
         return np.mean(found, axis=0) if found else np.full(len(self.names), 1 / len(self.names))
 
+    def check(self, X):
+        """Refuse predictors that a family of the ensemble cannot take.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame or numpy.ndarray
+            As in `predict`.
+
+        Raises
+        ------
+        UserError
+            On a missing column, or a missing value that a family cannot take.
+        """
+        self._checked(X, {member.family for member in self.members} | set(self.centre_models))
+
     def save(self, path):
         """Write one zip file: a part per model and ``meta.json``.
 

@@ -84,22 +84,19 @@ def domain(cube, zone, names):
     return Domain(features, cells, area * thickness, area, months)
 
 
-def predict(ensemble, where, weights, *, jobs=1, progress=True):
-    """All members over a domain in one pass, keeping moments and totals only.
+def predict(targets, products, *, jobs=1, progress=True):
+    """All members of all targets in one pass over blocks of cells, keeping moments and totals of products only.
 
-    The pass works on blocks of cells sized so that all members of a block
-    fit in a fixed memory (`BLOCK_VALUES`): memory does not grow with the
-    number of members.
+    Blocks are sized so that the members of all targets of a block fit in a
+    fixed memory (`BLOCK_VALUES`): beyond what is kept, memory does not grow
+    with the number of members or targets.
 
     Parameters
     ----------
-    ensemble : aqqua_dist.habitat_models.ensemble.Ensemble
-        Fitted members.
-    where : Domain
-        Cells.
-    weights : callable
-        ``weights(start, stop)`` gives what turns predictions of cells
-        ``start:stop`` into totals, shape (n_months * (stop - start), n_regions).
+    targets : dict of hashable to tuple of (Ensemble, Domain)
+        Fitted members of each target, and its cells.
+    products : dict of hashable to aqqua_dist.maps.products.Product
+        What is made of them.
     jobs : int
         Threads; each member is predicted by one.
     progress : bool
@@ -107,36 +104,118 @@ def predict(ensemble, where, weights, *, jobs=1, progress=True):
 
     Returns
     -------
-    tuple of (dict, numpy.ndarray)
-        Fields ``estimate, mean, sd, q025, q50, q975`` of shape (n_months,
-        n_cells) and the same with suffix ``_annual`` of shape (n_cells,);
-        totals of shape (n_members + 1, n_regions), the last row being the
-        full fit (NaN where there is none).
+    dict of hashable to tuple of (dict, numpy.ndarray)
+        Of each product, fields ``estimate, mean, sd, q025, q50, q975`` of
+        shape (n_months, n_cells) and the same with suffix ``_annual`` of
+        shape (n_cells,); totals of shape (n_members + 1, n_regions), the last
+        row being the full fit (NaN where there is none).
+
+    Raises
+    ------
+    UserError
+        Targets of one pass differ in their draws or months: member k of one
+        would not belong to member k of the other.
     """
-    n_months, n_cells, n_names = where.features.shape
-    members = ensemble.n_members
-    size = max(1, BLOCK_VALUES // (members * n_months))
-    fields, totals = {}, 0.0
-    starts = range(0, n_cells, size)
+    members, n_months = _common(targets)
+    _refuse_lost_cells(targets, products)
+    kept = {name: _Kept(product, members, n_months) for name, product in products.items()}
+    grids = list({id(product.cells): product.cells for product in products.values()}.values())
+    cells = grids[0] if len(grids) == 1 else np.unique(np.concatenate(grids))
+    size = max(1, BLOCK_VALUES // (members * n_months * len(targets)))
+    starts = range(0, cells.size, size)
     for start in tqdm(starts, desc="map", unit="block", disable=None if progress and len(starts) > 1 else True):
-        stop = min(start + size, n_cells)
-        block = np.ascontiguousarray(where.features[:, start:stop]).reshape(-1, n_names)
-        values = ensemble.predict(block, jobs=jobs)
-        centres = ensemble.centres(block)
-        centre = centres.mean(axis=0) if len(centres) else None
-        share = weights(start, stop)
-        stacked = values if centre is None else np.vstack([values, centre[None]])
-        part = stacked.astype("float64") @ share / n_months
-        if centre is None:
+        block = cells[start : start + size]
+        fields = {name: _field(*target, block, jobs) for name, target in targets.items()}
+        for one in kept.values():
+            one.add(fields, block)
+        del fields  # before the next block is predicted
+    return {name: (one.fields, one.totals) for name, one in kept.items()}
+
+
+def _common(targets):
+    """Number of members and months of a pass, the same for all its targets."""
+    (first, (ensemble, where)), *others = targets.items()
+    for name, (other, cells) in others:
+        mine, found = ([member.draw for member in one.members] for one in (ensemble, other))
+        if mine != found:
+            raise UserError(
+                f"members of {first} and {name} are not the same draws ({len(mine)} and {len(found)} members, the first "
+                f"{mine[:3]} and {found[:3]}): fit both anew."
+            )
+        months = where.features.shape[0], cells.features.shape[0]
+        if months[0] != months[1]:
+            raise UserError(f"{first} and {name} are of {months[0]} and {months[1]} months; allowed are equal ones.")
+    return ensemble.n_members, where.features.shape[0]
+
+
+def _refuse_lost_cells(targets, products):
+    for name, product in products.items():
+        for target in product.takes:
+            if targets[target][1].cells is product.cells:
+                continue
+            lost = ~np.isin(targets[target][1].cells, product.cells)
+            if lost.any():
+                raise UserError(
+                    f"product {name}: {int(lost.sum())} cells of {target} are not among its own {lost.size}."
+                )
+
+
+def _between(cells, block):
+    """Which of some ascending cells lie between the first and the last of a block."""
+    return np.searchsorted(cells, block[0]), np.searchsorted(cells, block[-1], side="right")
+
+
+def _field(ensemble, where, block, jobs):
+    """Cells of a target in a block and its values there: members, then the full fit where there is one."""
+    start, stop = _between(where.cells, block)
+    rows = np.ascontiguousarray(where.features[:, start:stop]).reshape(-1, where.features.shape[-1])
+    values, centres = ensemble.predict(rows, jobs=jobs), ensemble.centres(rows)
+    if len(centres):
+        values = np.vstack([values, centres.mean(axis=0)[None]])
+    return where.cells[start:stop], values
+
+
+class _Kept:
+    """What is kept of one product."""
+
+    def __init__(self, product, members, n_months):
+        self.product, self.members, self.n_months = product, members, n_months
+        self.fields, self.totals = {}, 0.0
+
+    def add(self, fields, block):
+        """Make the product in one block, and keep its moments and totals."""
+        start, stop = _between(self.product.cells, block)
+        if start == stop:
+            return
+        product, members, n_months = self.product, self.members, self.n_months
+        given = {name: _laid(*fields[name], product.cells[start:stop], n_months) for name in product.takes}
+        if len({len(values) for values in given.values()}) > 1:
+            raise UserError(f"of {len(given)} targets of a product, some have a fit to all rows and some have none.")
+        layers = {name: np.tile(values[start:stop], n_months) for name, values in product.layers.items()}
+        count = len(next(iter(given.values())))
+        drawn = {name: values[:count, None] for name, values in product.parameters.items()}
+        made = product.make(given, layers, drawn)
+        part = made.astype("float64") @ product.weights(start, stop) / n_months
+        if count == members:
             part = np.vstack([part, np.full((1, part.shape[1]), np.nan)])
-        totals = totals + part
-        shape = (members, n_months, stop - start)
-        _store(fields, "", _moments(values, centre), (n_months, n_cells), start, stop)
+        self.totals = self.totals + part
+        values, centre = made[:members], made[members] if count > members else None
+        n_cells = product.cells.size
+        _store(self.fields, "", _moments(values, centre), (n_months, n_cells), start, stop)
         if n_months > 1:
+            shape = (members, n_months, stop - start)
             yearly = values.reshape(shape).mean(axis=1, dtype="float64")
             middle = None if centre is None else centre.reshape(shape[1:]).mean(axis=0)
-            _store(fields, "_annual", _moments(yearly, middle), (n_cells,), start, stop)
-    return fields, totals
+            _store(self.fields, "_annual", _moments(yearly, middle), (n_cells,), start, stop)
+
+
+def _laid(own, values, cells, n_months):
+    """Values of a target on the cells of a product; 0 where its zone has none."""
+    if own.size == cells.size:
+        return values
+    full = np.zeros((len(values), n_months, cells.size), dtype=values.dtype)
+    full[:, :, np.searchsorted(cells, own)] = values.reshape(len(values), n_months, own.size)
+    return full.reshape(len(values), -1)
 
 
 def _moments(values, centre):

@@ -5,12 +5,14 @@ standard deviations, which the literature also prints, treats all cells as
 perfectly correlated; it is reported under its own name, ``sum_cell_sd``.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.number_columns import number_array
-from aqqua_dist.core.vocabulary import modelled, quantity
+from aqqua_dist.core.vocabulary import Stock, modelled, quantity
 
 
 def stock_of(name):
@@ -54,6 +56,82 @@ def cell_sizes(rule, area, volume):
         to the total; of a mean, `total_table` divides by the region's volume.
     """
     return area if rule.measure == "area" else volume
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Regions of the cells of a target, or of a sum of targets.
+
+    Attributes
+    ----------
+    cells : numpy.ndarray
+        Flat index of each cell in (lat, lon), ascending, shape (n_cells,).
+    names : pandas.DataFrame
+        Columns ``region_set, region``, one row per region that stays.
+    masks : numpy.ndarray
+        Shape (n_regions, n_cells).
+    inside : numpy.ndarray
+        Whether a cell is in the area of applicability, shape (n_months,
+        n_cells): the regions ``inside`` and ``outside`` beside those.
+    area, volume : numpy.ndarray
+        Of the cells (m2, m3), shape (n_cells,).
+    rule : aqqua_dist.core.vocabulary.Stock
+        How the quantity becomes a stock.
+    """
+
+    cells: np.ndarray
+    names: pd.DataFrame
+    masks: np.ndarray
+    inside: np.ndarray
+    area: np.ndarray
+    volume: np.ndarray
+    rule: Stock
+
+    @property
+    def amounts(self):
+        """What a value of 1 in a cell adds to a total (numpy.ndarray, shape (n_cells,))."""
+        return cell_sizes(self.rule, self.area, self.volume) * self.rule.factor
+
+    def weights(self, start, stop):
+        """What turns values of a block of cells into totals.
+
+        Parameters
+        ----------
+        start, stop : int
+            Cells ``start:stop``.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_months * (stop - start), n_regions + 2).
+        """
+        amounts, inside = self.amounts[start:stop], self.inside[:, start:stop]
+        kept = np.tile((self.masks[:, start:stop] * amounts).T, (len(inside), 1))
+        return np.column_stack([kept, (inside * amounts).ravel(), (~inside * amounts).ravel()])
+
+    def total_table(self, fields, totals):
+        """Members' totals of all regions.
+
+        Parameters
+        ----------
+        fields : dict
+            As from `aqqua_dist.maps.prediction.predict`.
+        totals : numpy.ndarray
+            Shape (n_members + 1, n_regions + 2).
+
+        Returns
+        -------
+        pandas.DataFrame
+            As from `total_table`.
+        """
+        share = self.inside.mean(axis=0)
+        every = np.vstack([self.masks, share, 1 - share])
+        sd = fields.get("sd_annual", fields["sd"].reshape(-1, self.cells.size)[0])
+        within = pd.DataFrame({"region_set": "applicability", "region": ["inside", "outside"]})
+        sizes = np.array([every @ self.area, every @ self.volume])
+        spread = sd * cell_sizes(self.rule, self.area, self.volume) * self.rule.factor
+        names = pd.concat([self.names, within], ignore_index=True)
+        return total_table(names, totals, every @ spread, sizes, self.rule)
 
 
 def total_table(regions, totals, spread, sizes, rule):

@@ -45,9 +45,10 @@ def name_text(name):
     str
         Such as ``Collodaria others`` or ``0–200 m``.
     """
-    return (
-        f"{str(name).replace('-', '–')} m" if re.fullmatch(r"[\d.]+-[\d.]+", str(name)) else str(name).replace("_", " ")
-    )
+    zones = str(name).split(" + ")
+    if all(re.fullmatch(r"[\d.]+-[\d.]+", zone) for zone in zones):
+        return f"{' + '.join(zones).replace('-', '–')} m"
+    return str(name).replace("_", " ")
 
 
 def interval_text(budget):
@@ -64,7 +65,7 @@ def interval_text(budget):
         Name for a legend and sentence for a caption.
     """
     kinds, members = (
-        set(budget["interval"]),
+        set(budget["interval"]) - {"none"},
         "–".join(str(n) for n in sorted({budget["members"].min(), budget["members"].max()})),
     )
     if kinds == {"percentiles"}:
@@ -271,7 +272,7 @@ def latitude_curve(budget, *, label, axes=None):
     plain_axes(axes, "latitude", label)
     axes.set(xlim=(-90, 90), xticks=[-60, -30, 0, 30, 60])
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: degree_text(value, "SN")))
-    if table["low"].min() >= 0:
+    if not (table["low"] < 0).any():
         axes.set_ylim(bottom=0)
     return axes
 
@@ -397,9 +398,10 @@ def _stock_rows(axes, rows, left):
             axes.plot(left, line, "<", color=BLUE, markersize=4, clip_on=False)
         if row.estimate >= left:
             axes.plot(row.estimate, line, "o", color=BLUE, markersize=3.5, zorder=3)
-        text = (
-            f"{two_digits(row.estimate)} ({two_digits(row.low)}{' to ' if row.low < 0 else '–'}{two_digits(row.high)})"
-        )
+        limits = "no interval"
+        if np.isfinite(row.low):
+            limits = f"{two_digits(row.low)}{' to ' if row.low < 0 else '–'}{two_digits(row.high)}"
+        text = f"{two_digits(row.estimate)} ({limits})"
         axes.text(1.02, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
 
 

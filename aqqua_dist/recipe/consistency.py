@@ -1,10 +1,14 @@
 """What the sections of a recipe must agree on with each other."""
 
+import difflib
+import itertools
+
 from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.units import convert
 from aqqua_dist.habitat_models import draws
 from aqqua_dist.habitat_models.families import FAMILIES
+from aqqua_dist.organisms import rollup
 
 
 def cross_faults(parts):
@@ -48,6 +52,64 @@ def _predictor_faults(parts):
     )
 
 
+def _near(name, known):
+    """A name that is not among those known, with the one that it may be a slip of."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"{name!r} is unknown{f', did you mean {near[0]!r}?' if near else ';'} allowed are {', '.join(map(repr, known))}"
+
+
+def _sum_faults(parts):
+    """Sums of the budget: each name once, and nothing counted twice."""
+    sums, limits = parts.budget.sums, {zone.name: (zone.top, zone.bottom) for zone in parts.zones}
+    faults = _repeats("budget.sums: name", [one.name for one in sums])
+    for number, one in enumerate(sums):
+        place = f"budget.sums.{number}"
+        faults += _repeats(f"{place}.taxa:", one.taxa) + _repeats(f"{place}.zones:", one.zones)
+        faults += [f"{place}.zones: {_near(name, list(limits))}" for name in one.zones if name not in limits]
+        known = sorted({name for name in one.zones if name in limits}, key=limits.get)
+        faults += [
+            f"{place}.zones: {upper!r} and {lower!r} overlap from {limits[lower][0]:g} to {min(limits[upper][1], limits[lower][1]):g} m, so that "
+            "their water would be counted twice; leave one of them out"
+            for upper, lower in itertools.combinations(known, 2)
+            if limits[lower][0] < limits[upper][1]
+        ]
+        faults += _overlap_faults(f"{place}.taxa", list(dict.fromkeys(one.taxa)))
+    return faults
+
+
+def _overlap_faults(place, taxa):
+    try:
+        pairs = rollup.overlaps(rollup.goals(taxa, {}, taxa, leave_out=()))
+    except UserError as error:  # a name of several things, or two names of one
+        return [f"{place}: {str(error).rstrip('.')}"]
+    return [
+        f"{place}: {outer!r} holds {inner!r}, which would be counted twice; leave one of them out"
+        for outer, inner in pairs
+    ]
+
+
+def _sum_name_faults(parts):
+    if parts.taxa == "all":
+        return []
+    faults = []
+    for number, one in enumerate(parts.budget.sums):
+        if one.name in parts.taxa:
+            faults.append(
+                f"budget.sums.{number}.name: {one.name!r} is a taxon of this recipe; give the sum another name"
+            )
+        unknown = [name for name in dict.fromkeys(one.taxa) if name not in parts.taxa]
+        faults += [f"budget.sums.{number}.taxa: {_near(name, parts.taxa)}" for name in unknown]
+    return faults
+
+
+def _sum_quantity_faults(parts):
+    entry = vocabulary.quantity(parts.observations.quantity)
+    if parts.budget.sums and (entry.stock is None or entry.stock.measure == "mean"):
+        names = [one.name for one in parts.budget.sums]
+        return [f"budget.sums: {entry.name} is a mean, which does not add up over taxa or zones; leave {names} out"]
+    return []
+
+
 def _zone_faults(parts):
     zones = [zone.name for zone in parts.zones]
     faults = _repeats("zones: name", zones)
@@ -65,6 +127,7 @@ def _zone_faults(parts):
         faults.append(
             f"observations.path: one file for {len(zones)} zones needs columns.zone, or give one file per zone"
         )
+    summed = {("published", one.name, one.zone) for one in getattr(getattr(parts, "budget", None), "sums", [])}
     lists = (
         ("model.published", getattr(getattr(parts, "model", None), "published", [])),
         ("published", getattr(parts, "published", [])),
@@ -72,7 +135,7 @@ def _zone_faults(parts):
     )
     for place, entries in lists:
         for number, entry in enumerate(entries):
-            if entry.zone not in zones:
+            if entry.zone not in zones and (place, entry.taxon, entry.zone) not in summed:
                 faults.append(
                     f"{place}.{number}.zone: {entry.zone!r} is not a zone of this recipe; choose from {zones}"
                 )
@@ -145,6 +208,16 @@ def _published_faults(parts):
     return faults
 
 
+def _published_sum_faults(parts):
+    """A sum has a stock, and no fit of its own."""
+    named = {(one.name, one.zone) for one in parts.budget.sums}
+    return [
+        f"published.{number}.statistic: {one.statistic!r} is of a fit, of the sum {one.taxon!r} only 'stock' and 'stock_sum_cell_sd' are known"
+        for number, one in enumerate(parts.published)
+        if (one.taxon, one.zone) in named and not one.statistic.startswith("stock")
+    ]
+
+
 def _not_convertible(place, given, units, element):
     try:
         convert(1.0, given, units, place=place, element=element)
@@ -196,4 +269,8 @@ _CROSS = (
     (("observations", "members"), _draw_faults),
     (("validation",), _scheme_faults),
     (("observations", "taxa", "zones"), _split_faults),
+    (("budget", "zones"), _sum_faults),
+    (("budget", "taxa"), _sum_name_faults),
+    (("budget", "observations"), _sum_quantity_faults),
+    (("budget", "published"), _published_sum_faults),
 )

@@ -295,8 +295,31 @@ class Validation(Section):
         }
 
 
+class Sum(Section):
+    """Some taxa in some zones, added member by member.
+
+    All members of a study draw the same cruises, so that the spread of the
+    members' sums is that of the sum. Taxa must not hold each other, zones
+    must not overlap.
+    """
+
+    name: Name
+    taxa: Annotated[list[Name], Field(min_length=1)]
+    zones: Annotated[list[str], Field(min_length=1)]
+
+    @property
+    def zone(self):
+        """Names of its zones, as they stand in the column ``zone`` of a budget (str)."""
+        return " + ".join(self.zones)
+
+    @property
+    def parts(self):
+        """Taxon and zone of each target that is added (list of tuple of str)."""
+        return [(taxon, zone) for zone in self.zones for taxon in self.taxa]
+
+
 class Budget(Section):
-    """Regions in which the totals are summed, and the width of their intervals.
+    """Regions in which the totals are summed, sums of targets, and the width of their intervals.
 
     Members that draw cruises are one model family on one survey, so that
     their spread is too small; `interval_widening` multiplies the standard
@@ -307,6 +330,7 @@ class Budget(Section):
     latitude_band: Annotated[Positive, AfterValidator(_dividing_quadrant)] = 10.0
     basins: bool = True
     interval_widening: Annotated[float, Field(ge=1, le=5)] = 1.0
+    sums: list[Sum] = []
 
 
 class Reference(Section):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance
 from aqqua_dist.recipe.context import Context, Target
 
@@ -56,6 +57,11 @@ class Stage:
         where nothing else has changed.
     folder : str, optional
         Folder, where it is not named after the stage.
+    groups : callable, optional
+        Of a target stage: ``groups(context, targets)`` gives the targets that
+        are done together, as a dict of tuple of Target to what is made of
+        them (anything that JSON can hold). ``run(works)`` is then given the
+        work of each and gives an `Outcome` for each.
     """
 
     name: str
@@ -68,6 +74,7 @@ class Stage:
     describes: tuple = ()
     describe: Callable | None = None
     folder: str | None = None
+    groups: Callable | None = None
 
     def place(self, out):
         """Folder that the stage writes to.
@@ -118,6 +125,8 @@ class Work:
         Of a target stage.
     targets : tuple of Target
         Of a study stage that needs target stages: those that are done.
+    refused : dict of Target to str
+        The others, and why they were refused.
     """
 
     context: Context
@@ -125,6 +134,23 @@ class Work:
     origin: Provenance
     target: Target | None = None
     targets: tuple = ()
+    refused: dict = field(default_factory=dict)
+
+
+class Refused(UserError):
+    """Some of the targets that a stage was to do together are refused.
+
+    Parameters
+    ----------
+    targets : tuple of Target
+        Those that are refused.
+    reason : str
+        Why.
+    """
+
+    def __init__(self, targets, reason):
+        super().__init__(reason)
+        self.targets = tuple(targets)
 
 
 @dataclass(frozen=True)

@@ -95,10 +95,10 @@ def comparison(context, listed):
     """
     budget = files.read_parquet(context.out / "budget" / "budget.parquet")
     known = {(target.taxon, target.zone) for target in listed}
-    mapped = known & set(zip(budget["taxon"], budget["zone"], strict=True))
-    rows = [
-        _number(context, entry, budget) for entry in context.recipe.published if (entry.taxon, entry.zone) in mapped
-    ]
+    held = set(zip(budget["taxon"], budget["zone"], strict=True))
+    mapped, summed = known & held, held & {(one.name, one.zone) for one in context.recipe.budget.sums}
+    shown = mapped | summed
+    rows = [_number(context, entry, budget) for entry in context.recipe.published if (entry.taxon, entry.zone) in shown]
     rows += [
         row
         for entry in getattr(context.recipe.model, "published", [])

@@ -44,7 +44,7 @@ def run(work):
     context, target, origin = work.context, work.target, work.origin
     table = rows_of(files.read_parquet(context.out / "match" / "training.parquet"), target)
     rows = prepare(context, table, predictor_names(context.recipe))
-    settings, members, search = choose(context, target, rows, study_units(context))
+    settings, members, search = choose(context, target, rows, _held(context))
     plan = MemberPlan(
         members,
         settings,
@@ -80,22 +80,12 @@ def run(work):
     return Outcome(written)
 
 
-def study_units(context):
-    """Cruises of the whole study, all targets together.
-
-    Parameters
-    ----------
-    context : Context
-        The run; its match stage is done.
-
-    Returns
-    -------
-    list
-        As from `aqqua_dist.habitat_models.draws.study_units`.
-    """
-    path = context.out / "match" / "training.parquet"
-    names = [name for name in ("cruise", "block") if name in files.parquet_names(path)]
-    return draws.study_units(files.read_parquet(path, columns=names))
+def _held(context):
+    """Cruises that the members of the study hold, as the stage draws wrote them; None where they draw none."""
+    if context.recipe.members.scheme != "cruise_bootstrap":
+        return None
+    table = files.read_parquet(context.out / "draws" / "draws.parquet")
+    return table.loc[table["source"] == "cruise", ["member", "cruise", "copies"]]
 
 
 def fitted_settings(settings):
@@ -117,7 +107,7 @@ def fitted_settings(settings):
     return about | {"family": settings.kind, "scale": getattr(settings, "label_scale", None) or 1.0}
 
 
-def choose(context, target, rows, units):
+def choose(context, target, rows, held):
     """Settings and members of one target.
 
     Parameters
@@ -128,9 +118,10 @@ def choose(context, target, rows, units):
         Taxon and zone.
     rows : Rows
         Prepared rows.
-    units : sequence
-        Cruises of the study, as from `study_units`: members draw among them,
-        so that member k holds the same cruises for every target.
+    held : pandas.DataFrame or None
+        Cruises of the whole study that each member holds, as from
+        `aqqua_dist.habitat_models.draws.copies`: the target's are looked up by
+        name, so that member k holds the same cruises for every target.
 
     Returns
     -------
@@ -145,13 +136,12 @@ def choose(context, target, rows, units):
         folds = [(rows.train[a], rows.train[b]) for a, b in pairs]
         members = [a for a, _ in folds]
     else:
-        held = draws.copies(units, recipe.members.n, recipe.seed)
         unit = rows.table[draws.unit_column(rows.table)]
         members, redrawn = draws.drawn_rows(unit, rows.train, held, recipe.seed)
         if redrawn:
             warn(
                 f"{target.taxon} {target.zone}: {len(redrawn)} of {recipe.members.n} members hold none of its "
-                f"{unit.nunique()} cruises (the study has {len(units)}); for these its own cruises were drawn.",
+                f"{unit.nunique()} cruises (the study has {held['cruise'].nunique()}); for these its own cruises were drawn.",
                 MethodWarning,
                 stacklevel=2,
             )
@@ -266,6 +256,6 @@ STAGE = Stage(
     "fit",
     run,
     scope="target",
-    needs=("match",),
+    needs=("match", "draws"),
     sections=("model", "members", "validation", "predictors.names", "observations.quantity", "reproduces", "seed"),
 )

@@ -1,6 +1,6 @@
 """The stages of a study, in the order of work. A new one is a file and a line here."""
 
-from aqqua_dist.stages import budget, compare, cube, figures, fit, maps, match, observe, scores
+from aqqua_dist.stages import budget, compare, cube, draws, figures, fit, maps, match, observe, scores
 
 NAMES = ("observe", "cube", "match", "fit", "map", "budget", "compare", "figures")
 """Stages after which a run may stop."""
@@ -24,6 +24,7 @@ def stages(context):
     return (
         *first,
         match.STAGE,
+        draws.STAGE,
         fit.STAGE,
         maps.STAGE,
         scores.STAGE,

@@ -16,6 +16,7 @@ from aqqua_dist.recipe.context import Context, Target
 from aqqua_dist.recipe.published import method_warnings
 from aqqua_dist.recipe.recipe import load
 from aqqua_dist.stages import match
+from aqqua_dist.stages.base import Refused
 from aqqua_dist.stages.leftovers import move_leftovers
 from aqqua_dist.stages.listing import read_current, refuse_other_targets, write_listing
 from aqqua_dist.stages.order import NAMES, stages, until
@@ -162,28 +163,56 @@ def _run(context, force, wanted):
 
 def _targets(progress, chain, report):
     """The stages of every target, one target after the other; one that is refused does not stop the next."""
-    context, records, done = progress.context, [], []
-    every = list(match.targets(context))
-    for number, target in enumerate(every, start=1):
-        record = {"taxon": target.taxon, "zone": target.zone, "key": target.key, "state": "done", "reason": ""}
+    context, every = progress.context, list(match.targets(progress.context))
+    places = {target: f"{number}/{len(every)}" for number, target in enumerate(every, start=1)}
+    for target in every:
         try:
             for stage in chain:
-                progress.do(stage, target, place=f"{number}/{len(every)}")
-            report[target.key] = "done"
-            done.append(target)
+                if stage.groups is None:
+                    progress.do(stage, target, place=places[target])
         except UserError as error:
-            report[target.key] = str(error)
-            record |= {"state": "refused", "reason": str(error)}
-            warnings.warn(f"{target.label} is left out: {error}", MethodWarning, stacklevel=4)
-        standing = [*chain, *_standing(progress, chain, target)] if target in done else []
+            _leave_out(progress, (target,), str(error))
+    for stage in stages(context):
+        if stage.groups is not None:
+            _together(progress, stage, places, stage.name in {one.name for one in chain})
+    report |= {target.key: progress.refused.get(target, "done") for target in every}
+    progress.targets = tuple(target for target in every if target not in progress.refused)
+    records = []
+    for target in every:
+        reason = progress.refused.get(target, "")
+        record = {"taxon": target.taxon, "zone": target.zone, "key": target.key}
+        standing = [] if reason else [*chain, *_standing(progress, chain, target)]
         keys = {stage.name: progress.keys[stage.name, target] for stage in standing}
-        records.append(record | {"keys": keys, "files": _written(context, standing, target)})
-    progress.targets = tuple(done)
+        record |= {"state": "refused" if reason else "done", "reason": reason, "keys": keys}
+        records.append(record | {"files": _written(context, standing, target)})
     write_listing(context, records)
-    if not done:
+    if not progress.targets:
         reason = next((record["reason"] for record in records), "there is no training row")
         first = records[0]["key"] if records else "none"
         raise UserError(f"none of {len(every)} targets could be fitted; the first: {first}: {reason}")
+
+
+def _together(progress, stage, places, wanted):
+    """A stage that does targets together; where one of a group is refused, the others are grouped anew."""
+    finished = set()
+    while True:
+        living = [target for target in places if target not in progress.refused]
+        groups = progress.groups[stage.name] = stage.groups(progress.context, living)
+        waiting = [group for group in groups if group not in finished]
+        if not wanted or not waiting:
+            return
+        try:
+            for group in waiting:
+                progress.do_together(stage, group, places)
+                finished.add(group)
+        except Refused as error:
+            _leave_out(progress, error.targets, str(error))
+
+
+def _leave_out(progress, targets, reason):
+    for target in targets:
+        progress.refused[target] = reason
+        warnings.warn(f"{target.label} is left out: {reason}", MethodWarning, stacklevel=5)
 
 
 def _standing(progress, chain, target):
@@ -235,6 +264,7 @@ def _finished(context):
     record = read_json(context.out / "targets.json")["targets"]
     progress = Progress(context)
     progress.targets = tuple(Target(one.taxon, one.zone) for one in listed)
+    progress.refused = {Target(one["taxon"], one["zone"]): one["reason"] for one in record if one["state"] != "done"}
     for one in record:
         for stage, key in one["keys"].items():
             progress.recall(stage, key, {}, Target(one["taxon"], one["zone"]))

@@ -229,6 +229,33 @@ def _unknown(name, known, place):
     return f"taxa: {name!r} is not in {place}{hint} it holds {', '.join(sorted(map(str, known))[:20])}"
 
 
+def _sums(context):
+    """Taxa of sums that the observations do not have, or of which one holds the other."""
+    found, recipe, known = [], context.recipe, None
+    for number, one in enumerate(recipe.budget.sums):
+        place = f"budget.sums.{number}.taxa"
+        if recipe.taxa == "all":
+            known = _known_taxa(context) if known is None else known
+            found += [
+                f"{place}: {_unknown(n, known, 'the observations').removeprefix('taxa: ')}"
+                for n in one.taxa
+                if known and n not in known
+            ]
+        elif recipe.observations.kind == "aggregated":
+            found += [f"{place}: {told}" for told in _each(lambda s: aggregated.refuse_overlap(context, s.taxa), [one])]
+    return found
+
+
+def _known_taxa(context):
+    """Every taxon of the observations; none where they must be ingested first."""
+    kind = context.recipe.observations.kind
+    if kind == "virtual":
+        return [taxon.name for taxon in responses.TAXA]
+    if kind == "table":
+        return tables.read_zones(context)["taxon"].unique().tolist()
+    return aggregated.labelled(context)[0] if kind == "aggregated" else []
+
+
 def _virtual(context):
     if context.recipe.observations.kind == "virtual":
         responses.choose_taxa(context.recipe.taxa)
@@ -258,10 +285,11 @@ _LOOKS = (
     (("observations", "predictors", "zones", "taxa"), _tables),
     (("observations", "predictors"), _split_tables),
     (("observations", "taxa"), _aggregated_names),
+    (("observations", "predictors", "zones", "taxa", "budget"), _sums),
     (("observations", "taxa"), _virtual),
     (("published_maps",), _published_maps),
     (("figures",), _figures),
 )
 """What to look at, with the sections that it needs."""
-_READS = (_inputs, _grid_tables, _tables, _split_tables, _aggregated_names)
+_READS = (_inputs, _grid_tables, _tables, _split_tables, _aggregated_names, _sums)
 """Those that read the input of the stage match."""

@@ -53,6 +53,61 @@ def _files(section, folder, place):
     return found
 
 
+def labelled(context):
+    """Labels of a study's counts, and what lies above each.
+
+    Parameters
+    ----------
+    context : Context
+        The run; of raw exports, its observe stage is done.
+
+    Returns
+    -------
+    tuple of (list of str, dict of str to str)
+        Labels, and hierarchy of each that has one; none where the study reads
+        no counts of labels.
+    """
+    section, known = context.recipe.observations, {}
+    if section.kind == "exports":
+        folder = context.out / "observe" / "ingest" / "aggregated"
+        known = {name: folder / name for name in ("counts.parquet", "taxa.parquet") if (folder / name).is_file()}
+    elif section.kind == "aggregated":
+        known = {path.name: path for path in inputs(context).values()}
+    if "counts.parquet" not in known:
+        return [], {}
+    labels = files.read_parquet(known["counts.parquet"])["taxon"].dropna().unique().tolist()
+    return labels, _lines(files.read_parquet(known["taxa.parquet"])) if "taxa.parquet" in known else {}
+
+
+def _lines(table):
+    column = "label" if "label" in table else "taxon"
+    return dict(zip(table[column], table["hierarchy"].fillna(""), strict=True))
+
+
+def refuse_overlap(context, taxa):
+    """Refuse taxa of which one holds another by the hierarchies of the study's own labels.
+
+    Parameters
+    ----------
+    context : Context
+        As for `labelled`.
+    taxa : list of str
+        Taxa that are to be added.
+
+    Raises
+    ------
+    UserError
+        Two of them overlap.
+    """
+    labels, lines = labelled(context)
+    if not labels or context.recipe.taxa == "all":  # then each target is one label
+        return
+    section = context.recipe.observations
+    goal = rollup.goals([*labels, *lines], lines, taxa, leave_out=section.leave_out)
+    for outer, inner in rollup.overlaps(goal):
+        raise UserError(f"{outer!r} holds {inner!r}, which would be counted twice; leave one of them out.")
+
+
 def observed(context):
     """Rows of all targets and zones, where they were sampled.
 
@@ -157,11 +212,7 @@ def _counts(tables, pooled, context, place):
     taxa, told = None if recipe.taxa == "all" else list(recipe.taxa), []
     if taxa is not None:
         known = tables.get("taxa.parquet")
-        lines = (
-            {}
-            if known is None
-            else dict(zip(known["label" if "label" in known else "taxon"], known["hierarchy"].fillna(""), strict=True))
-        )
+        lines = {} if known is None else _lines(known)
         labels = [*counts["taxon"].dropna().unique(), *lines]
         counts = rollup.taxon_counts(counts, lines, taxa, leave_out=section.leave_out, labels=labels)
         overlap = rollup.overlap_sentence(rollup.goals(labels, lines, taxa, leave_out=section.leave_out))

@@ -14,6 +14,7 @@ from aqqua_dist.environment import matchup as bridge
 from aqqua_dist.habitat_models.boosting import Settings
 from aqqua_dist.habitat_models.members import MemberPlan, fit_members
 from aqqua_dist.maps import prediction
+from aqqua_dist.maps.products import Product, identity
 
 LAT, LON = grid.regular_grid(30)
 
@@ -171,7 +172,8 @@ def test_one_pass_equals_members_one_by_one(monkeypatch, months, centre, block):
     def weights(start, stop):
         return np.tile(np.column_stack([where.volume, where.volume * (where.cells < 30)])[start:stop], (count, 1))
 
-    fields, totals = prediction.predict(fitted, where, weights, jobs=2, progress=False)
+    products = {"one": Product(identity, ("one",), where.cells, weights)}
+    fields, totals = prediction.predict({"one": (fitted, where)}, products, jobs=2, progress=False)["one"]
     values = np.stack([fitted.predict(where.features[m]) for m in range(count)], axis=1).astype(
         "float64"
     )  # members, months, cells
@@ -217,7 +219,8 @@ def test_memory_does_not_grow_with_the_number_of_members():
     for members in (50, 400):
         many = Constant(members)
         tracemalloc.start()
-        fields, totals = prediction.predict(many, where, lambda a, b: where.volume[a:b, None], progress=False)
+        products = {"one": Product(identity, ("one",), where.cells, lambda a, b: where.volume[a:b, None])}
+        fields, totals = prediction.predict({"one": (many, where)}, products, progress=False)["one"]
         peaks[members] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert many.largest <= prediction.BLOCK_VALUES

@@ -95,10 +95,11 @@ def test_the_test_score_is_of_a_fit_that_has_not_seen_the_test_rows(fitted):
 
 
 def test_member_k_holds_the_same_cruises_for_a_common_and_a_rare_taxon(fitted):
-    units, held = fit.study_units(fitted), {}
+    drawn, held = files.read_parquet(fitted.out / "draws" / "draws.parquet"), {}
+    assert drawn["source"].unique().tolist() == ["cruise"] and len(drawn) == 12 * 6
     for taxon in ("Copepoda", "Rhizaria"):
         rows = prepared(fitted, taxon)
-        members = fit.choose(fitted, Target(taxon, "0-200"), rows, units)[1]
+        members = fit.choose(fitted, Target(taxon, "0-200"), rows, drawn)[1]
         assert not any(set(member) & set(rows.test) for member in members)
         cruises = rows.table["cruise"].to_numpy()
         held[taxon] = [pd.Series(cruises[member]).value_counts().sort_index().to_dict() for member in members]

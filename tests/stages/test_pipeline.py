@@ -140,7 +140,7 @@ def test_an_unchanged_run_touches_nothing_and_says_so(done, capsys):
     loud = pipeline.open_study(context.folder / "small.yaml", runs=context.out.parent, jobs=1, progress=True)
     pipeline.run(loud)
     said = capsys.readouterr().err
-    assert said.count("unchanged, skipped") == 7 + 2 * len(TARGETS)
+    assert said.count("unchanged, skipped") == 8 + 2 * len(TARGETS)
     assert "running" not in said
     assert {path: path.stat().st_mtime_ns for path in context.out.rglob("*.nc")} == before
 

@@ -39,9 +39,9 @@ members: {scheme: cruise_bootstrap, n: 3}
 validation: {folds: 3, block_size: 20}
 figures: [stocks]
 """
-STEPS = ["observe", "cube", "match", "fit Copepoda", "map Copepoda", "fit Rhizaria", "map Rhizaria"]
+STEPS = ["observe", "cube", "match", "draws", "fit Copepoda", "fit Rhizaria", "map Copepoda", "map Rhizaria"]
 STEPS += ["scores", "budget", "compare", "figures"]
-DATA = ["observe", "cube", "match"]
+DATA = ["observe", "cube", "match", "draws"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -118,10 +118,13 @@ def test_a_changed_climatology_runs_the_cube_and_what_follows(study, package, ca
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("data/ocean_basins.geojson", ["cube", "match", "map Copepoda", "map Rhizaria", *STEPS[8:]]),
-        ("environmental_layers/catalogue/salinity.yaml", ["cube", "match", "map Copepoda", "map Rhizaria", *STEPS[8:]]),
+        ("data/ocean_basins.geojson", ["cube", "match", "draws", "map Copepoda", "map Rhizaria", *STEPS[9:]]),
+        (
+            "environmental_layers/catalogue/salinity.yaml",
+            ["cube", "match", "draws", "map Copepoda", "map Rhizaria", *STEPS[9:]],
+        ),
         ("environmental_layers/catalogue/wind_speed.yaml", []),
-        ("data/taxa.yaml", ["map Copepoda", "map Rhizaria", *STEPS[8:]]),
+        ("data/taxa.yaml", ["map Copepoda", "map Rhizaria", *STEPS[9:]]),
         ("data/land_110m.geojson", ["figures"]),
         ("figures/stocks.py", ["figures"]),
         ("data/effort_rules.yaml", []),
@@ -149,14 +152,14 @@ def test_changed_observations_of_one_taxon_leave_the_other_alone(study, capsys):
     rows = pd.read_csv(study / "rows.csv")
     rows.loc[rows["taxon"] == "Rhizaria", "biomass"] *= 2
     rows.to_csv(study / "rows.csv", index=False)
-    assert again(study, capsys) == ["observe", "match", "fit Rhizaria", "map Rhizaria", *STEPS[7:]]
+    assert again(study, capsys) == ["observe", "match", "draws", "fit Rhizaria", "map Rhizaria", *STEPS[8:]]
 
 
 def test_a_removed_taxon_is_moved_away_and_the_rest_stays(study, capsys):
     out = study / "runs" / "tiny"
     pipeline.run(opened(study, RECIPE.replace("[Copepoda, Rhizaria]", "[Copepoda]")))
     said = capsys.readouterr().err
-    assert steps(said) == ["observe", "match", *STEPS[7:]]
+    assert steps(said) == ["observe", "match", "draws", *STEPS[8:]]
     assert said.count("belongs to another recipe or version: moved to") == 5
     assert not [path for path in out.rglob("*Rhizaria*") if "old" not in path.relative_to(out).parts]
     moved = {path.relative_to(out / "old").parts[1:] for path in (out / "old").rglob("*Rhizaria*")}
