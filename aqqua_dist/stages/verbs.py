@@ -13,9 +13,9 @@ from aqqua_dist.concentrations.zones import parse_zone
 from aqqua_dist.core import run_folder
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.table_folder import TableFolder, standing
-from aqqua_dist.counts.counts_table import parse_relation
 from aqqua_dist.counts.objects import parse_memory
 from aqqua_dist.habitat_models.arrays import threads
+from aqqua_dist.organisms.relations import parse_relation
 from aqqua_dist.readers import ingest as reading
 from aqqua_dist.recipe.context import Context
 from aqqua_dist.recipe.given import given_recipe, with_tables

@@ -156,7 +156,7 @@ FAULTS = {
         table(lambda t: t.assign(biomass=0)),
         ["none of 2 targets could be fitted", "all 90 training rows are zero"],
     ),
-    "one sample only": (table(lambda t: t.iloc[:1]), ["1 training rows, at least 20 are needed"]),
+    "one sample only": (table(lambda t: t.iloc[:1]), ["1 cruises, at least 3 are needed"]),
     "no sample": (table(lambda t: t.iloc[:0]), ["rows.csv: the table has 0 rows, at least 1 is needed"]),
     "no response at all": (table(lambda t: t.assign(biomass="")), ["rows.csv", "0 values, at least 1 is needed"]),
     "predictor NaN everywhere in the rows": (
