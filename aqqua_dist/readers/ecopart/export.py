@@ -18,6 +18,7 @@ from aqqua_dist.core.grid import wrap_longitude
 from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
 from aqqua_dist.effort import rules
 from aqqua_dist.readers.ecopart.bins import add_particles, add_raw, add_taxa, in_micrometres, refuse_repeats, roles
+from aqqua_dist.readers.ecopart.floats import read_floats
 from aqqua_dist.readers.ecopart.plausible import (
     impossible_calibrations,
     pixels_in_micrometres,
@@ -30,6 +31,8 @@ from aqqua_dist.readers.ecopart.taxa import labels_of, taxon_columns
 from aqqua_dist.readers.set_aside import Aside, setting_aside
 
 INSTRUMENTS = {"uvp5": "UVP5", "uvp6": "UVP6"}
+FLOAT = "_rawfiles.zip"
+"""End of the name of an archive of one cast of a float, which belongs to the summary beside it."""
 TWIN_DEGREES = 0.01
 """Casts of one time that lie closer than this are one cast."""
 NAME = ["project", "profile", "raw"]
@@ -106,8 +109,12 @@ def read_ecopart(sources):
     groups = defaultdict(list)
     for source in sources:
         place = (
-            str(source.path) if source.member else str(source.path.parent),
-            str(PurePosixPath(source.member).parent),
+            (str(source.path.parent), ".")
+            if source.path.name.lower().endswith(FLOAT)
+            else (
+                str(source.path) if source.member else str(source.path.parent),
+                str(PurePosixPath(source.member).parent),
+            )
         )
         groups[(_root(source), "new") if kind_of(source).startswith("new") else place].append(source)
     found, aside, parts = [], Aside(), []
@@ -168,7 +175,7 @@ def _group(tables, found, aside):
                 f"{by_kind['new archive'][0].source}: there is no metadata/samples.tsv with it, which has the calibration and the position."
             )
         casts, raw = read_new(by_kind, [table.source for table in by_kind["new archive"]], found, aside)
-        return {"casts": casts, "particles": [], "taxa": [], "raw": raw}
+        return {"casts": casts, "particles": [], "taxa": [], "raw": [raw]}
     casts = (
         pd.concat([table.rows for table in by_kind["summary"]], ignore_index=True)
         if by_kind["summary"]
@@ -179,7 +186,9 @@ def _group(tables, found, aside):
         casts = pd.concat([casts, *odv], ignore_index=True).drop_duplicates(NAME, ignore_index=True)
     casts = _one_per_file(casts, by_kind["particles"], found) if len(casts) else casts
     raw = read_raw(by_kind, found, aside) if by_kind["raw particles"] or by_kind["raw taxa"] else None
-    tables = by_kind["particles"] + by_kind["taxa"] + ([raw] if raw else [])
+    casts, floats = read_floats(by_kind, casts, found, aside)
+    raw = [one for one in (raw, floats) if one is not None]
+    tables = by_kind["particles"] + by_kind["taxa"] + raw
     if casts.empty and not tables:
         casts = pd.DataFrame(columns=NAME)
     elif casts.empty:
@@ -310,8 +319,9 @@ def _assembled(part, names, labels, found, aside):
     settle_plankton_sizes(taxa, found)
     for table, _ in taxa:
         _laid(table, casts, partial(add_taxa, bins=volumes, labels=labels), pieces, aside)
-    if part["raw"] is not None:
-        add_raw(part["raw"], _with_casts(part["raw"], casts), pieces)
+    for raw in part["raw"]:
+        with setting_aside(aside, raw.source):
+            add_raw(raw, _with_casts(raw, casts), pieces)
     for table in part["particles"] + part["taxa"]:
         found += table.findings
     seen = {profile for table in pieces["searched"] for profile in table["profile"]}
