@@ -108,14 +108,7 @@ def read_ecopart(sources):
     """
     groups = defaultdict(list)
     for source in sources:
-        place = (
-            (str(source.path.parent), ".")
-            if source.path.name.lower().endswith(FLOAT)
-            else (
-                str(source.path) if source.member else str(source.path.parent),
-                str(PurePosixPath(source.member).parent),
-            )
-        )
+        place = _place(source)
         groups[(_root(source), "new") if kind_of(source).startswith("new") else place].append(source)
     found, aside, parts = [], Aside(), []
     for files in groups.values():
@@ -140,6 +133,18 @@ def read_ecopart(sources):
         typed(pd.DataFrame(found), FINDINGS),
         {name: table for name, table in whole.items() if len(table)},
     )
+
+
+def _place(source):
+    """Folder or archive that a table shares with its summary; the archive of one cast of a float lies beside the summary."""
+    archive, folder = str(source.path), str(PurePosixPath(source.member).parent)
+    if source.inner and source.member.lower().endswith(FLOAT):
+        return archive, folder
+    if source.inner:
+        return f"{archive}!{source.member}", str(PurePosixPath(source.inner).parent)
+    if not source.member or archive.lower().endswith(FLOAT):
+        return str(source.path.parent), "."
+    return archive, folder
 
 
 def _root(source):

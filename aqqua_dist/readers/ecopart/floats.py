@@ -9,6 +9,7 @@ offset, which is that of the settings. Spectra of black images are left out.
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,8 @@ def _name(source):
     match = _NAME.fullmatch(source.name.rpartition(".")[0])
     if match and match["cast"]:
         return match["cast"], (match["kind"] or "").upper() == "TIME"
-    place = source.path.name if source.member else source.path.parent.name
+    place = PurePosixPath(source.member).name if source.inner else source.path.name
+    place = place if source.member else source.path.parent.name
     return place.removesuffix(".zip").removesuffix("_rawfiles"), False
 
 
