@@ -7,6 +7,7 @@ import pytest
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.readers import sources
+from aqqua_dist.readers.set_aside import Aside
 
 
 def archive(path, members, **options):
@@ -151,7 +152,7 @@ def nested(folder, *names, inner="inner.zip", outer="outer.zip"):
 
 def test_archives_inside_archives_give_their_members(tmp_path):
     path = nested(tmp_path, "a/b.tsv", "c.tsv")
-    found = find_sources([path])
+    found = sources.find_sources([path])
     assert [str(source) for source in found] == [
         f"{path}!beside.txt",
         f"{path}!deep/inner.zip!a/b.tsv",
@@ -163,7 +164,7 @@ def test_archives_inside_archives_give_their_members(tmp_path):
 
 
 def test_archives_that_a_reader_takes_as_a_whole_stay_whole_inside_others(tmp_path):
-    assert [source.name for source in find_sources([nested(tmp_path, "x.csv", inner="s1_Particule.zip")])] == [
+    assert [source.name for source in sources.find_sources([nested(tmp_path, "x.csv", inner="s1_Particule.zip")])] == [
         "beside.txt",
         "s1_Particule.zip",
     ]
@@ -171,7 +172,7 @@ def test_archives_that_a_reader_takes_as_a_whole_stay_whole_inside_others(tmp_pa
 
 def test_a_name_that_leaves_the_inner_archive_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"inner.zip: member '../x.tsv' lies outside"):
-        find_sources([nested(tmp_path, "../x.tsv")])
+        sources.find_sources([nested(tmp_path, "../x.tsv")])
 
 
 def test_a_damaged_inner_archive_is_set_aside(tmp_path):
@@ -179,7 +180,7 @@ def test_a_damaged_inner_archive_is_set_aside(tmp_path):
         archive.writestr("inner.zip", b"no archive")
         archive.writestr("beside.txt", "beside")
     aside = Aside()
-    assert [source.name for source in find_sources([tmp_path], aside)] == ["beside.txt"]
+    assert [source.name for source in sources.find_sources([tmp_path], aside)] == ["beside.txt"]
     assert "inner.zip: the archive cannot be read" in aside.findings(1)[0]["message"]
 
 
@@ -188,5 +189,5 @@ def test_two_levels_deep_is_a_file(tmp_path):
     inner = nested(tmp_path, "x.tsv", outer="middle.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "top.zip", "w") as archive:
         archive.writestr("middle.zip", inner)
-    names = [source.name for source in find_sources([tmp_path / "top.zip"])]
+    names = [source.name for source in sources.find_sources([tmp_path / "top.zip"])]
     assert sorted(names) == ["beside.txt", "inner.zip"]

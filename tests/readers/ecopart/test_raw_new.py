@@ -250,5 +250,5 @@ def test_a_real_export_inside_an_archive(data_root, tmp_path):
         lines = inner.read(name).decode("latin-1").splitlines()
     identity = lines[0].split("\t").index("object_id")
     ids = {line.split("\t")[identity] for line in lines[1:] if not line.startswith("[")}
-    done = ingest([path], tmp_path / "out", progress=False)
+    ingest([path], tmp_path / "out", progress=False)
     assert set(files.read_parquet(tmp_path / "out" / "objects.parquet")["object_id"]) == ids
