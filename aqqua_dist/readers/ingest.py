@@ -18,6 +18,7 @@ from aqqua_dist.effort import volumes
 from aqqua_dist.readers import mapped, model_outputs, pssdb, quality
 from aqqua_dist.readers.formats import OUTPUTS, READERS, STREAMS
 from aqqua_dist.readers.ifcb.bins import read_ifcb
+from aqqua_dist.readers.same_samples import merged
 from aqqua_dist.readers.set_aside import CHECK, Aside, setting_aside
 from aqqua_dist.readers.sources import Source, find_sources
 
@@ -112,6 +113,7 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
         origin = beside.submit(_origin, [*sources, *tables], [mapping, effort])
         parts = _parts(groups, objects, aside, progress)
         left += aside.findings(len(parts))
+        parts = merged(parts, left)
         whole = (
             volumes.with_project(joined(parts), project) if project else volumes.with_volumes(joined(parts), choices)
         )

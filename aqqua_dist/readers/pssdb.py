@@ -1,8 +1,9 @@
 """Mapping sheets of PSSdb: which column of a project is what, in which unit, and how its volume follows.
 
-One sheet per instrument (``project_<instrument>_standardizer.xlsx``, 47
+One file per instrument (``project_<instrument>_standardizer.xlsx``, 47
 columns), one row per project of EcoTaxa or EcoPart (github.com/jessluo/PSSdb,
-21d24d6). What one object adds to a concentration is dilution / volume; the
+21d24d6); that of UVP has several worksheets, and EcoTaxa and EcoPart number
+their projects each for itself, so that a number alone may be two projects. What one object adds to a concentration is dilution / volume; the
 dilution is a column or a formula of columns. The volumes themselves are made by
 `aqqua_dist.effort.volumes.with_project`.
 """
@@ -43,6 +44,8 @@ QUANTITIES = (
     "Sampling_upper_size",
 )
 COLUMNS = 47
+NEEDED = ("Project_ID", "Instrument", "Sample_field", "Volume_analyzed_field")
+"""Columns that make a worksheet a mapping."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Project:
         Path of the project's flags; how samples were taken.
     place : str
         Sheet and row, for messages.
+    worksheet : str
+        Name of the worksheet.
     """
 
     number: str
@@ -75,6 +80,7 @@ class Project:
     flags: str = ""
     description: str = ""
     place: str = ""
+    worksheet: str = ""
 
 
 def read_standardizer(path):
@@ -83,12 +89,13 @@ def read_standardizer(path):
     Parameters
     ----------
     path : str or os.PathLike
-        ``.xlsx``.
+        ``.xlsx``; every worksheet with the columns of a mapping is read.
 
     Returns
     -------
     projects : dict of str to Project
-        By number.
+        By number; where worksheets differ in what they say of a number, by
+        ``worksheet:number``.
     findings : list of dict
         Rows that cannot be used, with the column that is wrong.
 
@@ -100,51 +107,65 @@ def read_standardizer(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns of styles
-            sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
-            rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            sheets = {
+                sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets
+            }
     except Exception as error:  # openpyxl raises many kinds on files that are none
         raise UserError(
             f"{path}: the mapping sheet cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'damaged'})."
         ) from None
-    names = [str(name).strip() if name is not None else "" for name in rows[0]] if rows else []
-    lost = [name for name in ("Project_ID", "Instrument", "Sample_field", "Volume_analyzed_field") if name not in names]
-    if lost:
+    headers = {title: _header(rows) for title, rows in sheets.items()}
+    mine = [title for title, names in headers.items() if not set(NEEDED) - set(names)]
+    if not mine:
+        names = next(iter(headers.values()), [])
+        lost = next((name for name in NEEDED if name not in names), NEEDED[0])
         raise UserError(
-            f"{path}: column {lost[0]!r} is missing; a mapping sheet has {COLUMNS} columns from 'Project_ID' on, this has {names[:6]}."
+            f"{path}: column {lost!r} is missing; a mapping sheet has {COLUMNS} columns from 'Project_ID' on, this has {names[:6]}."
         )
-    projects, found = {}, []
-    for number, cells in enumerate(rows[1:], start=2):
+    found, held = [], {}
+    for title in mine:
+        place = f"{path}, worksheet {title!r}" if len(mine) > 1 else str(path)
+        for number, project in _projects(sheets[title][1:], headers[title], place, title, found).items():
+            held.setdefault(number, []).append(project)
+    projects = {}
+    for number, several in held.items():
+        if all(_said(project) == _said(several[0]) for project in several):
+            projects[number] = several[0]
+        else:
+            projects |= {f"{project.worksheet}:{number}": project for project in several}
+    return projects, found
+
+
+def _said(project):
+    """What a row says, wherever it stands."""
+    return project.instrument, project.fields, project.units, project.formats, project.missing
+
+
+def _header(rows):
+    return [str(name).strip() if name is not None else "" for name in rows[0]] if rows else []
+
+
+def _projects(rows, names, place, worksheet, found):
+    """Projects of one worksheet by number."""
+    projects = {}
+    for number, cells in enumerate(rows, start=2):
         row = {name: _text(cell) for name, cell in zip(names, cells, strict=False) if name}
         if not row.get("Project_ID"):
             continue
-        project = _project(row, f"{path}, row {number}")
+        project = _project(row, f"{place}, row {number}", worksheet)
         faults = _faults(project)
+        where = {"file": place, "row": number}
         if faults:
             column, value, text = faults[0]
-            found.append(
-                finding(
-                    "refused",
-                    "mapping",
-                    f"project {project.number}: {text}",
-                    file=str(path),
-                    row=number,
-                    column=column,
-                    value=value,
-                )
-            )
+            text = f"project {project.number}: {text}"
+            found.append(finding("refused", "mapping", text, column=column, value=value, **where))
         elif project.number in projects:
-            found.append(
-                finding(
-                    "suspicious",
-                    "mapping",
-                    f"project {project.number} stands twice; the first row was taken.",
-                    file=str(path),
-                    row=number,
-                )
-            )
+            text = f"project {project.number} stands twice; the first row was taken."
+            found.append(finding("suspicious", "mapping", text, **where))
         else:
             projects[project.number] = project
-    return projects, found
+    return projects
 
 
 def _text(cell):
@@ -153,7 +174,7 @@ def _text(cell):
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 
-def _project(row, place):
+def _project(row, place, worksheet):
     def filled(end):
         return {
             name: row[f"{name}_{end}"]
@@ -175,6 +196,7 @@ def _project(row, place):
         row.get("Flag_path", ""),
         row.get("Sampling_description", ""),
         place,
+        worksheet,
     )
 
 
@@ -203,7 +225,7 @@ def project_of(path, number):
     path : str or os.PathLike
         Mapping sheet.
     number : str
-        Identifier of the project.
+        Identifier of the project, or ``worksheet:number``.
 
     Returns
     -------
@@ -213,11 +235,19 @@ def project_of(path, number):
     Raises
     ------
     UserError
-        The sheet has no such project, or its row cannot be used.
+        The sheet has no such project, its row cannot be used, or worksheets
+        differ in what they say of it.
     """
     projects, found = read_standardizer(path)
     if str(number) in projects:
         return projects[str(number)]
+    sheet, _, plain = str(number).rpartition(":")
+    if plain in projects and projects[plain].worksheet == sheet:
+        return projects[plain]
+    if several := [key for key in projects if key.endswith(f":{number}")]:
+        raise UserError(
+            f"{path}: project {number!r} stands in {len(several)} worksheets that differ; say which, allowed are {', '.join(several)}."
+        )
     why = next(
         (row["message"] for row in found if row["message"].startswith(f"project {number}:")),
         f"it has {', '.join(sorted(projects, key=str)[:15])}",

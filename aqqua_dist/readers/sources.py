@@ -39,15 +39,18 @@ class Source:
         File on the disk.
     member : str
         Name inside the archive; empty for a plain file.
+    inner : str
+        Name inside a zip archive that is a member itself; empty for others.
     """
 
     path: Path
     member: str = ""
+    inner: str = ""
 
     @property
     def name(self):
         """File name without folders (str)."""
-        return PurePosixPath(self.member).name if self.member else self.path.name
+        return PurePosixPath(self.inner or self.member).name if self.member else self.path.name
 
     def partition_values(self):
         """Values that folders of a partitioned table tell (``sample_id=s1/part.parquet``).
@@ -62,7 +65,7 @@ class Source:
         return {key: value for key, _, value in pairs if key and value != "__HIVE_DEFAULT_PARTITION__"}
 
     def __str__(self):
-        return f"{self.path}!{self.member}" if self.member else str(self.path)
+        return "!".join(part for part in (str(self.path), self.member, self.inner) if part)
 
     @contextmanager
     def open(self):
@@ -82,6 +85,8 @@ class Source:
                     stream = held.enter_context(held.enter_context(zipfile.ZipFile(self.path)).open(self.member))
                 else:
                     stream = held.enter_context(self.path.open("rb"))
+                if self.inner:
+                    stream = held.enter_context(held.enter_context(zipfile.ZipFile(stream)).open(self.inner))
             except (
                 OSError,
                 EOFError,
@@ -113,7 +118,8 @@ def find_sources(paths, aside=None):
     Returns
     -------
     list of Source
-        Sorted within each path; hidden files and folders are left out.
+        Sorted within each path; hidden files and folders are left out. Zip
+        archives inside archives give their members, one level deep.
 
     Raises
     ------
@@ -138,14 +144,17 @@ def find_sources(paths, aside=None):
         else:
             raise UserError(f"source {str(path)!r} does not exist; allowed are files, folders, zip and tar archives.")
         for file in files:
-            archive = file.suffix.lower() == ".zip" and not file.name.lower().endswith(WHOLE)
+            archive = _is_archive(file.name)
             tar = file.name.lower().endswith(TAR)
             try:
-                found += _members(file) if archive else _tar_members(file) if tar else [Source(file)]
+                mine = _members(file) if archive else _tar_members(file) if tar else [Source(file)]
             except UserError as error:
                 if aside is None:
                     raise
                 aside.errors.append((file, error))
+                continue
+            for source in mine:
+                found += _unpacked(source, aside)
     if aside is not None:
         aside.findings(len(found))
     if not found:
@@ -153,29 +162,52 @@ def find_sources(paths, aside=None):
     return found
 
 
-def _members(path):
+def _is_archive(name):
+    return name.lower().endswith(".zip") and not name.lower().endswith(WHOLE)
+
+
+def _unpacked(source, aside):
+    """A source, or the members of the zip archive that it is inside another archive; those deeper inside stay files."""
+    if not source.member or not _is_archive(source.name):
+        return [source]
     try:
-        with zipfile.ZipFile(path) as archive:
+        with source.open() as stream:
+            names = _names(stream, source)
+    except UserError as error:
+        if aside is None:
+            raise
+        aside.errors.append((source, error))
+        return []
+    return [Source(source.path, source.member, name) for name in names]
+
+
+def _members(path):
+    return [Source(path, name) for name in _names(path, path)]
+
+
+def _names(file, place):
+    """Names of the members of a zip archive, once they are known to be harmless."""
+    try:
+        with zipfile.ZipFile(file) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir()]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: the archive cannot be read ({error}).") from None
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
+        raise UserError(f"{place}: the archive cannot be read ({error}).") from None
     if len(entries) > MAX_MEMBERS:
-        raise UserError(f"{path}: the archive has {len(entries)} members, allowed are {MAX_MEMBERS}.")
+        raise UserError(f"{place}: the archive has {len(entries)} members, allowed are {MAX_MEMBERS}.")
     total = 0
     for entry in entries:
         parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
         if ".." in parts or entry.filename.startswith(("/", "\\")) or ":" in (parts[0] if parts else ""):
-            raise UserError(f"{path}: member {entry.filename!r} lies outside the archive, allowed are names below it.")
+            raise UserError(f"{place}: member {entry.filename!r} lies outside the archive, allowed are names below it.")
         total += entry.file_size
         if entry.file_size > MAX_RATIO * max(entry.compress_size, 1) and entry.file_size > 2**20 or total > MAX_BYTES:
             raise UserError(
-                f"{path}: member {entry.filename!r} unpacks from {entry.compress_size} to {entry.file_size} bytes; allowed are "
+                f"{place}: member {entry.filename!r} unpacks from {entry.compress_size} to {entry.file_size} bytes; allowed are "
                 f"{MAX_RATIO} times as many, and {MAX_BYTES} in all."
             )
-    kept = [
+    return sorted(
         e.filename for e in entries if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(e.filename).parts)
-    ]
-    return [Source(path, name) for name in sorted(kept)]
+    )
 
 
 def _tar_members(path):

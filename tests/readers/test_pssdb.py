@@ -25,15 +25,40 @@ def test_every_row_of_every_sheet_is_read_or_named(data_root, name):
     projects, found = read_standardizer(path)
     rows = [
         row
-        for row in openpyxl.load_workbook(path, read_only=True).worksheets[0].iter_rows(min_row=2, values_only=True)
+        for sheet in openpyxl.load_workbook(path, read_only=True).worksheets
+        if sheet.title != "Metadata"
+        for row in sheet.iter_rows(min_row=2, values_only=True)
         if row[0] is not None
     ]
-    assert len(projects) + len(found) == len(rows)
+    same = (
+        0 if name != "UVP" else len(rows) - len(projects) - len(found)
+    )  # rows that two worksheets repeat word by word
+    assert len(projects) + len(found) + same == len(rows)
+    assert 0 <= same < len(rows) / 4
     assert len(projects) >= SHEETS[name] - 1
     for row in found:
         assert row["row"] > 1
     for project in projects.values():
         assert {"Sample", "Latitude", "Longitude"} <= set(project.fields)
+
+
+def test_worksheets_of_two_sites_number_their_projects_each_for_itself(data_root):
+    """By openpyxl alone: which numbers the two worksheets of UVP share."""
+    path = data_root / "formats" / "pssdb" / "project_UVP_standardizer.xlsx"
+    book = openpyxl.load_workbook(path, read_only=True)
+    taxa, particles = (
+        {str(row[0]) for row in book[title].iter_rows(min_row=2, values_only=True) if row[0] is not None}
+        for title in ("ecotaxa", "ecopart")
+    )
+    projects, _ = read_standardizer(path)
+    worksheets = {project.worksheet for project in projects.values()}
+    assert {"ecotaxa", "ecopart"} <= worksheets
+    shared = next(iter(sorted(number for number in taxa & particles if f"ecopart:{number}" in projects)))
+    with pytest.raises(UserError, match=f"project '{shared}' stands in . worksheets that differ; .*ecopart:{shared}"):
+        project_of(path, shared)
+    assert project_of(path, f"ecopart:{shared}").worksheet == "ecopart"
+    only = next(number for number in sorted(particles - taxa) if number in projects)
+    assert project_of(path, only).worksheet == project_of(path, f"ecopart:{only}").worksheet == "ecopart"
 
 
 def ingested(**columns):

@@ -1,11 +1,13 @@
 """Files, folders and archives read in place, with limits."""
 
+import io
 import zipfile
 
 import pytest
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.readers import sources
+from aqqua_dist.readers.set_aside import Aside
 
 
 def archive(path, members, **options):
@@ -134,3 +136,58 @@ def test_one_path_is_a_list_of_one(tmp_path):
     assert sources.find_sources(str(path)) == sources.find_sources(path) == sources.find_sources([path])
     with pytest.raises(UserError, match="net_survey.csv"):
         sources.find_sources(str(path.with_suffix(".csv")))
+
+
+def nested(folder, *names, inner="inner.zip", outer="outer.zip"):
+    """A zip archive with a zip archive of one text per name."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, name * 100)
+    with zipfile.ZipFile(folder / outer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"deep/{inner}", held.getvalue())
+        archive.writestr("beside.txt", "beside")
+    return folder / outer
+
+
+def test_archives_inside_archives_give_their_members(tmp_path):
+    path = nested(tmp_path, "a/b.tsv", "c.tsv")
+    found = sources.find_sources([path])
+    assert [str(source) for source in found] == [
+        f"{path}!beside.txt",
+        f"{path}!deep/inner.zip!a/b.tsv",
+        f"{path}!deep/inner.zip!c.tsv",
+    ]
+    assert [source.name for source in found] == ["beside.txt", "b.tsv", "c.tsv"]
+    with found[1].open() as stream:
+        assert stream.read() == b"a/b.tsv" * 100
+
+
+def test_archives_that_a_reader_takes_as_a_whole_stay_whole_inside_others(tmp_path):
+    assert [source.name for source in sources.find_sources([nested(tmp_path, "x.csv", inner="s1_Particule.zip")])] == [
+        "beside.txt",
+        "s1_Particule.zip",
+    ]
+
+
+def test_a_name_that_leaves_the_inner_archive_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"inner.zip: member '../x.tsv' lies outside"):
+        sources.find_sources([nested(tmp_path, "../x.tsv")])
+
+
+def test_a_damaged_inner_archive_is_set_aside(tmp_path):
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.writestr("inner.zip", b"no archive")
+        archive.writestr("beside.txt", "beside")
+    aside = Aside()
+    assert [source.name for source in sources.find_sources([tmp_path], aside)] == ["beside.txt"]
+    assert "inner.zip: the archive cannot be read" in aside.findings(1)[0]["message"]
+
+
+def test_two_levels_deep_is_a_file(tmp_path):
+    """It is told as a file of an unknown format, not dropped."""
+    inner = nested(tmp_path, "x.tsv", outer="middle.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "top.zip", "w") as archive:
+        archive.writestr("middle.zip", inner)
+    names = [source.name for source in sources.find_sources([tmp_path / "top.zip"])]
+    assert sorted(names) == ["beside.txt", "inner.zip"]

@@ -364,7 +364,7 @@ def add_raw(raw, rows, pieces):
     rows : pandas.DataFrame
         Its rows with ``key`` of the cast.
     pieces : dict of str to list
-        Takes ``samples, particles, conditions, objects, taxa`` and
+        Takes ``samples, particles, conditions, objects, counts, taxa`` and
         ``searched``.
     """
     top = rows["bin"] * BIN
@@ -372,11 +372,13 @@ def add_raw(raw, rows, pieces):
     rows = _named(rows if "depth" in rows else rows.assign(depth=np.nan), rows["key"], timed, top, top + BIN)
     pieces["samples"].append(_bins_of(rows, raw.source).assign(n_images=rows["images"]))
     place = rows.set_index(KEYS)["sample_id"]
-    for name in ("particles", "conditions", "objects"):
+    for name in ("particles", "conditions", "objects", "counts"):
         part = raw.extra.get(name)
         if part is not None and len(part):
             held = part.assign(sample_id=place.reindex(pd.MultiIndex.from_frame(part[KEYS])).to_numpy())
             pieces[name].append(held if name == "objects" else held.dropna(subset="sample_id").drop(columns=KEYS))
+    counted = [pair in raw.extra.get("counted", []) for pair in zip(rows["profile"], rows["raw"], strict=True)]
+    pieces["searched"].append(pd.DataFrame({"profile": rows.loc[counted, "key"].unique(), "searched": True}))
     known = rows[
         np.array(
             [pair in raw.extra["with taxa"] for pair in zip(rows["profile"], rows["raw"], strict=True)], dtype=bool
@@ -390,7 +392,7 @@ def add_raw(raw, rows, pieces):
         )
         pieces["objects"][-1].loc[mine, "sample_id"] = whole["sample_id"].iloc[0]
         pieces["searched"].append(pd.DataFrame({"profile": whole["profile"], "searched": True}))
-    pieces["objects"] = [part.drop(columns=KEYS) for part in pieces["objects"]]
+    pieces["objects"] = [part.drop(columns=KEYS, errors="ignore") for part in pieces["objects"]]
     pieces["taxa"].append(raw.extra["taxa"].assign(parent=raw.extra["taxa"]["hierarchy"].str.split(">").str[-2]))
     pieces["searched"].append(
         pd.DataFrame({"profile": known.loc[~known["timed"] | known["bin"].isna(), "key"].unique(), "searched": True})

@@ -6,6 +6,8 @@ real exports of three stations.
 """
 
 from collections import defaultdict
+from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -16,6 +18,7 @@ from aqqua_dist.core.grid import wrap_longitude
 from aqqua_dist.core.tables import COUNTS, FINDINGS, OBJECTS, SAMPLES, Ingested, finding, typed
 from aqqua_dist.effort import rules
 from aqqua_dist.readers.ecopart.bins import add_particles, add_raw, add_taxa, in_micrometres, refuse_repeats, roles
+from aqqua_dist.readers.ecopart.floats import read_floats
 from aqqua_dist.readers.ecopart.plausible import (
     impossible_calibrations,
     pixels_in_micrometres,
@@ -25,11 +28,18 @@ from aqqua_dist.readers.ecopart.raw import calibration_share, read_raw
 from aqqua_dist.readers.ecopart.raw_new import read_new
 from aqqua_dist.readers.ecopart.tables import kind_of, particle_classes, read_table
 from aqqua_dist.readers.ecopart.taxa import labels_of, taxon_columns
+from aqqua_dist.readers.set_aside import Aside, setting_aside
 
 INSTRUMENTS = {"uvp5": "UVP5", "uvp6": "UVP6"}
+FLOAT = "_rawfiles.zip"
+"""End of the name of an archive of one cast of a float, which belongs to the summary beside it."""
 TWIN_DEGREES = 0.01
 """Casts of one time that lie closer than this are one cast."""
 NAME = ["project", "profile", "raw"]
+NO_BINS = pd.DataFrame({name: pd.Series(dtype="float64") for name in ("depth", "volume", "low", "high")}).assign(
+    sample_id="", key="", timed=False
+)
+"""Bins of an export whose tables of particles were all set aside."""
 CASTS = (
     "profile",
     "project",
@@ -91,23 +101,31 @@ def read_ecopart(sources):
     Raises
     ------
     UserError
-        A damaged table, a cast without its metadata, or impossible numbers.
+        A cast stands in two exports, or nothing can be read: the first damaged
+        table, cast without its metadata, or impossible number. Where other
+        files and casts can be read those are set aside
+        (`aqqua_dist.readers.set_aside`).
     """
     groups = defaultdict(list)
     for source in sources:
-        place = (
-            str(source.path) if source.member else str(source.path.parent),
-            str(PurePosixPath(source.member).parent),
-        )
+        place = _place(source)
         groups[(_root(source), "new") if kind_of(source).startswith("new") else place].append(source)
-    found = []
-    parts = [_group([read_table(source) for source in files], found) for files in groups.values()]
+    found, aside, parts = [], Aside(), []
+    for files in groups.values():
+        n_lost = len(aside.errors)
+        with setting_aside(aside, files[0]):
+            part = _group(_tables(files, aside), found, aside)
+            lost = any(kind_of(source) == "particles" for source, _ in aside.errors[n_lost:])
+            parts.append(part | {"lost particles": lost})
+    if not parts:
+        aside.findings(0)
     names = _profile_names([part["casts"] for part in parts], found)
     labels = labels_of([line for part in parts for table in part["taxa"] for line in taxon_columns(table)])
-    tables = [_assembled(part, names, labels, found) for part in parts]
+    tables = [_assembled(part, names, labels, found, aside) for part in parts]
     whole = {name: pd.concat([table[name] for table in tables], ignore_index=True) for name in tables[0]}
     refuse_repeats(whole["samples"])
     _twins(whole["casts"], found)
+    found += aside.findings(len(whole["samples"]))
     return Ingested(
         typed(whole.pop("samples"), SAMPLES),
         typed(whole.pop("objects"), OBJECTS),
@@ -115,6 +133,18 @@ def read_ecopart(sources):
         typed(pd.DataFrame(found), FINDINGS),
         {name: table for name, table in whole.items() if len(table)},
     )
+
+
+def _place(source):
+    """Folder or archive that a table shares with its summary; the archive of one cast of a float lies beside the summary."""
+    archive, folder = str(source.path), str(PurePosixPath(source.member).parent)
+    if source.inner and source.member.lower().endswith(FLOAT):
+        return archive, folder
+    if source.inner:
+        return f"{archive}!{source.member}", str(PurePosixPath(source.inner).parent)
+    if not source.member or archive.lower().endswith(FLOAT):
+        return str(source.path.parent), "."
+    return archive, folder
 
 
 def _root(source):
@@ -127,7 +157,19 @@ def _root(source):
     )
 
 
-def _group(tables, found):
+def _tables(files, aside):
+    """Files of one folder that can be read."""
+    tables = []
+    for source in files:
+        with setting_aside(aside, source):
+            table = read_table(source)
+            if table.kind in ("particles", "taxa"):
+                (particle_classes if table.kind == "particles" else taxon_columns)(table)
+            tables.append(table)
+    return tables
+
+
+def _group(tables, found, aside):
     """Files of one folder: casts, bins and what is in them."""
     by_kind = defaultdict(list)
     for table in tables:
@@ -137,8 +179,8 @@ def _group(tables, found):
             raise UserError(
                 f"{by_kind['new archive'][0].source}: there is no metadata/samples.tsv with it, which has the calibration and the position."
             )
-        casts, raw = read_new(by_kind, [table.source for table in by_kind["new archive"]], found)
-        return {"casts": casts, "particles": [], "taxa": [], "raw": raw}
+        casts, raw = read_new(by_kind, [table.source for table in by_kind["new archive"]], found, aside)
+        return {"casts": casts, "particles": [], "taxa": [], "raw": [raw]}
     casts = (
         pd.concat([table.rows for table in by_kind["summary"]], ignore_index=True)
         if by_kind["summary"]
@@ -148,9 +190,13 @@ def _group(tables, found):
     if odv:
         casts = pd.concat([casts, *odv], ignore_index=True).drop_duplicates(NAME, ignore_index=True)
     casts = _one_per_file(casts, by_kind["particles"], found) if len(casts) else casts
-    raw = read_raw(by_kind, found) if by_kind["raw particles"] or by_kind["raw taxa"] else None
-    tables = by_kind["particles"] + by_kind["taxa"] + ([raw] if raw else [])
-    if tables and casts.empty:
+    raw = read_raw(by_kind, found, aside) if by_kind["raw particles"] or by_kind["raw taxa"] else None
+    casts, floats = read_floats(by_kind, casts, found, aside)
+    raw = [one for one in (raw, floats) if one is not None]
+    tables = by_kind["particles"] + by_kind["taxa"] + raw
+    if casts.empty and not tables:
+        casts = pd.DataFrame(columns=NAME)
+    elif casts.empty:
         raise UserError(
             f"{tables[0].source}: there is no metadata summary beside it, and the position of a cast stands nowhere else."
         )
@@ -218,7 +264,49 @@ def _profile_names(casts, found):
     }
 
 
-def _assembled(part, names, labels, found):
+def _by_cast(table):
+    """A table for each cast of a table of several."""
+    parts = [rows.copy() for _, rows in table.rows.groupby(["profile", "raw"], sort=False, dropna=False)]
+    return [replace(table, rows=rows) for rows in parts] if len(parts) > 1 else []
+
+
+def _tried(do, table, aside):
+    """What `do` gives for a table; where it cannot be done, for those of its casts with which it can, and the others are set aside."""
+    whole = Aside()
+    with setting_aside(whole, table.source):
+        return [do(table)]
+    several, given = _by_cast(table), []
+    if not several:
+        aside.errors += whole.errors
+    for one in several:
+        with setting_aside(aside, table.source):
+            given.append(do(one))
+    return given
+
+
+def _known(table, casts, aside):
+    """Tables of the casts that the metadata know, each with its rows joined to them."""
+    return _tried(lambda some: (some, _with_casts(some, casts)), table, aside)
+
+
+def _laid(table, casts, add, pieces, aside):
+    """What `add` gives for a table, or for those of its casts that can be laid on samples."""
+
+    def once(some):
+        own, told = {name: [] for name in pieces}, len(table.findings)
+        try:
+            given = add(some, _with_casts(some, casts), pieces=own)
+        except UserError:
+            del table.findings[told:]
+            raise
+        for name, parts in own.items():
+            pieces[name] += parts
+        return given
+
+    return _tried(once, table, aside)
+
+
+def _assembled(part, names, labels, found, aside):
     casts = part["casts"]
     casts = (
         casts.assign(key=[names[row.project, row.profile, row.raw] for row in casts.itertuples()])
@@ -226,14 +314,19 @@ def _assembled(part, names, labels, found):
         else casts
     )
     pieces = {name: [] for name in ("samples", "counts", "particles", "conditions", "searched", "taxa", "objects")}
-    bins = [add_particles(table, _with_casts(table, casts), pieces) for table in part["particles"]]
-    volumes = pd.concat(bins, ignore_index=True) if bins else None
-    taxa = [(table, _with_casts(table, casts)) for table in part["taxa"]]
+    particles = [one for table in part["particles"] for one, _ in _known(table, casts, aside)]
+    bins = [one for table in particles for one in _laid(table, casts, add_particles, pieces, aside)]
+    if bins or part["particles"] or part["lost particles"]:
+        volumes = pd.concat(bins, ignore_index=True) if bins else NO_BINS
+    else:
+        volumes = None
+    taxa = [line for table in part["taxa"] for line in _known(table, casts, aside)]
     settle_plankton_sizes(taxa, found)
-    for table, rows in taxa:
-        add_taxa(table, rows, volumes, pieces, labels)
-    if part["raw"] is not None:
-        add_raw(part["raw"], _with_casts(part["raw"], casts), pieces)
+    for table, _ in taxa:
+        _laid(table, casts, partial(add_taxa, bins=volumes, labels=labels), pieces, aside)
+    for raw in part["raw"]:
+        with setting_aside(aside, raw.source):
+            add_raw(raw, _with_casts(raw, casts), pieces)
     for table in part["particles"] + part["taxa"]:
         found += table.findings
     seen = {profile for table in pieces["searched"] for profile in table["profile"]}

@@ -15,6 +15,7 @@ from aqqua_dist.core.units import pixel_size
 from aqqua_dist.organisms.sizes import esd, esd_uvp, sphere
 from aqqua_dist.readers.ecopart.headers import OPEN
 from aqqua_dist.readers.ecopart.tables import BIN, Table, numbers
+from aqqua_dist.readers.set_aside import setting_aside
 
 LIMITS = (
     0.001,
@@ -72,7 +73,7 @@ KEYS = ["profile", "raw", "bin"]
 PRESSURE, MOMENT = "pressure [db]", "time [yyyymmddhhmmssmmm]"
 
 
-def read_raw(tables, found):
+def read_raw(tables, found, aside):
     """Raw tables of one export, binned.
 
     Parameters
@@ -81,6 +82,9 @@ def read_raw(tables, found):
         By kind; ``summary`` names the files and has the calibration.
     found : list of dict
         Takes what is odd.
+    aside : aqqua_dist.readers.set_aside.Aside
+        Takes files that cannot be read, casts without calibration, and
+        objects without the particle table of their cast.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def read_raw(tables, found):
     Raises
     ------
     UserError
-        A file that the summary does not name, or a cast without calibration.
+        There is no summary.
     """
     casts = (
         pd.concat([table.rows for table in tables["summary"]], ignore_index=True)
@@ -107,11 +111,12 @@ def read_raw(tables, found):
         )
     bins, sizes, objects, taxa, conditions = [], [], [], [], []
     for table in tables["raw particles"]:
-        cast = _cast(table, casts, "particle_file", found)
-        if cast is not None:
-            one, classes = _particles(table, cast, found)
-            bins.append(one)
-            sizes.append(classes)
+        with setting_aside(aside, table.source):
+            cast = _cast(table, casts, "particle_file", found)
+            if cast is not None:
+                one, classes = _particles(table, cast, found)
+                bins.append(one)
+                sizes.append(classes)
     rows = (
         pd.concat(bins, ignore_index=True)
         if bins
@@ -119,24 +124,23 @@ def read_raw(tables, found):
     )
     held = set(zip(rows["profile"], rows["raw"], strict=True))
     for table in tables["raw taxa"]:
-        cast = _cast(table, casts, "taxa_file", found)
-        if cast is None or (cast["profile"], cast["raw"]) not in held:
-            found.append(
-                finding(
-                    "suspicious",
-                    "volume",
-                    "the raw particle table of this cast is missing, and with it the number of images; its objects were left out.",
-                    file=str(table.source),
+        with setting_aside(aside, table.source):
+            cast = _cast(table, casts, "taxa_file", found)
+            if cast is None or (cast["profile"], cast["raw"]) not in held:
+                name = cast["profile"] if cast is not None else "of several projects"
+                raise UserError(
+                    f"{table.source}: there is no raw particle table of cast {name!r} that can be read, and with it no number of images; its "
+                    f"{len(table.rows)} objects were left out."
                 )
-            )
-            continue
-        part = _objects(table, cast, rows, found)
-        objects.append(part[0])
-        taxa.append(part[1])
+            part = _objects(table, cast, rows, found)
+            objects.append(part[0])
+            taxa.append(part[1])
     for table in tables["raw conditions"]:
-        cast = _cast(table, casts, "ctd_file", found)
-        if cast is not None:
-            conditions.append(mean_conditions(table).reset_index().assign(profile=cast["profile"], raw=cast["raw"]))
+        with setting_aside(aside, table.source):
+            cast = _cast(table, casts, "ctd_file", found)
+            if cast is not None:
+                means = mean_conditions(table).reset_index()
+                conditions.append(means.assign(profile=cast["profile"], raw=cast["raw"]))
     empty = pd.DataFrame(columns=[*KEYS, "object_id", "label", "status"])
     extra = {
         "particles": pd.concat(sizes, ignore_index=True)

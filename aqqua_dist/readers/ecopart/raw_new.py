@@ -19,6 +19,7 @@ from aqqua_dist.core.tables import finding
 from aqqua_dist.effort.depth_offset import depth_with_offset
 from aqqua_dist.readers.ecopart.raw import binned_sizes
 from aqqua_dist.readers.ecopart.tables import BIN, Table, numbers
+from aqqua_dist.readers.set_aside import setting_aside
 
 MAX_BYTES = 2 * 2**30
 """Largest particle file that is unpacked in memory."""
@@ -40,7 +41,7 @@ SAMPLE = {
 NUMBERS = ("lat", "lon", "aa", "exp", "pixel", "image_volume", "offset")
 
 
-def read_new(tables, archives, found):
+def read_new(tables, archives, found, aside):
     """Casts and bins of a new raw export.
 
     Parameters
@@ -51,6 +52,8 @@ def read_new(tables, archives, found):
         ``*_Particule.zip`` and ``*_work.zip``.
     found : list of dict
         Takes what is odd.
+    aside : aqqua_dist.readers.set_aside.Aside
+        Takes casts that cannot be read.
 
     Returns
     -------
@@ -62,10 +65,9 @@ def read_new(tables, archives, found):
     Raises
     ------
     UserError
-        A table or a particle file that is damaged, or a cast without its
-        calibration.
+        A table that is damaged.
     """
-    casts = _casts(tables)
+    casts = _casts(tables, aside)
     held = {_name(source): source for source in archives}
     bins, sizes = [], []
     for cast in casts.to_dict("records"):
@@ -80,30 +82,8 @@ def read_new(tables, archives, found):
                 )
             )
             continue
-        images, particles = (_uvp6 if source.name.endswith("_Particule.zip") else _uvp5)(source, cast)
-        if images.empty:
-            found.append(
-                finding(
-                    "suspicious",
-                    "volume",
-                    f"the particle file of cast {cast['profile']!r} has no image that counts.",
-                    file=str(source),
-                )
-            )
-            continue
-        one, classes = _binned(images, particles, cast, source)
-        bins.append(one)
-        sizes.append(classes)
-        if one["time"].notna().any():
-            found.append(
-                finding(
-                    "suspicious",
-                    "depth",
-                    f"profile {cast['profile']!r} was taken over time; each hour is a sample at its mean depth.",
-                    file=str(source),
-                    value=cast["profile"],
-                )
-            )
+        with setting_aside(aside, source):
+            _add(source, cast, bins, sizes, found)
     keys = ["profile", "raw", "bin"]
     rows = (
         pd.concat(bins, ignore_index=True)
@@ -121,6 +101,22 @@ def read_new(tables, archives, found):
     return casts, Table(tables["new samples"][0].source, "raw", rows, list(rows), extra=extra)
 
 
+def _add(source, cast, bins, sizes, found):
+    """Bins and size classes of one cast."""
+    images, particles = (_uvp6 if source.name.endswith("_Particule.zip") else _uvp5)(source, cast)
+    name, where = cast["profile"], {"file": str(source)}
+    if images.empty:
+        text = f"the particle file of cast {name!r} has no image that counts."
+        found.append(finding("suspicious", "volume", text, **where))
+        return
+    one, classes = _binned(images, particles, cast, source)
+    bins.append(one)
+    sizes.append(classes)
+    if one["time"].notna().any():
+        text = f"profile {name!r} was taken over time; each hour is a sample at its mean depth."
+        found.append(finding("suspicious", "depth", text, value=name, **where))
+
+
 def _name(source):
     """Project and sample of an archive, from its place ``lpm/<project>/<sample>/``."""
     parts = source.member.split("/") if source.member else source.path.as_posix().split("/")
@@ -128,7 +124,7 @@ def _name(source):
     return (parts[-3], stem) if len(parts) >= 3 and parts[-2] == stem else ("", stem)
 
 
-def _casts(tables):
+def _casts(tables, aside):
     projects = (
         pd.concat([table.rows for table in tables["new projects"]]).set_index("ecopart_project_id")
         if tables["new projects"]
@@ -144,15 +140,11 @@ def _casts(tables):
             rows[name] = numbers(rows[name].rename(name), table.source)
         rows["time"] = pd.to_datetime(rows["time"], errors="coerce", utc=True, format="ISO8601")
         rows["project_id"] = cells["ecopart_project_id"].astype(str)
-        if rows["time"].isna().any():
-            raise UserError(
-                f"{table.source}, row {rows.index[rows['time'].isna()][0]}, column 'sampling_utc_date_time': the cell is no time."
-            )
         bad = ~((rows["lat"].abs() <= 90) & (rows["lon"].abs() <= 360))
-        if bad.any():
-            raise UserError(
-                f"{table.source}, row {rows.index[bad][0]}: position ({rows['lat'][bad].iloc[0]:g}, {rows['lon'][bad].iloc[0]:g}) is outside the globe."
-            )
+        for row in rows.index[rows["time"].isna() | bad]:
+            with setting_aside(aside, table.source):
+                _refuse_place(rows.loc[row], f"{table.source}, row {row}")
+        rows = rows[rows["time"].notna() & ~bad]
         parts.append(rows)
     casts = pd.concat(parts, ignore_index=True)
     for ours, theirs in (
@@ -167,6 +159,15 @@ def _casts(tables):
     casts["project"] = casts["project"].astype(object).where(casts["project"].notna(), casts["project_id"])
     casts["raw"] = casts["raw"].astype(object).where(casts["raw"].notna(), casts["profile"])
     return casts.assign(particle_file="", taxa_file="")
+
+
+def _refuse_place(cast, place):
+    """Refuse a cast without time or position."""
+    if pd.isna(cast["time"]):
+        raise UserError(f"{place}, column 'sampling_utc_date_time': the cell of cast {cast['profile']!r} is no time.")
+    raise UserError(
+        f"{place}: position ({cast['lat']:g}, {cast['lon']:g}) of cast {cast['profile']!r} is outside the globe."
+    )
 
 
 def _member(source, wanted):

@@ -139,7 +139,8 @@ def kind_of(source):
     str
         ``summary``, ``particles``, ``taxa``, ``raw particles``, ``raw black``
         (no flash), ``raw taxa``, ``raw conditions``, ``new samples``, ``new
-        projects`` or ``new archive``; empty for anything else.
+        projects``, ``new archive``, ``float particles``, ``float black``,
+        ``float taxa`` or ``float settings``; empty for anything else.
     """
     if source.name.endswith(("_Particule.zip", "_work.zip")):
         return "new archive"
@@ -162,6 +163,14 @@ def kind_of(source):
         return "raw black" if source.name.endswith("_black.tsv") else "raw particles"
     if {"orig_id", "taxo_hierarchy", "depth_including_offset"} <= held:
         return "raw taxa"
+    if {"PRES_decibar", "IMAGE_NUMBER_PARTICLES"} <= held:
+        return "float black" if source.name.upper().endswith("BLACK.TXT") else "float particles"
+    if {"PRES_decibar", "IMAGE_NUMBER_PLANKTON"} <= held:
+        return "float taxa"
+    if source.name.upper().endswith("META.TXT") and {"aa", "exp", "image_volume"} <= {
+        line.partition("\t")[0].strip().lower() for line in lines
+    }:
+        return "float settings"
     if "ecopart_project_id" in held:
         return "new samples" if "ecopart_sample_id" in held else "new projects"
     return "raw conditions" if "pressure [db]" in held and "time [yyyymmddhhmmssmmm]" in held else ""
@@ -308,7 +317,7 @@ def read_table(source):
     kind = kind_of(source)
     if not kind:
         raise UserError(f"{source}: the header is not that of a file of an EcoPart export.")
-    if kind == "new archive":
+    if kind in ("new archive", "float settings"):
         return Table(source, kind, pd.DataFrame(), [])
     cells, odv = read_cells(source, TEXTS if kind in ("particles", "taxa") else ())
     cells, found = _decimal_points(cells, source)

@@ -148,8 +148,64 @@ def test_what_cannot_be_right_is_refused(tmp_path, par, zoo, summary, message):
     if message is None:  # a depth that stands twice: taken over time, and said so
         assert "taken over time?" in read(tmp_path, par, zoo, summary).findings["message"].iloc[0]
         return
-    with pytest.raises(UserError, match=message):
-        read(tmp_path, par, zoo, summary)
+    try:
+        got = read(tmp_path, par, zoo, summary)
+    except UserError as error:
+        assert re.search(message, str(error))
+        return
+    aside = got.findings[got.findings["check"] == "set aside"]  # the particles are fine, the taxa are not
+    assert re.search(message, aside["message"].iloc[0])
+    assert aside["file"].iloc[0].endswith("ZOO_c1.tsv")
+    assert got.counts.empty
+    assert not got.extra["searched"]["searched"].any()  # unknown, not zero
+    assert len(got.samples) == len(BINS)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[:-20] + "\n", "was the line cut"),
+        (lambda text: text.replace("\t4.52\t", "\t-4.52\t"), "is not above 0 L"),
+        (lambda text: text.replace("c2\t", "c9\t"), "profile 'c9' is not in the metadata"),
+    ],
+)
+@pytest.mark.parametrize("together", [False, True])
+def test_one_bad_cast_among_two_is_set_aside(tmp_path, damage, message, together):
+    """In a file of its own, or in one table with the other cast, where rows can be told apart."""
+    bad = damage(bins(*BINS).replace("c1\t", "c2\t"))
+    lines = SUMMARY.splitlines()
+    (tmp_path / "x_Export_metadata_summary.tsv").write_text(
+        "\n".join([*lines, lines[1].replace("c1", "c2")]) + "\n", encoding="latin-1"
+    )
+    if together and message.startswith("profile"):
+        text = bins(*BINS) + bad.partition("\n")[2]
+        (tmp_path / "x_PAR_Aggregated.tsv").write_text(text, encoding="latin-1")
+    else:
+        (tmp_path / "x_PAR_c1.tsv").write_text(bins(*BINS), encoding="latin-1")
+        (tmp_path / "x_PAR_c2.tsv").write_text(bad, encoding="latin-1")
+    got = read_ecopart([source for source in find_sources([tmp_path]) if recognises(source)])
+    assert set(got.samples["profile"]) == {"c1"}
+    assert len(got.samples) == len(BINS)
+    aside = got.findings[got.findings["check"] == "set aside"]
+    assert len(aside) == 1
+    assert re.search(message, aside["message"].iloc[0])
+
+
+def test_taxa_whose_particles_were_set_aside_are_set_aside(tmp_path):
+    """Without the images of particles nobody knows the bins without objects."""
+    lines = SUMMARY.splitlines()
+    (tmp_path / "x_Export_metadata_summary.tsv").write_text(
+        "\n".join([*lines, lines[1].replace("c1", "c2")]) + "\n", encoding="latin-1"
+    )
+    zoo = taxa((2.5, 4.52, 2, 2, 1))
+    for name, par in (("c1", bins(*BINS)), ("c2", bins(*BINS)[:-20] + "\n")):
+        (tmp_path / f"x_PAR_{name}.tsv").write_text(par.replace("c1\t", f"{name}\t"), encoding="latin-1")
+        (tmp_path / f"x_detailed_ZOO_{name}.tsv").write_text(zoo.replace("c1\t", f"{name}\t"), encoding="latin-1")
+    got = read_ecopart([source for source in find_sources([tmp_path]) if recognises(source)])
+    aside = got.findings[got.findings["check"] == "set aside"]
+    assert sorted(file.rpartition("/")[2] for file in aside["file"]) == ["x_PAR_c2.tsv", "x_detailed_ZOO_c2.tsv"]
+    assert set(got.samples["profile"]) == {"c1"}
+    assert got.counts["sample_id"].unique().tolist() == ["c1_0-5"]
 
 
 def test_every_layout_of_the_exporter_gives_the_same_casts(data_root):

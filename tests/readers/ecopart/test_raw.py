@@ -179,7 +179,6 @@ def test_conditions_are_averaged_as_the_exporter_does(data_root, tmp_path):
         ({"par": PAR + "\t3\t60\t4\t1\t2\t3\n"}, "row 2, column 'depth': the cell is empty"),
         ({"par": PAR + "0\t3\t60\t-4\t1\t2\t3\n"}, "do not go together"),
         ({"par": PAR + "0\tthree\t60\t4\t1\t2\t3\n"}, "row 2, column 'imgcount': 'three' is not a number"),
-        ({"zoo": ZOO + "a\t1\tx\tx\tQ\t3\t1\t9\n"}, "'Q' is none of"),
         ({"summary": SUMMARY.replace("\t0.5\t", "\t\t")}, "image_volume of profile 'c1' is nan"),
         ({"summary": SUMMARY.replace('"c1"', '"c2"').replace("_c1_", "_c2_")}, "no cast"),
         ({"summary": SUMMARY.replace("\tTrue\t", "\tFalse\t")}, "column 'datetime' is missing"),
@@ -189,6 +188,46 @@ def test_conditions_are_averaged_as_the_exporter_does(data_root, tmp_path):
 def test_what_cannot_be_right_is_refused(tmp_path, change, message):
     with pytest.raises(UserError, match=message):
         read(tmp_path, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"zoo": ZOO + "a\t1\tx\tx\tQ\t3\t1\t9\n"}, "'Q' is none of"),
+        ({"ctd": CTD + "3\t20200101000000000\twarm\t1\n"}, "'warm' is not a number"),
+    ],
+)
+def test_a_bad_file_beside_the_particles_is_set_aside(tmp_path, change, message):
+    got = read(tmp_path, **change)
+    assert len(got.samples) == 2
+    aside = got.findings[got.findings["check"] == "set aside"]
+    assert aside["message"].str.contains(message).tolist() == [True]
+    assert got.objects.empty
+    assert not got.extra["searched"]["searched"].any()
+
+
+@pytest.mark.parametrize(
+    ("par", "aa", "message"),
+    [
+        (PAR + ROWS, "2000", "raw UVP6 files"),
+        (PAR + ROWS, "", "aa of profile 'c2' is nan"),
+        (PAR + ROWS[:-8] + "\n", "0.002", "was the line cut"),
+        (None, "0.002", "no raw particle table of cast 'c2'"),
+    ],
+)
+def test_one_bad_cast_among_two_is_set_aside(tmp_path, par, aa, message):
+    """An impossible calibration, a cut file, objects without the particles of their cast."""
+    second = SUMMARY.splitlines()[1].replace("c1", "c2").replace("\t0.002\t", f"\t{aa}\t") + "\n"
+    zoo = ZOO + "a\t1\tx\tx\tV\t3\t1\t9\n"
+    for kind, text in (("PAR", par), ("ZOO", zoo)):
+        if text is not None:
+            (tmp_path / f"20200101000000_c2_{kind}_raw_x.tsv").write_text(text)
+    got = read(tmp_path, zoo=zoo, summary=SUMMARY + second)
+    assert set(got.samples["profile"]) == {"c1"}
+    assert got.objects["sample_id"].tolist() == ["c1_0-5"]
+    aside = got.findings[got.findings["check"] == "set aside"]
+    assert aside["message"].str.contains(message).any()
+    assert aside["file"].str.contains("_c2_").all()
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.readers.ecopart.export import read_ecopart, recognises
+from aqqua_dist.readers.ingest import ingest
 from aqqua_dist.readers.sources import find_sources
 
 PROJECTS = (
@@ -115,13 +117,19 @@ def test_an_unpacked_export_is_the_same(tmp_path):
         ({"bru": UVP5_BRU.replace("2;1;80", "2;1;eighty")}, "bru, row 4"),
         ({"samples": SAMPLES.replace("\t0.002\t", "\t\t")}, "aa of cast 's1' is nan"),
         ({"samples": SAMPLES.replace("40.5\t", "140.5\t")}, "outside the globe"),
-        ({"samples": SAMPLES.replace("2024-06-01T", "June ")}, "no time"),
+        ({"samples": SAMPLES.replace("2024-06-01T", "June ")}, "cast 's1' is no time"),
         ({"samples": SAMPLES.replace("0.073", "small")}, "'small' is not a number"),
     ],
 )
 def test_damaged_exports_are_named(tmp_path, change, message):
-    with pytest.raises(UserError, match=message):
-        read(write(tmp_path, **change))
+    try:
+        got = read(write(tmp_path, **change))
+    except UserError as error:
+        assert "small" in str(error)  # the table of all casts
+        return
+    aside = got.findings[got.findings["check"] == "set aside"]
+    assert aside["message"].str.contains(message).tolist() == [True]
+    assert set(got.samples["profile"]) == ({"s1"} if "bru" in change else {"s2"})
 
 
 def test_broken_archives(tmp_path):
@@ -130,8 +138,10 @@ def test_broken_archives(tmp_path):
         for name in origin.namelist():
             content = origin.read(name)
             held.writestr(name, content[:40] if name.endswith("_Particule.zip") else content)
-    with pytest.raises(UserError, match="s1_Particule.zip: the .* cannot be read"):
-        read(tmp_path / "broken.zip")
+    broken = read(tmp_path / "broken.zip")
+    told = broken.findings.loc[broken.findings["check"] == "set aside", "message"]
+    assert told.str.contains("s1_Particule.zip: the .* cannot be read").tolist() == [True]
+    assert set(broken.samples["profile"]) == {"s2"}
     with zipfile.ZipFile(tmp_path / "none.zip", "w") as held:
         held.writestr("metadata/samples.tsv", SAMPLES)
         held.writestr("metadata/projects.tsv", PROJECTS)
@@ -210,3 +220,35 @@ def test_a_cast_over_time_has_a_sample_per_hour(tmp_path):
     n = got.extra["particles"].groupby("sample_id")["n"].sum().reindex(mine["sample_id"]).tolist()
     assert n == [3, 5, 1]
     assert "taken over time" in got.findings["message"].iloc[0]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_ecotaxa_export_inside_is_read_as_objects(tmp_path, inside):
+    """An archive in the archive, or the table itself: one object of each cast."""
+    head = "object_id\tobject_lat\tobject_lon\tobject_date\tobject_time\tobject_depth_min\tobject_depth_max\tobject_annotation_status\tobject_annotation_category\tsample_id\tacq_id\tacq_instrument"
+    rows = [f"o{k}\t40.5\t-30.25\t20240601\t100000\t2\t2\tvalidated\tCopepoda\ts{k}\ta{k}\tuvp6" for k in (1, 2)]
+    text = "\n".join([head, *rows]) + "\n"
+    path = write(tmp_path)
+    with zipfile.ZipFile(path, "a") as held:
+        if inside:
+            held.writestr("ecotaxa/1/export_1.zip", archive(ecotaxa_export__tsv=text))
+        else:
+            held.writestr("ecotaxa/1/ecotaxa_export.tsv", text)
+    done = ingest([path], tmp_path / "out", progress=False)
+    assert done.n_objects == 2
+    objects = files.read_parquet(tmp_path / "out" / "objects.parquet")
+    assert objects["label"].tolist() == ["Copepoda", "Copepoda"]
+    assert not done.set_aside
+    assert {"s1", "s2"} <= set(done.tables.samples["profile"].dropna()) | set(done.tables.samples["sample_id"])
+
+
+def test_a_real_export_inside_an_archive(data_root, tmp_path):
+    """The ids of the importer's own example, by splitting its lines."""
+    path = data_root / "formats/ecotaxa/ecotaxa_back_QA/UVP6_example.zip"
+    with zipfile.ZipFile(path) as outer, zipfile.ZipFile(io.BytesIO(outer.read(outer.namelist()[0]))) as inner:
+        name = next(name for name in inner.namelist() if name.endswith(".tsv"))
+        lines = inner.read(name).decode("latin-1").splitlines()
+    identity = lines[0].split("\t").index("object_id")
+    ids = {line.split("\t")[identity] for line in lines[1:] if not line.startswith("[")}
+    ingest([path], tmp_path / "out", progress=False)
+    assert set(files.read_parquet(tmp_path / "out" / "objects.parquet")["object_id"]) == ids
