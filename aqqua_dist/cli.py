@@ -277,6 +277,8 @@ def ingest(ctx, sources, out, mapping, effort, **given):
     )
     listed = ", ".join(f"{count} {severity}" for severity, count in told.items()) or "nothing odd"
     click.echo(f"findings: {listed}; see {out}/quality.md")
+    for sentence in found.joined[:_SHOWN]:
+        click.echo(sentence)
     for sentence in found.set_aside[:_SHOWN]:
         click.echo(f"set aside: {sentence}", err=True)
     if len(found.set_aside) > _SHOWN:

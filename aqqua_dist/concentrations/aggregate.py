@@ -18,9 +18,10 @@ from aqqua_dist.concentrations.zones import COVERAGE
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
-from aqqua_dist.core.tables import PARTICLES, TAXA, of_role
+from aqqua_dist.core.tables import PARTICLES, of_role
 from aqqua_dist.counts import classifier_counts, classifier_tallies, counting_error, counts_table, partitions, tallies
 from aqqua_dist.counts.confusion import Validated, read_validation
+from aqqua_dist.counts.counted_once import counted_once, joined_casts, with_rest
 from aqqua_dist.counts.duplicates import refuse_repeated
 from aqqua_dist.counts.links import links_of
 from aqqua_dist.counts.objects import (
@@ -33,6 +34,7 @@ from aqqua_dist.counts.objects import (
     searched_samples,
     weighted_units,
 )
+from aqqua_dist.effort.joined_casts import fine_bins
 from aqqua_dist.effort.volumes import flags_of
 from aqqua_dist.organisms import rollup
 from aqqua_dist.organisms.labels import parse_label
@@ -143,6 +145,8 @@ class _Made:
     ingested: pd.DataFrame
     statuses: dict
     fine: pd.DataFrame
+    joins: pd.DataFrame
+    notes: list
 
     def goal(self, labels, products):
         """Taxa, and those that each label counts for."""
@@ -194,7 +198,6 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     refuse_same_folder(Path(source), out)
     paths, folder = object_files(Path(source))
     every = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
-    table = of_role(every, TAXA)
     out.mkdir(parents=True, exist_ok=True)
     joined = out / ".objects.parquet"
     if options.scoring.method not in ("labels", "validated") and join_predictions(folder, joined):
@@ -203,10 +206,13 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     rows, ingested, statuses = sum(group.rows for group in groups), ingested_counts(Path(source)), {}
     if rows:
         statuses = partitions.statuses_of(groups)
+    joins, told = joined_casts(folder, every, Path(samples) if samples is not None else None)
+    joins, ingested, twice = counted_once(joins, ingested, every, folder, _counting_statuses(options))
+    table = with_rest(fine_bins(every, joins.loc[joins["depth_offset"].notna(), "profile"]), joins)
     _refuse_nothing(rows, ingested, folder, products)
     checked = _check_ids(groups, paths, options) if products.check_ids else "not checked"
     units = weighted_units(folder)
-    links = links_of(table, units)
+    links = links_of(table, units, joins)
     labels = partitions.labels_of(groups)
     scoring, validated = _scoring(options.scoring, paths, labels, products.validation)
     options, lines = replace(options, scoring=scoring), hierarchies(folder)
@@ -232,6 +238,8 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
         ingested,
         statuses,
         of_role(every, PARTICLES),
+        joins,
+        [*told, *twice],
     )
     state = out / ".sums.npz"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
@@ -240,6 +248,31 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     state.unlink(missing_ok=True)
     joined.unlink(missing_ok=True)
     return found
+
+
+def _counting_statuses(options):
+    """Statuses of objects that count; none where all do, by their label or by what a model says."""
+    if options.scoring.method == "labels":
+        return options.statuses
+    if options.scoring.method == "validated":
+        return ("validated", "dubious") if options.scoring.dubious == "validated" else ("validated",)
+    return ()
+
+
+def _without_rest(table):
+    """Samples without the empty rows of objects in no bin, and what is said of the others."""
+    if "rest" not in table:
+        return table, []
+    lost = table[table["rest"] & table["has_objects"]]
+    notes = []
+    waiting = lost["share_counted"] > 0
+    if waiting.any():
+        n = int(lost.loc[waiting, "n_counted"].sum())
+        notes.append(
+            f"{n} objects of {int(waiting.sum())} casts, first {lost.loc[waiting, 'sample_id'].iloc[0]!r}, lie in no bin with a volume (or "
+            "have no depth): they are in the counts and in no concentration."
+        )
+    return table[~table["rest"] | table["has_objects"]].drop(columns="rest").reset_index(drop=True), notes
 
 
 def aggregate_ingest(folder, options, products, scheduler=None):
@@ -315,7 +348,8 @@ def _check_ids(groups, paths, options):
 def _write(sums, made, products, out, told):
     known, scoring = made.known, made.options.scoring
     table = sorting.sorted_samples(made.samples, sums, known, made.ingested)
-    searched = set(searched_samples(made.samples, made.folder)["sample_id"])
+    searched = set(searched_samples(made.samples, made.folder, made.joins)["sample_id"])
+    table, unplaced = _without_rest(table)
     flagged = flags_of(table, products.leave_out_flags)
     table["searched"] = table["sample_id"].isin(searched) & ~flagged.any(axis=1)
     if told["objects"] and not len(made.ingested) and (table["share_counted"] <= 0).sum() == table["has_objects"].sum():
@@ -344,7 +378,13 @@ def _write(sums, made, products, out, told):
     }
     whole = table[table["searched"] & (table["volume"] > 0)]
     left_out = sorting.without_value(whole, products.least)
-    notes = _notes(made, told["objects"], counted, counts, whole, left_out)
+    notes = [*made.notes, *unplaced, *_notes(made, told["objects"], counted, counts, whole, left_out)]
+    silent = table[(table["volume"] > 0) & ~table["sample_id"].isin(searched)]
+    if len(silent) and len(made.joins):
+        notes.append(
+            f"{silent['profile'].nunique()} casts, first {silent['profile'].iloc[0]!r}, have a volume and no vignettes; nobody says that they were "
+            "searched, and they have no value."
+        )
     notes += [f"{n} samples are left out for the flag {flag!r}." for flag, n in flagged.sum().items()]
     if products.taxa:
         overlap = rollup.overlap_sentence(made.goal(set(counts["taxon"]), products)[1])
@@ -366,7 +406,8 @@ def _write(sums, made, products, out, told):
     files.write_parquet(found, out / "concentrations.parquet", origin)
     empty = found.empty
     if products.zones:
-        empty, more = _write_zones(table, by_taxon, made, products, (out, bounds and bounds[1], origin))
+        placed = table[~table["sample_id"].isin(made.joins["sample_id"])]
+        empty, more = _write_zones(placed, by_taxon, made, products, (out, bounds and bounds[1], origin))
         notes += more
     (files.write_geoparquet if {"lat", "lon"} <= set(table) else files.write_parquet)(
         table, out / "samples.parquet", origin

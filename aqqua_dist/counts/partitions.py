@@ -398,6 +398,8 @@ def key_of(groups, axes, links, options):
     digest.update(repr((options.statuses, options.min_score, options.scoring)).encode())
     digest.update("\n".join(map(str, axes.samples)).encode())
     digest.update(repr((sorted(links.units.items()), links.weights, list(links.casts))).encode())
+    if links.joins is not None:
+        digest.update(repr(links.joins.reset_index().to_numpy().tolist()).encode())
     if links.bins is not None:
         digest.update(links.bins.to_numpy(dtype=np.float64).tobytes())
     return digest.hexdigest()[:16]

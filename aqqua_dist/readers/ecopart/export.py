@@ -42,6 +42,8 @@ CASTS = (
     "exp",
     "pixel",
     "image_volume",
+    "offset",
+    "override",
     "raw",
     "file",
     "key",
