@@ -21,7 +21,7 @@ from aqqua_dist.core.provenance import Provenance, created_now, software_version
 from aqqua_dist.core.tables import PARTICLES, of_role
 from aqqua_dist.counts import classifier_counts, classifier_tallies, counting_error, counts_table, partitions, tallies
 from aqqua_dist.counts.confusion import Validated, read_validation
-from aqqua_dist.counts.counted_once import counted_once, joined_casts, with_rest
+from aqqua_dist.counts.counted_once import counted_once, counting_statuses, joined_casts, with_rest, without_rest
 from aqqua_dist.counts.duplicates import refuse_repeated
 from aqqua_dist.counts.links import links_of
 from aqqua_dist.counts.objects import (
@@ -207,7 +207,7 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     if rows:
         statuses = partitions.statuses_of(groups)
     joins, told = joined_casts(folder, every, Path(samples) if samples is not None else None)
-    joins, ingested, twice = counted_once(joins, ingested, every, folder, _counting_statuses(options))
+    joins, ingested, twice = counted_once(joins, ingested, every, folder, counting_statuses(options))
     table = with_rest(fine_bins(every, joins.loc[joins["depth_offset"].notna(), "profile"]), joins)
     _refuse_nothing(rows, ingested, folder, products)
     checked = _check_ids(groups, paths, options) if products.check_ids else "not checked"
@@ -248,31 +248,6 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     state.unlink(missing_ok=True)
     joined.unlink(missing_ok=True)
     return found
-
-
-def _counting_statuses(options):
-    """Statuses of objects that count; none where all do, by their label or by what a model says."""
-    if options.scoring.method == "labels":
-        return options.statuses
-    if options.scoring.method == "validated":
-        return ("validated", "dubious") if options.scoring.dubious == "validated" else ("validated",)
-    return ()
-
-
-def _without_rest(table):
-    """Samples without the empty rows of objects in no bin, and what is said of the others."""
-    if "rest" not in table:
-        return table, []
-    lost = table[table["rest"] & table["has_objects"]]
-    notes = []
-    waiting = lost["share_counted"] > 0
-    if waiting.any():
-        n = int(lost.loc[waiting, "n_counted"].sum())
-        notes.append(
-            f"{n} objects of {int(waiting.sum())} casts, first {lost.loc[waiting, 'sample_id'].iloc[0]!r}, lie in no bin with a volume (or "
-            "have no depth): they are in the counts and in no concentration."
-        )
-    return table[~table["rest"] | table["has_objects"]].drop(columns="rest").reset_index(drop=True), notes
 
 
 def aggregate_ingest(folder, options, products, scheduler=None):
@@ -349,7 +324,7 @@ def _write(sums, made, products, out, told):
     known, scoring = made.known, made.options.scoring
     table = sorting.sorted_samples(made.samples, sums, known, made.ingested)
     searched = set(searched_samples(made.samples, made.folder, made.joins)["sample_id"])
-    table, unplaced = _without_rest(table)
+    table, unplaced = without_rest(table)
     flagged = flags_of(table, products.leave_out_flags)
     table["searched"] = table["sample_id"].isin(searched) & ~flagged.any(axis=1)
     if told["objects"] and not len(made.ingested) and (table["share_counted"] <= 0).sum() == table["has_objects"].sum():

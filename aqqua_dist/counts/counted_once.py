@@ -152,3 +152,51 @@ def counted_once(joins, ingested, samples, folder, counts):
     waiting = joins["profile"].isin(silent)
     joins = joins.assign(depth_offset=joins["depth_offset"].astype(float).where(~waiting, np.nan))
     return joins, ingested[~profile.isin(by_objects).to_numpy()].reset_index(drop=True), notes
+
+
+def counting_statuses(options):
+    """Statuses of objects that count; none where all do, by their label or by what a model says.
+
+    Parameters
+    ----------
+    options : aqqua_dist.counts.partitions.Options
+        What is counted.
+
+    Returns
+    -------
+    tuple of str
+    """
+    if options.scoring.method == "labels":
+        return options.statuses
+    if options.scoring.method == "validated":
+        return ("validated", "dubious") if options.scoring.dubious == "validated" else ("validated",)
+    return ()
+
+
+def without_rest(table):
+    """Samples without the empty rows of objects in no bin, and what is said of the others.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `with_rest`, with ``has_objects, share_counted, n_counted``.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        Without the column ``rest``.
+    notes : list of str
+        Sentences.
+    """
+    if "rest" not in table:
+        return table, []
+    lost = table[table["rest"] & table["has_objects"]]
+    notes = []
+    waiting = lost["share_counted"] > 0
+    if waiting.any():
+        n = int(lost.loc[waiting, "n_counted"].sum())
+        notes.append(
+            f"{n} objects of {int(waiting.sum())} casts, first {lost.loc[waiting, 'sample_id'].iloc[0]!r}, lie in no bin with a volume (or "
+            "have no depth): they are in the counts and in no concentration."
+        )
+    return table[~table["rest"] | table["has_objects"]].drop(columns="rest").reset_index(drop=True), notes

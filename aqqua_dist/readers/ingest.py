@@ -17,8 +17,8 @@ from aqqua_dist.core.tables import FINDINGS, OBJECTS, Ingested, finding, joined,
 from aqqua_dist.effort import choices as effort_choices
 from aqqua_dist.effort import volumes
 from aqqua_dist.readers import mapped, model_outputs, pssdb, quality
-from aqqua_dist.readers.formats import OUTPUTS, READERS, STREAMS
 from aqqua_dist.readers.ecopart.export import read_ecopart
+from aqqua_dist.readers.formats import OUTPUTS, READERS, STREAMS
 from aqqua_dist.readers.ifcb.bins import read_ifcb
 from aqqua_dist.readers.same_samples import SAME, merged_nets, with_casts
 from aqqua_dist.readers.set_aside import CHECK, Aside, setting_aside

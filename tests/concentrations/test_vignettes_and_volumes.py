@@ -1,12 +1,15 @@
 """The main road of a UVP lab: vignettes labelled in EcoTaxa, volumes of EcoPart; each animal once, in its bin."""
 
-import numpy as np
+import zipfile
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from aqqua_dist.cli import main
 from aqqua_dist.core import files
+from tests.readers.ecopart.test_raw_new import SAMPLES as NEW_SAMPLES
+from tests.readers.ecopart.test_raw_new import write as write_new
 
 LINE = "living>Eukaryota>Metazoa>Crustacea>Copepoda"
 SUMMARY = (
@@ -22,11 +25,7 @@ def call(*words):
 def ecopart(folder, casts, zoo=True, litres=10):
     """Casts of two or more bins of 5 m; ``casts`` gives the copepods of each bin, the name may be ``(name, lat)``."""
     folder.mkdir()
-    summary, par = (
-        SUMMARY,
-        "Profile\tRawfilename\tyyyy-mm-dd hh:mm\tDepth [m]\tSampled volume [L]\tLPM (102-128 µm) [# l-1]\n",
-    )
-    par = {}
+    summary = SUMMARY
     for (name, lat), bins in casts.items():
         summary += f"{name}\tcruise\t\t\tHDR{name}\tuvp5\t\t2019-11-21 01:00:00\t{lat}\t-7.5\t0.0002\t1.02\t0.088\tx_PAR_{name}.tsv\tx_ZOO_{name}.tsv\tP1\n"
         head = f"{name}\tHDR{name}\t2019-11-21 01:00:00"
@@ -178,3 +177,87 @@ def test_impossible_and_missing_offsets_are_told(tmp_path):
     assert found_in(tmp_path / "out") == {"c1_0-5": 2, "c1_5-10": 1}
     done = call("ingest", one, ecotaxa(tmp_path / "ecotaxa_y.tsv", TOLD, offset=120), "-o", tmp_path / "far", "--quiet")
     assert "an offset of 120 m" in done.output and not (tmp_path / "far" / "joined_casts.parquet").exists()
+
+
+def test_a_raw_export_of_the_new_ecopart_with_its_vignettes(tmp_path):
+    """The nested table of EcoTaxa was read as a second sample without a volume; 3.0 m and the offset lie in the second bin."""
+    rows = [("s1", 0.5, "validated"), ("s1", 3.0, "validated"), ("s1", 4.0, "validated")]
+    text = ecotaxa(tmp_path / "t.tsv", rows, offset="", instrument="uvp6").read_text()
+    text = text.replace("\t44.1\t-7.5\t20191121\t011000", "\t40.5\t-30.25\t20240601\t100003")
+    path = write_new(tmp_path, samples=NEW_SAMPLES.replace("0.073\t\t20240601", "0.073\t2.5\t20240601"))
+    with zipfile.ZipFile(path, "a") as held:
+        held.writestr("ecotaxa/1/ecotaxa_export_1.tsv", text)
+    assert call("ingest", path, "-o", tmp_path / "in", "--quiet").exit_code == 0
+    joins = files.read_parquet(tmp_path / "in" / "joined_casts.parquet")
+    assert joins[["sample_id", "profile", "depth_offset", "offset_source"]].to_numpy().tolist() == [
+        ["s1", "s1", 2.5, "EcoPart"]
+    ]
+    done = call("aggregate", tmp_path / "in", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    found = found_in(tmp_path / "out")
+    assert (found["s1_0-5"], found["s1_5-10"]) == (1, 2) and not any(name.startswith("s2") for name in found)
+
+
+def test_a_reduced_export_gives_the_vignettes_its_fine_bins(tmp_path):
+    """Coarse bins belong to the table of taxa; vignettes have their own depths, and the water counts once."""
+    one = ecopart(tmp_path / "ecopart", {("c1", 44.1): (0, 0, 0, 0, 0, 0)})
+    head = (one / "x_ZOO_c1.tsv").read_text("latin-1").splitlines()[0]
+    (one / "x_ZOO_c1.tsv").write_bytes(
+        (head + "\nc1\tHDRc1\t2019-11-21 01:00:00\t12.5\t50\t60\t0\t1\n").encode("latin-1")
+    )
+    two = ecotaxa(tmp_path / "ecotaxa_x.tsv", TOLD)
+    assert call("ingest", one, two, "-o", tmp_path / "in", "--quiet").exit_code == 0
+    done = call("aggregate", tmp_path / "in", "-o", tmp_path / "out", "--zone", "0-30")
+    assert done.exit_code == 0, done.output
+    found = found_in(tmp_path / "out")
+    assert (found["c1_0-5"], found["c1_5-10"], len(found)) == (1, 2, 6)
+    zones = pd.read_csv(tmp_path / "out" / "zone_concentrations.csv")
+    assert zones[["n", "volume"]].to_numpy().tolist() == [[3, pytest.approx(0.06)]]
+
+
+def test_objects_that_ecopart_lists_are_those_of_ecotaxa(tmp_path, data_root):
+    """A raw export (real exporter) with its objects, and the same objects as a table of EcoTaxa: every one once."""
+    raw = data_root / "formats/ecopart/raw_multi"
+    assert call("ingest", raw, "-o", tmp_path / "raw", "--quiet").exit_code in (0, 1)
+    objects = files.read_parquet(tmp_path / "raw" / "objects.parquet")
+    bins = files.read_parquet(tmp_path / "raw" / "samples.parquet").set_index("sample_id")
+    casts = files.read_parquet(tmp_path / "raw" / "casts.parquet").set_index("key")
+    objects = objects[bins.loc[objects["sample_id"], "depth_top"].notna().to_numpy()]
+    assert len(objects)
+    names = (
+        "object_id object_lat object_lon object_date object_time object_depth_min object_annotation_status object_annotation_category object_area "
+        "sample_id sample_profileid acq_id acq_instrument acq_depthoffset acq_pixel"
+    ).split()
+    lines = [names]
+    for row in objects.itertuples():
+        key = bins.at[row.sample_id, "profile"]
+        cast = casts.loc[key]
+        own = next(
+            (float(x) for x in (cast["override"], cast["offset"]) if pd.notna(x) and str(x) not in ("", "nan")), 0.0
+        )
+        lines.append(
+            [
+                row.object_id,
+                cast["lat"],
+                cast["lon"],
+                f"{cast['time']:%Y%m%d}",
+                f"{cast['time']:%H%M%S}",
+                f"{row.depth - own:.6f}",
+            ]
+            + [row.status, row.label, 100, f"e_{key}", cast["profile"], "a", "uvp5", 0.7, 0.1]
+        )
+    (tmp_path / "ecotaxa_x.tsv").write_text("\n".join("\t".join(map(str, line)) for line in lines) + "\n")
+    done = call("ingest", raw, tmp_path / "ecotaxa_x.tsv", "-o", tmp_path / "in", "--quiet")
+    assert "objects that EcoPart lists are vignettes of EcoTaxa too" in done.output
+    both = files.read_parquet(tmp_path / "in" / "objects.parquet")
+    assert both["object_id"].is_unique and set(objects["object_id"]) <= set(both["object_id"])
+    for name, folder in (("one", "raw"), ("two", "in")):
+        done = call("aggregate", tmp_path / folder, "-o", tmp_path / name, "--status", "all")
+        assert done.exit_code == 0, done.output
+    one, two = (
+        files.read_parquet(tmp_path / name / "counts.parquet").groupby(["sample_id", "taxon"])["n"].sum()
+        for name in ("one", "two")
+    )
+    places = set(objects["sample_id"])
+    one, two = (table[table.index.get_level_values(0).isin(places)] for table in (one, two))
+    pd.testing.assert_series_equal(one, two)
