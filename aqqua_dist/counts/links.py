@@ -124,6 +124,26 @@ def _lookup(bins, casts):
     return table
 
 
+def identity(links):
+    """Bytes that change with anything that decides where an object goes.
+
+    Parameters
+    ----------
+    links : Links
+        From `links_of`.
+
+    Returns
+    -------
+    bytes
+    """
+    parts = [repr((sorted(links.units.items()), links.weights, list(links.casts))).encode()]
+    if links.joins is not None:
+        parts.append(repr(links.joins.reset_index().to_numpy().tolist()).encode())
+    if links.bins is not None:
+        parts.append(links.bins.to_numpy(dtype=np.float64).tobytes())
+    return b"".join(parts)
+
+
 def sample_places(table, links, place):
     """Place on the axis of samples of every object.
 

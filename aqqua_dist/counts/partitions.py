@@ -25,7 +25,7 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.statuses import STATUSES, status_of
 from aqqua_dist.core.tables import is_unlabelled, refuse_unknown_statuses
 from aqqua_dist.counts import classifier_tallies, correction, tallies
-from aqqua_dist.counts.links import codes_of, sample_places
+from aqqua_dist.counts.links import codes_of, identity, sample_places
 
 GROUP_ROWS = 2**23
 """Objects of a group: about a second of work, and what a killed worker does again."""
@@ -397,11 +397,7 @@ def key_of(groups, axes, links, options):
     )
     digest.update(repr((options.statuses, options.min_score, options.scoring)).encode())
     digest.update("\n".join(map(str, axes.samples)).encode())
-    digest.update(repr((sorted(links.units.items()), links.weights, list(links.casts))).encode())
-    if links.joins is not None:
-        digest.update(repr(links.joins.reset_index().to_numpy().tolist()).encode())
-    if links.bins is not None:
-        digest.update(links.bins.to_numpy(dtype=np.float64).tobytes())
+    digest.update(identity(links))
     return digest.hexdigest()[:16]
 
 

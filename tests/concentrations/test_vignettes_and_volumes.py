@@ -233,7 +233,7 @@ def test_objects_that_ecopart_lists_are_those_of_ecotaxa(tmp_path, data_root):
         key = bins.at[row.sample_id, "profile"]
         cast = casts.loc[key]
         own = next(
-            (float(x) for x in (cast["override"], cast["offset"]) if pd.notna(x) and str(x) not in ("", "nan")), 0.0
+            (float(x) for x in (cast["override"], cast["offset"]) if pd.notna(x) and str(x) not in ("", "nan")), 0.7
         )
         lines.append(
             [
