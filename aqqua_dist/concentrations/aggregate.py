@@ -391,6 +391,9 @@ def _write(sums, made, products, out, told):
         files.write_parquet(
             pd.DataFrame(made.lines.items(), columns=["label", "hierarchy"]), out / "taxa.parquet", origin
         )
+    if (made.folder / "licences.parquet").is_file():
+        licences = pd.DataFrame(files.read_parquet(made.folder / "licences.parquet"))
+        files.write_parquet(licences, out / "licences.parquet", origin)
     report |= {"samples_without_value": left_out.to_dict("records"), "notes": notes}
     files.write_json(report, out / "report.json", origin)
     return Aggregated(out, told["objects"], counted, rows, tuple(notes), bool(empty))
