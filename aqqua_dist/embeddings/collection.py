@@ -204,9 +204,11 @@ def _files(source):
 def _samples_of(paths, folder, links, by_place):
     """Place of the sample of every object of an ingest, where the files name objects only or their place needs more than a sample id."""
     objects = folder / "objects.parquet"
+    if not objects.is_file():
+        return None
     names = [files.parquet_names(path) for path in paths]
     alone = all("sample_id" in one for one in names)
-    if not objects.is_file() or alone and (not by_place or not all("object_id" in one for one in names)):
+    if alone and (not by_place or not all("object_id" in one for one in names)):
         return None
     if objects in paths:
         return None  # has the sample, the depth and the acquisition of its own

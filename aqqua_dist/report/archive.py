@@ -54,9 +54,9 @@ def export_darwin_core(folder, path, dataset, *, zeros=True):
             f"{folder / 'counts.parquet'}: method {counts.loc[strange, 'method'].iloc[0]!r} identifies no taxa; {int(strange.sum())} such rows."
         )
     counts = counts[counts["sample_id"].isin(samples["sample_id"])]
-    counts, more = _certain(counts)
+    every, (counts, more) = counts, _certain(counts)
     if zeros:
-        counts = pd.concat([counts, _zeros(counts, valued & set(samples["sample_id"]))], ignore_index=True)
+        counts = pd.concat([counts, _zeros(every, counts, valued & set(samples["sample_id"]))], ignore_index=True)
     dataset = _licensed(dataset, folder)
     missing = [name for name in ("institution", "creator", "licence") if not getattr(dataset, name).strip()]
     dataset = replace(dataset, title=dataset.title.strip() or _name(folder), **dict.fromkeys(missing, UNTOLD))
@@ -129,16 +129,16 @@ def _certain(counts):
     return kept[~faint].reset_index(drop=True), notes
 
 
-def _zeros(counts, valued):
-    """Rows of zero for taxa of the counts in samples with a value, identified as the taxon is elsewhere."""
+def _zeros(seen, counts, valued):
+    """Rows of zero for taxa of the counts in samples with a value that have not seen them, identified as the taxon is elsewhere."""
     if counts.empty or not valued:
         return counts.iloc[:0]
     methods = counts[["taxon", "method"]].drop_duplicates()
     methods = methods.assign(human=methods["method"].map(status_of_method) == HUMAN).sort_values("human", kind="stable")
     methods = methods.drop_duplicates("taxon")[["taxon", "method"]]  # a model has looked where humans have not
     every = methods.merge(pd.DataFrame({"sample_id": sorted(valued)}), how="cross")
-    seen = pd.MultiIndex.from_frame(counts[["sample_id", "taxon"]])
-    absent = every[~pd.MultiIndex.from_frame(every[["sample_id", "taxon"]]).isin(seen)]
+    known = pd.MultiIndex.from_frame(seen[["sample_id", "taxon"]])
+    absent = every[~pd.MultiIndex.from_frame(every[["sample_id", "taxon"]]).isin(known)]
     return absent.assign(n=0.0, biovolume=0.0, weight=1.0).reindex(columns=counts.columns)
 
 
