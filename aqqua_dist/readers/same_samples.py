@@ -1,12 +1,13 @@
 """Samples that two sources tell of: casts of EcoPart with vignettes of EcoTaxa, nets of ZooProcess with scans of EcoTaxa."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.statuses import NO_WORDS
-from aqqua_dist.core.tables import FINDINGS, Ingested, finding, typed
+from aqqua_dist.core.tables import FINDINGS, SAMPLES, Ingested, finding, typed
 from aqqua_dist.effort.joined_casts import CHECK, join_casts
 
 NETS = "joined nets"
@@ -138,12 +139,8 @@ def _acquisitions(table, meta, net, ids, found):
     for place, row in table[table["sample_id"].isin(ids)].iterrows():
         lines["sample_tot_vol"][place] = net.at[row["sample_id"], "volume"]
         mine = fractions[fractions["sample_id"] == row["sample_id"]]
-        name = str(row["acquisition_id"]).lower()
-        own = [
-            f
-            for f in mine.itertuples()
-            if pd.notna(f.fraction) and (f.fraction.lower() == name or name.startswith(f"{f.fraction.lower()}_"))
-        ]
+        words = re.split(r"[^a-z0-9]+", str(row["acquisition_id"]).lower())
+        own = [f for f in mine.itertuples() if pd.notna(f.fraction) and f.fraction.lower() in words]
         if not own and len(mine) == 1:
             own = list(mine.itertuples())
         lines["acq_sub_part"][place] = own[0].sub_part if len(own) == 1 else np.nan
