@@ -59,6 +59,7 @@ def with_volumes(ingested, choices=None):
     for kind, choice, rows in _groups(acquisitions, samples, choices):
         wanted = acquisitions.loc[rows]
         wanted = wanted[~wanted["sample_id"].map(known).astype(bool)]
+        wanted = wanted.dropna(axis=1, how="all") if len(wanted) else wanted  # columns of other sources
         if wanted.empty:
             continue
         volumes, refused = _volumes(wanted, choice, kind, found)

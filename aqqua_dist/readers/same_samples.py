@@ -121,10 +121,7 @@ def _filled(part, meta, ids):
     text = f"{len(ids)} samples, first {ids[0]!r}, have ZooProcess metadata and scans in EcoTaxa; they are one sample each{told}."
     found.append(finding("repaired", NETS, text, value=ids[0]))
     return Ingested(
-        typed(
-            samples.reset_index(),
-            {name: kind.name if hasattr(kind, "name") else str(kind) for name, kind in part.samples.dtypes.items()},
-        ),
+        typed(samples.reset_index(), SAMPLES),
         part.objects,
         part.counts,
         pd.concat([part.findings, typed(pd.DataFrame(found), FINDINGS)], ignore_index=True),
