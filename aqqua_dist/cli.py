@@ -304,6 +304,8 @@ def ingest(ctx, sources, out, mapping, effort, **given):
     )
     listed = ", ".join(f"{count} {severity}" for severity, count in told.items()) or "nothing odd"
     click.echo(f"findings: {listed}; see {out}/quality.md")
+    for sentence in found.joined[:_SHOWN]:
+        click.echo(sentence)
     for sentence in found.set_aside[:_SHOWN]:
         click.echo(f"set aside: {sentence}", err=True)
     if len(found.set_aside) > _SHOWN:
@@ -349,6 +351,41 @@ def embeddings(source, out, samples, scheduler, **given):
     click.echo(
         f"{found.objects} embeddings of {found.samples} samples ({found.dropped} not finite); learned: {learned}; see {out}"
     )
+
+
+@main.group()
+def export():
+    """Hand results on: Darwin Core archives, predictions for EcoTaxa."""
+
+
+@export.command()
+@click.argument("folder")
+@click.option("-o", "--out", required=True, help="Zip archive to write.")
+@click.option("--title", default="", help="Title of the data set; the name of the folder unless given.")
+@click.option("--institution", default="", help="Code of the institution.")
+@click.option("--creator", default="", help="Who answers for the data set.")
+@click.option("--email", default="", help="Of the creator.")
+@click.option("--licence", default="", help="Of the whole, as CC-BY-4.0; that of the sources unless given.")
+@click.option("--model", default="", help="Model that made the predictions, with its DOI.")
+@click.option(
+    "--zeros/--no-zeros", default=True, show_default=True, help="Taxa not found in a sample are absent there."
+)
+def dwca(folder, out, zeros, **given):
+    """Darwin Core archive of an aggregated FOLDER: samples as events, counts as occurrences."""
+    dataset = import_module("aqqua_dist.report.darwin_core").Dataset(**given)
+    for note in import_module("aqqua_dist.report.archive").export_darwin_core(folder, out, dataset, zeros=zeros):
+        click.echo(note)
+
+
+@export.command()
+@click.argument("folder")
+@click.option("-o", "--out", required=True, help="Table to write; its name begins with ecotaxa and ends in .tsv.")
+@click.option("--threshold", default=0.0, show_default=True, help="Least score of a prediction.")
+def ecotaxa(folder, out, threshold):
+    """Predictions of an ingested FOLDER in the table that EcoTaxa imports; labels of humans are left alone."""
+    module = import_module("aqqua_dist.report.ecotaxa_predictions")
+    for note in module.export_predictions(folder, out, threshold=threshold):
+        click.echo(note)
 
 
 @main.command()

@@ -18,11 +18,12 @@ from aqqua_dist.concentrations.zones import COVERAGE
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.provenance import Provenance, created_now, sha256_file, software_versions
-from aqqua_dist.core.tables import PARTICLES, TAXA, of_role
+from aqqua_dist.core.tables import PARTICLES, of_role
 from aqqua_dist.counts import classifier_counts, classifier_tallies, counting_error, counts_table, partitions, tallies
 from aqqua_dist.counts import unsized as unsized_of
 from aqqua_dist.counts.calibration import checked_prior
 from aqqua_dist.counts.confusion import Validated, read_validation
+from aqqua_dist.counts.counted_once import counted_once, counting_statuses, joined_casts, with_rest, without_rest
 from aqqua_dist.counts.duplicates import refuse_repeated
 from aqqua_dist.counts.links import links_of
 from aqqua_dist.counts.objects import (
@@ -36,6 +37,7 @@ from aqqua_dist.counts.objects import (
     weighted_units,
 )
 from aqqua_dist.counts.unsized import SIZED
+from aqqua_dist.effort.joined_casts import fine_bins
 from aqqua_dist.effort.volumes import flags_of
 from aqqua_dist.organisms import relations, rollup
 from aqqua_dist.organisms.conversions import conversion, read_conversions
@@ -161,6 +163,8 @@ class _Made:
     fine: pd.DataFrame
     strata: pd.DataFrame
     prior: np.ndarray | None
+    joins: pd.DataFrame
+    notes: list
 
     def goal(self, labels, products):
         """Taxa, and those that each label counts for."""
@@ -212,7 +216,6 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     refuse_same_folder(Path(source), out)
     paths, folder = object_files(Path(source))
     every = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
-    table = of_role(every, TAXA)
     out.mkdir(parents=True, exist_ok=True)
     joined = out / ".objects.parquet"
     if options.scoring.method not in ("labels", "validated") and join_predictions(folder, joined):
@@ -221,10 +224,13 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
     rows, ingested, statuses = sum(group.rows for group in groups), ingested_counts(Path(source)), {}
     if rows:
         statuses = partitions.statuses_of(groups)
+    joins, told = joined_casts(folder, every, Path(samples) if samples is not None else None)
+    joins, ingested, twice = counted_once(joins, ingested, every, folder, counting_statuses(options))
+    table = with_rest(fine_bins(every, joins.loc[joins["depth_offset"].notna(), "profile"]), joins)
     _refuse_nothing(rows, ingested, folder, products)
     checked = _check_ids(groups, paths, options) if products.check_ids else "not checked"
     units = weighted_units(folder)
-    links = links_of(table, units)
+    links = links_of(table, units, joins)
     labels = partitions.labels_of(groups)
     scoring, validated, prior = _scoring(options.scoring, paths, labels, products)
     options, lines = replace(options, scoring=scoring), hierarchies(folder)
@@ -254,6 +260,8 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
         of_role(every, PARTICLES),
         _strata(table, units, ingested),
         prior,
+        joins,
+        [*told, *twice],
     )
     state = out / ".sums.npz"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
@@ -368,7 +376,8 @@ def _check_ids(groups, paths, options):
 def _write(sums, made, products, out, told):
     known, scoring = made.known, made.options.scoring
     table = sorting.sorted_samples(made.samples, sums, known, made.ingested)
-    searched = set(searched_samples(made.samples, made.folder)["sample_id"])
+    searched = set(searched_samples(made.samples, made.folder, made.joins)["sample_id"])
+    table, unplaced = without_rest(table)
     flagged = flags_of(table, products.leave_out_flags)
     table["searched"] = table["sample_id"].isin(searched) & ~flagged.any(axis=1)
     if told["objects"] and not len(made.ingested) and (table["share_counted"] <= 0).sum() == table["has_objects"].sum():
@@ -399,9 +408,9 @@ def _write(sums, made, products, out, told):
     }
     whole = table[table["searched"] & (table["volume"] > 0)]
     left_out = sorting.without_value(whole, products.least)
-    notes = _notes(made, told["objects"], counted, counts, whole, left_out)
+    notes = [*made.notes, *unplaced, *_notes(made, told["objects"], counted, counts, whole, left_out)]
     notes += [*_of_mean_objects(made), *unsized.sentences, *relations.taken(known.relations, made.lines, known.own)]
-    notes += [f"{n} samples are left out for the flag {flag!r}." for flag, n in flagged.sum().items()]
+    notes += [*_silent_casts(table, searched, made), *_flag_notes(flagged)]
     if products.taxa:
         overlap = rollup.overlap_sentence(made.goal(set(counts["taxon"]), products)[1])
         if overlap:
@@ -423,7 +432,8 @@ def _write(sums, made, products, out, told):
     files.write_parquet(found, out / "concentrations.parquet", origin)
     empty = found.empty
     if products.zones:
-        empty, more = _write_zones(table, by_taxon, made, products, (out, bounds and bounds[1], origin))
+        placed = table[~table["sample_id"].isin(made.joins["sample_id"])]
+        empty, more = _write_zones(placed, by_taxon, made, products, (out, bounds and bounds[1], origin))
         notes += more
     (files.write_geoparquet if {"lat", "lon"} <= set(table) else files.write_parquet)(
         table, out / "samples.parquet", origin
@@ -432,9 +442,27 @@ def _write(sums, made, products, out, told):
         files.write_parquet(
             pd.DataFrame(made.lines.items(), columns=["label", "hierarchy"]), out / "taxa.parquet", origin
         )
+    if (made.folder / "licences.parquet").is_file():
+        licences = pd.DataFrame(files.read_parquet(made.folder / "licences.parquet"))
+        files.write_parquet(licences, out / "licences.parquet", origin)
     report |= {"samples_without_value": left_out.to_dict("records"), "notes": notes}
     files.write_json(report, out / "report.json", origin)
     return Aggregated(out, told["objects"], counted, rows, tuple(notes), bool(empty))
+
+
+def _silent_casts(table, searched, made):
+    """Casts beside joined ones of which nobody says that vignettes were looked for."""
+    silent = table[(table["volume"] > 0) & ~table["sample_id"].isin(searched)]
+    if silent.empty or made.joins.empty:
+        return []
+    return [
+        f"{silent['profile'].nunique()} casts, first {silent['profile'].iloc[0]!r}, have a volume and no vignettes; nobody says that they "
+        "were searched, and they have no value."
+    ]
+
+
+def _flag_notes(flagged):
+    return [f"{n} samples are left out for the flag {flag!r}." for flag, n in flagged.sum().items()]
 
 
 def _notes(made, rows, counted, counts, whole, left_out):

@@ -1,6 +1,6 @@
 """Where an object belongs: its sample, the bin of its cast, or its acquisition."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,11 @@ class Links:
         sample and acquisition id, after the samples.
     weights : tuple of float
         What one object of each of the units stands for, in their order.
+    joins : pandas.DataFrame or None
+        For samples that are casts: ``cast`` (place in `casts`), ``offset`` (m,
+        added to the depth of an object; NaN where the objects of the cast do
+        not go to its bins) and ``rest`` (place on the axis of objects that lie
+        in no bin), by sample id.
     """
 
     samples: pd.Index
@@ -38,6 +43,7 @@ class Links:
     lookup: np.ndarray | None = None
     units: dict = field(default_factory=dict)
     weights: tuple = ()
+    joins: pd.DataFrame | None = None
 
     @property
     def keys(self):
@@ -45,7 +51,7 @@ class Links:
         return [*self.samples, *self.units]
 
 
-def links_of(samples, units=()):
+def links_of(samples, units=(), joins=None):
     """How objects find the rows of a table of samples.
 
     Parameters
@@ -54,6 +60,10 @@ def links_of(samples, units=()):
         Columns of `aqqua_dist.core.tables.SAMPLES`.
     units : dict of tuple to float
         Weight of the sample and acquisition ids that are summed apart.
+    joins : pandas.DataFrame, optional
+        ``sample_id, profile, depth_offset`` of samples that are casts
+        (`aqqua_dist.effort.joined_casts`); each has a row in `samples`, too,
+        for its objects that lie in no bin.
 
     Returns
     -------
@@ -85,7 +95,18 @@ def links_of(samples, units=()):
             "place": np.flatnonzero(known),
         }
     ).sort_values(["cast", "top"], ignore_index=True)
-    return Links(ids, pd.Index(casts), bins, _lookup(bins, len(casts)), places, weights)
+    found = Links(ids, pd.Index(casts), bins, _lookup(bins, len(casts)), places, weights)
+    if joins is None or joins.empty:
+        return found
+    table = pd.DataFrame(
+        {
+            "cast": found.casts.get_indexer(joins["profile"].astype(str)),
+            "offset": joins["depth_offset"].to_numpy(dtype=float),
+            "rest": ids.get_indexer(joins["sample_id"].astype(str)),
+        },
+        index=pd.Index(joins["sample_id"].astype(str)),
+    )
+    return replace(found, joins=table)
 
 
 def _lookup(bins, casts):
@@ -101,6 +122,26 @@ def _lookup(bins, casts):
     table = np.full((casts, width), -1, dtype=np.int64)
     table[bins["cast"], number.astype(np.int64)] = bins["place"]
     return table
+
+
+def identity(links):
+    """Bytes that change with anything that decides where an object goes.
+
+    Parameters
+    ----------
+    links : Links
+        From `links_of`.
+
+    Returns
+    -------
+    bytes
+    """
+    parts = [repr((sorted(links.units.items()), links.weights, list(links.casts))).encode()]
+    if links.joins is not None:
+        parts.append(repr(links.joins.reset_index().to_numpy().tolist()).encode())
+    if links.bins is not None:
+        parts.append(links.bins.to_numpy(dtype=np.float64).tobytes())
+    return b"".join(parts)
 
 
 def sample_places(table, links, place):
@@ -126,7 +167,29 @@ def sample_places(table, links, place):
     UserError
         A sample, a bin or an acquisition that nobody knows.
     """
-    return _units(table, _samples(table, links, place), links, place)
+    return _units(table, _joined(table, links, place), links, place)
+
+
+def _joined(table, links, place):
+    """Places of all objects; those of joined casts go by their depth with the offset of the camera."""
+    if links.joins is None:
+        return _samples(table, links, place)
+    at, _ = codes_of(table["sample_id"], links.joins.index)
+    mine = at >= 0
+    if not mine.any():
+        return _samples(table, links, place)
+    codes = np.empty(len(at), dtype=np.int64)
+    if not mine.all():
+        codes[~mine] = _samples(table.filter(pa.array(~mine)), links, place)
+    joins, own = links.joins.iloc[at[mine]], table.filter(pa.array(mine))
+    if "depth" not in table.column_names:
+        raise UserError(
+            f"{place}: objects of {joins.index[0]!r} belong to bins of cast {links.casts[joins['cast'].iloc[0]]!r} and have no column 'depth'."
+        )
+    depth = own["depth"].to_numpy() + joins["offset"].to_numpy()
+    found = _found(joins["cast"].to_numpy(), np.maximum(depth, 0.0), links)
+    codes[mine] = np.where(found < 0, joins["rest"].to_numpy(), found)
+    return codes
 
 
 def _samples(table, links, place):
@@ -187,15 +250,7 @@ def _bins(casts, table, links, place):
             f"{place}: objects name the cast {links.casts[casts[0]]!r} and have no column 'depth' to find its bin by."
         )
     depth = np.maximum(table["depth"].to_numpy(), 0.0)
-    if links.lookup is not None:
-        step = float(links.bins["bottom"].iloc[0] - links.bins["top"].iloc[0])
-        with np.errstate(invalid="ignore"):
-            number = np.floor(depth / step)
-        inside = number < links.lookup.shape[1]  # NaN is not
-        found = links.lookup[casts, np.where(inside, number, 0).astype(np.int64)]
-        found = np.where(inside, found, -1)
-    else:
-        found = _by_search(casts, depth, links.bins)
+    found = _found(casts, depth, links)
     lost = found < 0
     if lost.any():
         row = int(np.flatnonzero(lost)[0])
@@ -205,6 +260,17 @@ def _bins(casts, table, links, place):
             f"({bins['top'].min():g}-{bins['bottom'].max():g} m); {int(lost.sum())} such objects."
         )
     return found
+
+
+def _found(casts, depth, links):
+    """Places of depths in casts; -1 where no bin holds them."""
+    if links.lookup is None:
+        return _by_search(casts, depth, links.bins)
+    step = float(links.bins["bottom"].iloc[0] - links.bins["top"].iloc[0])
+    with np.errstate(invalid="ignore"):
+        number = np.floor(depth / step)
+    inside = number < links.lookup.shape[1]  # NaN is not
+    return np.where(inside, links.lookup[casts, np.where(inside, number, 0).astype(np.int64)], -1)
 
 
 def _by_search(casts, depth, bins):

@@ -171,7 +171,7 @@ def ingested_counts(source):
     return table.assign(weight=table["weight"].fillna(1.0), esd_low=np.nan, esd_high=np.nan, carbon=np.nan)
 
 
-def searched_samples(samples, folder):
+def searched_samples(samples, folder, joins=None):
     """Samples in which taxa were looked for: an export without its taxa says nothing about them.
 
     Parameters
@@ -180,6 +180,10 @@ def searched_samples(samples, folder):
         Table of samples.
     folder : pathlib.Path
         Of an ingest, whose ``searched.parquet`` tells.
+    joins : pandas.DataFrame, optional
+        Casts whose vignettes are counted (``profile``, and ``depth_offset``
+        where they are): somebody has looked there. Where nothing else is
+        told, in no other cast.
 
     Returns
     -------
@@ -187,10 +191,14 @@ def searched_samples(samples, folder):
         All of them, where nothing is told.
     """
     path = folder / "searched.parquet"
-    if not path.is_file() or "profile" not in samples:
+    seen = set() if joins is None else set(joins.loc[joins["depth_offset"].notna(), "profile"].dropna())
+    if "profile" not in samples or not (path.is_file() or seen):
         return samples
+    if not path.is_file():
+        return samples[samples["profile"].isna() | samples["profile"].isin(seen)]
     known = files.read_parquet(path)
-    return samples[~samples["profile"].isin(known.loc[~known["searched"].astype(bool), "profile"])]
+    silent = set(known.loc[~known["searched"].astype(bool), "profile"]) - seen
+    return samples[~samples["profile"].isin(silent)]
 
 
 def parse_memory(text):

@@ -25,7 +25,7 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.statuses import STATUSES, status_of
 from aqqua_dist.core.tables import is_unlabelled, refuse_unknown_statuses
 from aqqua_dist.counts import classifier_tallies, correction, tallies
-from aqqua_dist.counts.links import codes_of, sample_places
+from aqqua_dist.counts.links import codes_of, identity, sample_places
 from aqqua_dist.counts.unsized import SIZED
 from aqqua_dist.organisms.sizes import SHAPES, choose
 
@@ -471,9 +471,7 @@ def key_of(groups, axes, links, options):
         repr((options.statuses, options.min_score, options.scoring, options.shape, axes.individuals)).encode()
     )
     digest.update("\n".join(map(str, axes.samples)).encode())
-    digest.update(repr((sorted(links.units.items()), links.weights, list(links.casts))).encode())
-    if links.bins is not None:
-        digest.update(links.bins.to_numpy(dtype=np.float64).tobytes())
+    digest.update(identity(links))
     return digest.hexdigest()[:16]
 
 

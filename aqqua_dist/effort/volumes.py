@@ -58,9 +58,8 @@ def with_volumes(ingested, choices=None):
     known = samples["volume"].notna()
     for kind, choice, rows in _groups(acquisitions, samples, choices):
         wanted = acquisitions.loc[rows]
-        wanted = wanted[~wanted["sample_id"].map(known).astype(bool)].dropna(
-            axis=1, how="all"
-        )  # columns of other formats
+        wanted = wanted[~wanted["sample_id"].map(known).astype(bool)]
+        wanted = wanted.dropna(axis=1, how="all") if len(wanted) else wanted  # columns of other sources
         if wanted.empty:
             continue
         volumes, refused = _volumes(wanted, choice, kind, found)

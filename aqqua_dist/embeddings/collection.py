@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.core import cluster, files
@@ -15,7 +16,10 @@ from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
 from aqqua_dist.core.table_folder import TableFolder, standing
 from aqqua_dist.counts import counting_error
-from aqqua_dist.counts.objects import object_files, read_samples, refuse_same_folder
+from aqqua_dist.counts.counted_once import joined_casts, with_rest
+from aqqua_dist.counts.links import links_of, sample_places
+from aqqua_dist.counts.objects import object_files, read_samples, refuse_same_folder, weighted_units
+from aqqua_dist.effort.joined_casts import fine_bins
 from aqqua_dist.embeddings import partitions
 from aqqua_dist.embeddings.components import embedding_scatter, fit_components
 from aqqua_dist.embeddings.morphotypes import Morphotypes, draw_rows, fit_morphotypes
@@ -123,13 +127,21 @@ def collect_embeddings(source, out, options=None, *, samples=None, scheduler=Non
     options, out = options or Options(), Path(out)
     refuse_same_folder(Path(source), out)
     paths, folder = _files(Path(source))
-    table = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
+    every = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
+    joins, notes = joined_casts(folder, every, Path(samples) if samples is not None else None)
+    table = with_rest(fine_bins(every, joins["profile"].dropna()), joins)
+    for note in notes:
+        warnings.warn(note, MethodWarning, stacklevel=2)
     ids = pd.Index(table["sample_id"].astype(str))
     if ids.has_duplicates:
         raise UserError(f"samples: {ids[ids.duplicated()][0]!r} stands twice, allowed is once.")
     training = SampleNovelty.load(options.training) if options.training else None
     codebook = _codebook(paths, options)
-    shared = partitions.Shared(ids, _samples_of(paths, folder, ids), codebook, options.on_bad, options.embedding)
+    units = weighted_units(folder)
+    links = links_of(table, units, joins)
+    by_place = bool(units) or links.joins is not None or len(links.casts) > 0
+    sample_of = _samples_of(paths, folder, links, by_place)
+    shared = partitions.Shared(ids, sample_of, codebook, options.on_bad, options.embedding, links if by_place else None)
     out.mkdir(parents=True, exist_ok=True)
     state = out / ".embeddings"
     with cluster.submitter(scheduler, out) if scheduler else nullcontext() as submit:
@@ -146,7 +158,7 @@ def collect_embeddings(source, out, options=None, *, samples=None, scheduler=Non
         references=REFERENCES,
         created=created_now(),
     )
-    found = _write(sums, (table, codebook, training), options, out, origin)
+    found = _write(sums, (table, codebook, training, shared), options, out, origin)
     shutil.rmtree(state)
     return found
 
@@ -189,18 +201,25 @@ def _files(source):
     return object_files(source)
 
 
-def _samples_of(paths, folder, ids):
-    """Place of the sample of every object of an ingest, where the files name objects only."""
+def _samples_of(paths, folder, links, by_place):
+    """Place of the sample of every object of an ingest, where the files name objects only or their place needs more than a sample id."""
     objects = folder / "objects.parquet"
-    if not objects.is_file() or all("sample_id" in files.parquet_names(path) for path in paths):
+    if not objects.is_file():
         return None
-    table = files.read_parquet(objects)[["object_id", "sample_id"]].astype(str)
-    twice = table["object_id"].duplicated()
-    if twice.any():
+    names = [files.parquet_names(path) for path in paths]
+    alone = all("sample_id" in one for one in names)
+    if alone and (not by_place or not all("object_id" in one for one in names)):
+        return None
+    if objects in paths:
+        return None  # has the sample, the depth and the acquisition of its own
+    known = [name for name in ("sample_id", "depth", "acquisition_id") if name in files.parquet_names(objects)]
+    table = pq.read_table(objects, columns=["object_id", *known])
+    ids = pd.Index(table["object_id"].to_pandas().astype(str))
+    if ids.has_duplicates:
         raise UserError(
-            f"{objects}: object {table.loc[twice, 'object_id'].iloc[0]!r} stands twice, so nobody knows whose its embedding is."
+            f"{objects}: object {ids[ids.duplicated()][0]!r} stands twice, so nobody knows whose its embedding is."
         )
-    return pd.Series(ids.get_indexer(table["sample_id"]), index=pd.Index(table["object_id"]))
+    return pd.Series(sample_places(table, links, str(objects)), index=ids)
 
 
 def _codebook(paths, options):
@@ -217,7 +236,7 @@ def _codebook(paths, options):
 
 
 def _write(sums, known, options, out, origin):
-    table, codebook, training = known
+    table, codebook, training, shared = known
     moments, versions = sums.moments, {}
     names = table["sample_id"].astype(str).tolist()
     summary = moments.table(names)
@@ -230,9 +249,9 @@ def _write(sums, known, options, out, origin):
     if codebook is not None:
         codebook.save(out / "morphotypes.nc", origin)
         versions["morphotypes"] = codebook.version
-        _morphotypes(sums.counts, table, codebook, out, origin)
+        _morphotypes(sums.counts, table, (codebook, shared), out, origin)
     (files.write_geoparquet if {"lat", "lon"} <= set(table) else files.write_parquet)(
-        table, out / "samples.parquet", origin
+        table.drop(columns="rest", errors="ignore"), out / "samples.parquet", origin
     )
     versions = {name: version for name, version in versions.items() if version}
     found = Collected(out, sums.rows, int(moments.n_dropped.sum()), len(present), versions)
@@ -290,28 +309,35 @@ def _novelty(known, names, training, out, origin):
     return model.version
 
 
-def _morphotypes(counts, table, codebook, out, origin):
-    """Objects and concentrations per morphotype, as those of taxa."""
+def _morphotypes(counts, table, known, out, origin):
+    """Objects and concentrations per morphotype, as those of taxa; fractions of a sample with their weight."""
+    codebook, shared = known
     n = counts["n"].to_numpy(dtype=float)
     low, high = counting_error.garwood(n)
     rows = pd.DataFrame(
         {
-            "sample_id": table["sample_id"].astype(str).to_numpy(dtype=object)[counts["sample"]],
+            "sample_id": table["sample_id"].astype(str).to_numpy(dtype=object)[shared.parents[counts["sample"]]],
             "taxon": np.array(codebook.names, dtype=object)[counts["morphotype"]],
             "n": n,
             "n_low": low,
             "n_high": high,
             "biovolume": np.nan,
-            "weight": 1.0,
+            "weight": counts["weight"].to_numpy() / n,
             "method": f"morphotypes {codebook.version}",
         }
     )
     files.write_parquet(rows, out / "counts.parquet", origin)
-    whole = table[table["volume"] > 0].assign(
-        **{name: np.nan for name in ("depth_top", "depth_bottom") if name not in table}
-    )
+    whole = table[table["volume"] > 0]
+    if shared.links is not None and shared.links.joins is not None:  # in other casts nobody has looked
+        casts = shared.links.casts[shared.links.joins["cast"][shared.links.joins["cast"] >= 0]]
+        whole = whole[whole["profile"].isna() | whole["profile"].isin(casts)]
+    whole = whole.assign(**{name: np.nan for name in ("depth_top", "depth_bottom") if name not in table})
     mine = rows[rows["sample_id"].isin(whole["sample_id"])]
     found = concentrations(whole, mine, codebook.names)
-    low, high = counting_error.concentration_interval(mine, found)
+    largest = pd.Series(shared.weights).groupby(table["sample_id"].astype(str).to_numpy()[shared.parents])
+    units = shared.links.units if shared.links is not None else {}
+    heaviest = largest.max().reindex(found["sample_id"]).to_numpy()
+    heaviest = np.where(found["sample_id"].isin({sample for sample, _ in units}), heaviest, np.nan)
+    low, high = counting_error.concentration_interval(mine, found.assign(largest_weight=heaviest))
     found = found.drop(columns="biovolume_concentration").assign(concentration_low=low, concentration_high=high)
     files.write_parquet(found, out / "concentrations.parquet", origin)

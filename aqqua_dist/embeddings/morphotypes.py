@@ -275,7 +275,7 @@ def _smallest(keys, rows, size):
     return [key[kept]], [np.concatenate(rows)[kept]]
 
 
-def morphotype_counts(sample, labels):
+def morphotype_counts(sample, labels, weights=None):
     """Objects per sample and morphotype.
 
     Parameters
@@ -284,12 +284,15 @@ def morphotype_counts(sample, labels):
         Whole numbers from 0, shape (n,).
     labels : numpy.ndarray
         Morphotype of each object, shape (n,); those of -1 do not count.
+    weights : numpy.ndarray, optional
+        What each object stands for, shape (n,).
 
     Returns
     -------
     pandas.DataFrame
-        ``sample``, ``morphotype``, ``n`` (int64), ascending; a pair that
-        does not occur has no row. Sums over parts of the objects merge
+        ``sample``, ``morphotype``, ``n`` (int64) and, where weights are
+        given, their sum ``weight``, ascending; a pair that does not occur
+        has no row. Sums over parts of the objects merge
         exactly (`merge_counts`); n over the volume is a concentration.
     """
     sample, labels = np.asarray(sample), np.asarray(labels)
@@ -305,8 +308,13 @@ def morphotype_counts(sample, labels):
         )
     counted = labels >= 0
     width = int(labels.max(initial=0)) + 1
-    pairs, n = np.unique(sample[counted].astype("int64") * width + labels[counted], return_counts=True)
-    return pd.DataFrame({"sample": pairs // width, "morphotype": pairs % width, "n": n.astype("int64")})
+    pairs, at, n = np.unique(
+        sample[counted].astype("int64") * width + labels[counted], return_inverse=True, return_counts=True
+    )
+    table = pd.DataFrame({"sample": pairs // width, "morphotype": pairs % width, "n": n.astype("int64")})
+    if weights is None:
+        return table
+    return table.assign(weight=np.bincount(at, np.asarray(weights, dtype=float)[counted], minlength=len(pairs)))
 
 
 def merge_counts(parts):
@@ -322,4 +330,4 @@ def merge_counts(parts):
     pandas.DataFrame
         As if counted at once.
     """
-    return pd.concat(parts).groupby(["sample", "morphotype"], as_index=False, sort=True)["n"].sum()
+    return pd.concat(parts).groupby(["sample", "morphotype"], as_index=False, sort=True).sum()

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.counts.links import Links, identity, sample_places
 from aqqua_dist.embeddings.files import COLUMN, read_embeddings
 from aqqua_dist.embeddings.moments import ON_BAD, EmbeddingMoments, embedding_moments, merge_moments
 from aqqua_dist.embeddings.morphotypes import Morphotypes, merge_counts, morphotype_counts
@@ -35,7 +37,8 @@ class Shared:
     samples : pandas.Index
         Ids, in the order of the table of samples.
     sample_of : pandas.Series or None
-        Place of the sample by object id, for files that name objects only.
+        Place of the sample, or of its fraction, by object id, for files that
+        name objects only.
     codebook : aqqua_dist.embeddings.morphotypes.Morphotypes or None
         Objects are counted by its centroids.
     on_bad : str
@@ -49,6 +52,20 @@ class Shared:
     codebook: Morphotypes | None = None
     on_bad: str = "raise"
     column: str = COLUMN
+    links: Links | None = None
+    """How objects find bins of casts and fractions of their own weight, where there are any."""
+
+    @property
+    def parents(self):
+        """Place of the sample of each sample and fraction (numpy.ndarray)."""
+        units = self.links.units if self.links is not None else {}
+        own = self.samples.get_indexer([sample for sample, _ in units]) if units else np.zeros(0, np.int64)
+        return np.append(np.arange(len(self.samples)), own)
+
+    @property
+    def weights(self):
+        """What one object of each sample and fraction stands for (numpy.ndarray)."""
+        return np.append(np.ones(len(self.samples)), self.links.weights if self.links is not None else ())
 
     def __post_init__(self):
         if self.on_bad not in ON_BAD:
@@ -64,7 +81,8 @@ class Sums:
     moments : aqqua_dist.embeddings.moments.EmbeddingMoments
         Per sample.
     counts : pandas.DataFrame
-        ``sample, morphotype, n``; empty without a codebook.
+        ``sample`` (or fraction of a sample), ``morphotype, n, weight`` (sum
+        over the objects of what each stands for); empty without a codebook.
     rows : int
         Objects read.
     """
@@ -96,19 +114,24 @@ def sum_partition(path, shared):
         another length, or a damaged file.
     """
     columns = columns_of(path, shared.sample_of is not None, shared.column)
+    if columns[0] == "sample_id" and shared.links is not None:
+        columns += [name for name in ("depth", "acquisition_id") if name in pq.read_schema(path).names]
+    parents, own = shared.parents, shared.weights
     moments, counts, rows = [], [], 0
     for batch in read_embeddings(path, columns=columns, memory=MEMORY, column=shared.column):
         sample = _places(batch, columns[0], shared, path)
-        weights = batch.columns.column("weight").to_numpy(zero_copy_only=False) if "weight" in columns else None
+        weights = own[sample]
+        if "weight" in columns:
+            weights = weights * batch.columns.column("weight").to_numpy(zero_copy_only=False)
         place = f"{path}, from row {batch.first}"
-        moments.append(embedding_moments(batch.values, sample, weights, on_bad=shared.on_bad, place=place))
+        moments.append(embedding_moments(batch.values, parents[sample], weights, on_bad=shared.on_bad, place=place))
         if shared.codebook is not None:
             labels, _ = shared.codebook.assign(batch.values, on_bad=shared.on_bad, place=place)
-            counts.append(morphotype_counts(sample, labels))
+            counts.append(morphotype_counts(sample, labels, weights))
         rows += len(sample)
     if not moments:
         raise UserError(f"{path}: the file holds {rows} embeddings, needed is at least one.")
-    none = pd.DataFrame({"sample": [], "morphotype": [], "n": []}, dtype="int64")
+    none = pd.DataFrame({"sample": [], "morphotype": [], "n": []}, dtype="int64").assign(weight=0.0)
     return Sums(merge_moments(moments), merge_counts(counts) if counts else none, rows)
 
 
@@ -138,7 +161,7 @@ def columns_of(path, by_object, column=COLUMN):
         names = pq.read_schema(path).names
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: the Parquet file cannot be read ({str(error).splitlines()[0][:150]}).") from None
-    key = "sample_id" if "sample_id" in names else "object_id" if by_object and "object_id" in names else None
+    key = "object_id" if by_object and "object_id" in names else "sample_id" if "sample_id" in names else None
     if key is None or column not in names:
         hint = "; name another column of embeddings by --embedding" if key and column == COLUMN else ""
         raise UserError(
@@ -149,6 +172,10 @@ def columns_of(path, by_object, column=COLUMN):
 
 def _places(batch, key, shared, path):
     ids = batch.columns.column(key).to_pandas()
+    if key == "sample_id" and shared.links is not None:
+        names = [name for name in ("sample_id", "depth", "acquisition_id") if name in batch.columns.schema.names]
+        table = pa.table({name: batch.columns.column(name) for name in names})
+        return sample_places(table, shared.links, f"{path}, from row {batch.first}").astype(np.int64)
     if key == "sample_id":
         places = shared.samples.get_indexer(ids.astype(str).where(ids.notna()))
     else:
@@ -256,13 +283,19 @@ def _key(paths, shared):
     version = shared.codebook.version if shared.codebook is not None else ""
     digest = hashlib.sha256(repr((stats, version, shared.on_bad, shared.column)).encode())
     digest.update("\n".join(map(str, shared.samples)).encode())
+    if shared.sample_of is not None:
+        digest.update(pd.util.hash_pandas_object(shared.sample_of).to_numpy().tobytes())
+    if shared.links is not None:
+        digest.update(identity(shared.links))
     return digest.hexdigest()[:16]
 
 
 def _keep(sums, key, path):
     arrays = {entry.name: getattr(sums.moments, entry.name) for entry in fields(EmbeddingMoments)}
     with files.replacing(path) as part, part.open("wb") as stream:
-        np.savez(stream, key=key, rows=sums.rows, counts=sums.counts.to_numpy(dtype=np.int64), **arrays)
+        whole = sums.counts[["sample", "morphotype", "n"]].to_numpy(dtype=np.int64)
+        weight = sums.counts["weight"].to_numpy(dtype=np.float64)
+        np.savez(stream, key=key, rows=sums.rows, counts=whole, weight_sums=weight, **arrays)
 
 
 def _kept(path, key):
@@ -271,6 +304,7 @@ def _kept(path, key):
             if str(held["key"]) != key:
                 return None
             moments = EmbeddingMoments(*(held[entry.name] for entry in fields(EmbeddingMoments)))
-            return Sums(moments, pd.DataFrame(held["counts"], columns=["sample", "morphotype", "n"]), int(held["rows"]))
+            counts = pd.DataFrame(held["counts"], columns=["sample", "morphotype", "n"])
+            return Sums(moments, counts.assign(weight=held["weight_sums"]), int(held["rows"]))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None

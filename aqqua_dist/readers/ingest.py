@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
@@ -16,9 +17,11 @@ from aqqua_dist.core.tables import FINDINGS, OBJECTS, Ingested, finding, joined,
 from aqqua_dist.effort import choices as effort_choices
 from aqqua_dist.effort import volumes
 from aqqua_dist.readers import mapped, model_outputs, pssdb, quality
+from aqqua_dist.readers.cast_vignettes import with_casts
+from aqqua_dist.readers.ecopart.export import read_ecopart
 from aqqua_dist.readers.formats import OUTPUTS, READERS, STREAMS
 from aqqua_dist.readers.ifcb.bins import read_ifcb
-from aqqua_dist.readers.same_samples import merged
+from aqqua_dist.readers.same_samples import SAME, merged
 from aqqua_dist.readers.set_aside import CHECK, Aside, setting_aside
 from aqqua_dist.readers.sources import Source, find_sources
 
@@ -54,6 +57,12 @@ class Outcome:
         """Sentences about files and samples that were left out (list of str)."""
         found = self.tables.findings
         return found.loc[found["check"] == CHECK, "message"].tolist()
+
+    @property
+    def joined(self):
+        """Sentences about samples of two sources that are the same water (list of str)."""
+        found = self.tables.findings
+        return found.loc[found["check"].isin(SAME), "message"].tolist()
 
 
 def ingest(paths, out, *, mapping=None, effort=None, progress=True):
@@ -113,10 +122,9 @@ def ingest(paths, out, *, mapping=None, effort=None, progress=True):
         origin = beside.submit(_origin, [*sources, *tables], [mapping, effort])
         parts = _parts(groups, objects, aside, progress)
         left += aside.findings(len(parts))
-        parts = merged(parts, left)
-        whole = (
-            volumes.with_project(joined(parts), project) if project else volumes.with_volumes(joined(parts), choices)
-        )
+        whole, twice = with_casts(joined(merged(parts, left)))
+        objects.left_out += twice
+        whole = volumes.with_project(whole, project) if project else volumes.with_volumes(whole, choices)
         found = quality.examine(whole)
         if left:
             found = pd.concat([typed(pd.DataFrame(left), FINDINGS), found], ignore_index=True)
@@ -216,6 +224,9 @@ def _read(read, group, objects, outputs):
     part = read(group)
     for output in outputs:
         part = model_outputs.labelled(part, output.extra["predictions"])
+    if read is read_ecopart and len(part.objects):
+        own = part.objects[["sample_id", "object_id"]]
+        part.extra["ecopart_objects"] = own.assign(place=start + np.arange(len(own)))
     return _written(part, objects)
 
 

@@ -10,6 +10,11 @@ import pandas as pd
 
 from aqqua_dist.core.tables import SAMPLES, Ingested, finding, typed
 from aqqua_dist.effort.instruments import fraction_of
+from aqqua_dist.effort.joined_casts import CHECK
+
+NETS = "metadata"
+SAME = (CHECK, NETS)
+"""Names of the findings about samples of two sources."""
 
 NEAR = {"lat": 0.01, "lon": 0.01, "depth_top": 1.0, "depth_bottom": 1.0}
 """Differences (degrees, m) that are none."""
@@ -66,7 +71,7 @@ def _joined(main, part, both, found):
                 mine.loc[name, column] = other
             elif pd.notna(one) and pd.notna(other) and _differ(one, other, column):
                 text = f"{column} of sample {name!r} is {one} in {mine.loc[name, 'source']} and {other} in {theirs.loc[name, 'source']}; the first was taken."
-                found.append(finding("suspicious", "metadata", text, column=column, value=name))
+                found.append(finding("suspicious", NETS, text, column=column, value=name))
     extra, rest = dict(main.extra), dict(part.extra)
     scans = part.extra.get("acquisitions")
     if scans is not None:
@@ -79,7 +84,7 @@ def _joined(main, part, both, found):
             volume = scans["sample_id"].map(theirs["volume"])
             extra["acquisitions"] = _scanned(main.extra["acquisitions"], scans.assign(volume=volume), both, found)
     text = f"{len(both)} samples, first {sorted(both)[0]!r}, are told by {theirs['source'].iloc[0]} and have objects elsewhere; the metadata were joined to them."
-    found.append(finding("repaired", "metadata", text, value=sorted(both)[0]))
+    found.append(finding("repaired", NETS, text, value=sorted(both)[0]))
     samples = typed(mine.reset_index(), SAMPLES)
     left = part.samples[~part.samples["sample_id"].isin(both)].reset_index(drop=True)
     return (
@@ -119,7 +124,7 @@ def _scanned(acquisitions, scans, both, found):
         scan = held.get(key) if key[1] else None
         if scan is None:
             text = f"acquisition {ids[row]!r} of sample {key[0]!r} is no fraction that the ZooProcess metadata name; nothing was taken from them."
-            found.append(finding("suspicious", "metadata", text, value=key[0]))
+            found.append(finding("suspicious", NETS, text, value=key[0]))
             continue
         seen.add(key)
         for column, theirs in SCAN.items():
@@ -128,8 +133,8 @@ def _scanned(acquisitions, scans, both, found):
                 table.loc[row, column] = f"{value:g}"
             elif pd.notna(own) and pd.notna(value) and abs(own - value) > 1e-6 * abs(own):
                 text = f"{column} of {ids[row]!r} is {own:g} in EcoTaxa and {value:g} in {scan.source}; the first was taken."
-                found.append(finding("suspicious", "metadata", text, column=column, value=ids[row]))
+                found.append(finding("suspicious", NETS, text, column=column, value=ids[row]))
     for name, fraction in sorted(held.keys() - seen, key=str):
         text = f"fraction {held[name, fraction].fraction!r} of sample {name!r} was scanned and has no objects here; concentrations are without it."
-        found.append(finding("suspicious", "metadata", text, file=str(held[name, fraction].source), value=name))
+        found.append(finding("suspicious", NETS, text, file=str(held[name, fraction].source), value=name))
     return table

@@ -50,6 +50,12 @@ def _timed(rows, centre, table):
     return timed.to_numpy()
 
 
+def _in_fine_bins(table):
+    """Whether all depths are centres of bins of 5 m and one is no centre of the bins of a reduced export."""
+    depth = table.rows["depth"].dropna().to_numpy(dtype=float)
+    return bool(len(depth) and np.allclose(_fine(depth), depth, atol=1e-6) and (depth != coarse_centre(depth)).any())
+
+
 def _fine(depth):
     return np.floor(depth / BIN) * BIN + BIN / 2
 
@@ -238,7 +244,7 @@ def add_taxa(table, rows, bins, pieces, labels):
     """
     if not _taxa_understood(table):
         return
-    detailed = is_detailed(table)
+    detailed = is_detailed(table) or _in_fine_bins(table)
     timed = _timed(rows, _fine if detailed else coarse_centre, table)
     place = coarse_place(rows["depth"].fillna(0))
     low, high = (rows["depth"] - BIN / 2, rows["depth"] + BIN / 2) if detailed else (COARSE[place], COARSE[place + 1])

@@ -52,6 +52,8 @@ CASTS = (
     "exp",
     "pixel",
     "image_volume",
+    "offset",
+    "override",
     "raw",
     "file",
     "key",

@@ -158,7 +158,12 @@ def _casts(tables, aside):
         casts[ours] = casts["project_id"].map(known[~known.index.duplicated()])
     casts["project"] = casts["project"].astype(object).where(casts["project"].notna(), casts["project_id"])
     casts["raw"] = casts["raw"].astype(object).where(casts["raw"].notna(), casts["profile"])
-    return casts.assign(particle_file="", taxa_file="")
+    offsets = {
+        name: casts[name].map(lambda cell: pd.NA if pd.isna(cell) else str(cell)) for name in ("offset", "override")
+    }
+    return casts.assign(
+        particle_file="", taxa_file="", **{name: texts.astype("string") for name, texts in offsets.items()}
+    )
 
 
 def _refuse_place(cast, place):

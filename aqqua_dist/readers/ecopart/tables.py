@@ -429,6 +429,10 @@ def _summary(cells, source):
     )
     for name in NUMBERS:
         rows[name] = numbers(rows[name].rename(name), source) if name in rows else np.nan
+    for theirs, ours in (("acq_depthoffset", "offset"), ("default_depthoffset", "override")):
+        rows[ours] = (
+            cells[theirs].astype("string") if theirs in cells else pd.Series(pd.NA, cells.index, dtype="string")
+        )
     if "psampleid" in cells:
         rows["raw"] = "HDR" + rows["raw"].astype(object).where(rows["raw"].notna(), "")
     rows["time"] = _times(rows["time"], source)
