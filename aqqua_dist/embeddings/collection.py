@@ -12,6 +12,7 @@ import pandas as pd
 from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import MethodWarning, UserError
+from aqqua_dist.core.hive import folder_values
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
 from aqqua_dist.core.table_folder import TableFolder, standing
 from aqqua_dist.counts import counting_error
@@ -192,7 +193,9 @@ def _files(source):
 def _samples_of(paths, folder, ids):
     """Place of the sample of every object of an ingest, where the files name objects only."""
     objects = folder / "objects.parquet"
-    if not objects.is_file() or all("sample_id" in files.parquet_names(path) for path in paths):
+    if not objects.is_file() or all(
+        "sample_id" in {*files.parquet_names(path), *folder_values(str(path))} for path in paths
+    ):
         return None
     table = files.read_parquet(objects)[["object_id", "sample_id"]].astype(str)
     twice = table["object_id"].duplicated()

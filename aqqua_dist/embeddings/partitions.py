@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.hive import folder_values
 from aqqua_dist.embeddings.files import COLUMN, read_embeddings
 from aqqua_dist.embeddings.moments import ON_BAD, EmbeddingMoments, embedding_moments, merge_moments
 from aqqua_dist.embeddings.morphotypes import Morphotypes, merge_counts, morphotype_counts
@@ -97,7 +99,8 @@ def sum_partition(path, shared):
     """
     columns = columns_of(path, shared.sample_of is not None, shared.column)
     moments, counts, rows = [], [], 0
-    for batch in read_embeddings(path, columns=columns, memory=MEMORY, column=shared.column):
+    stored = [name for name in columns if name in pq.read_schema(path).names]
+    for batch in read_embeddings(path, columns=stored, memory=MEMORY, column=shared.column):
         sample = _places(batch, columns[0], shared, path)
         weights = batch.columns.column("weight").to_numpy(zero_copy_only=False) if "weight" in columns else None
         place = f"{path}, from row {batch.first}"
@@ -136,9 +139,10 @@ def columns_of(path, by_object, column=COLUMN):
     """
     try:
         names = pq.read_schema(path).names
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: the Parquet file cannot be read ({str(error).splitlines()[0][:150]}).") from None
-    key = "sample_id" if "sample_id" in names else "object_id" if by_object and "object_id" in names else None
+    told = "sample_id" in folder_values(str(path))
+    key = "sample_id" if "sample_id" in names or told else "object_id" if by_object and "object_id" in names else None
     if key is None or column not in names:
         hint = "; name another column of embeddings by --embedding" if key and column == COLUMN else ""
         raise UserError(
@@ -148,7 +152,7 @@ def columns_of(path, by_object, column=COLUMN):
 
 
 def _places(batch, key, shared, path):
-    ids = batch.columns.column(key).to_pandas()
+    ids = _ids(batch, key, path)
     if key == "sample_id":
         places = shared.samples.get_indexer(ids.astype(str).where(ids.notna()))
     else:
@@ -164,6 +168,21 @@ def _places(batch, key, shared, path):
             f"{path}, row {batch.first + row}: {key} {ids.iloc[row]!r} is not among {known}; {int((places < 0).sum())} such rows here."
         )
     return places.astype(np.int64)
+
+
+def _ids(batch, key, path):
+    """Ids of the rows: of the file, or of the folder that it lies in."""
+    told = folder_values(str(path)).get(key)
+    if batch.columns is None or key not in batch.columns.schema.names:
+        return pd.Series([told] * len(batch.values), dtype=object)
+    ids = batch.columns.column(key).to_pandas().astype(object)
+    others = ids.notna() & (ids.astype(str) != told)
+    if told is not None and others.any():
+        raise UserError(
+            f"{path}, row {batch.first + int(np.argmax(others))}: the folder says {key} {told!r}, and the file {ids[others].iloc[0]!r}; "
+            "nobody knows which of them is right."
+        )
+    return ids
 
 
 def finite_rows(paths, on_bad, column=COLUMN):
