@@ -352,6 +352,34 @@ def embeddings(source, out, samples, scheduler, **given):
 
 
 @main.command()
+@click.argument("names", nargs=-1)
+@click.option(
+    "--missing", help="Ingested folder (or partitions): list its labels that are not known, with their counts."
+)
+def taxa(names, missing):
+    """Say what labels are taken for: AphiaID, rank, parents, living or not, and near names.
+
+    The exit status is 1 where a label is not known.
+    """
+    if not names and missing is None:
+        raise UserError(f"{len(names)} names are given; give one as 'egg<Copepoda', or --missing FOLDER.")
+    module, unknown = import_module("aqqua_dist.organisms.lookup"), 0
+    for name in names:
+        found = module.look_up(name)
+        unknown += not found.understood
+        click.echo("\n".join(module.sentences(name, found)))
+    if missing is not None:
+        table = import_module("aqqua_dist.counts.unknown_labels").unknown_labels(missing)
+        click.echo(f"{len(table)} labels of {missing} are not known, with {table['n'].sum():g} objects or animals")
+        for row in table.itertuples():
+            line, near = (f" ({row.hierarchy})" if row.hierarchy else ""), (f"; near {row.near}" if row.near else "")
+            click.echo(f"{row.n:g}\t{row.label}{line}{near}")
+        unknown += len(table)
+    if unknown:
+        sys.exit(1)
+
+
+@main.command()
 def schema():
     """Print the JSON schema of a recipe, for editors that complete YAML."""
     recipe = import_module("aqqua_dist.recipe.recipe")
