@@ -223,12 +223,13 @@ COUNTING = (
     click.option("--coverage", default=0.8, show_default=True, help="Share of a zone that a cast must cover."),
     click.option(
         "--members",
+        type=click.IntRange(min=0),
         default=0,
         show_default=True,
         help="Draw and write this many members of every concentration; the intervals of probabilistic, "
         "acc, pacc and em come from them.",
     ),
-    click.option("--seed", default=0, show_default=True, help="Of the members."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the members."),
     click.option("--sizes/--no-sizes", default=True, show_default=True, help="Keep fine size classes in the counts."),
     click.option(
         "--check-ids/--no-check-ids", default=True, show_default=True, help="Refuse objects whose id stands twice."
@@ -333,11 +334,19 @@ def aggregate(source, out, samples, **given):
 @click.argument("source")
 @click.option("-o", "--out", required=True, help="Folder to write the tables to.")
 @click.option("--samples", help="Table of samples with their volume; that of the ingest unless given.")
-@click.option("--components", default=10, show_default=True, help="Principal components of the sample means.")
-@click.option("--morphotypes", default=50, show_default=True, help="Morphotypes to fit; 0 for none.")
+@click.option(
+    "--components",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Principal components of the sample means.",
+)
+@click.option(
+    "--morphotypes", type=click.IntRange(min=0), default=50, show_default=True, help="Morphotypes to fit; 0 for none."
+)
 @click.option("--codebook", help="morphotypes.nc of an earlier run, to count by the same morphotypes.")
 @click.option("--training", help="novelty.nc of an earlier run, to compare with its samples.")
-@click.option("--seed", default=0, show_default=True, help="Of the codebook.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the codebook.")
 @click.option("--embedding", default="embedding", show_default=True, help="Column that holds the embeddings.")
 @click.option("--on-bad", default="raise", show_default=True, help="Embeddings that are not finite: raise or drop.")
 @click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")

@@ -180,7 +180,10 @@ def odd_columns(rows):
         "numbers": pa.array(list(range(rows))).dictionary_encode(),
         "half": pa.array(np.full(rows, 0.5, np.float16)),
         "long words": pa.array(["é" * 300] * rows, pa.large_string()),
-        "tensor": pa.FixedShapeTensorArray.from_numpy_ndarray(np.full((rows, 3), 1 / 3, np.float16)),
+        "tensor": pa.ExtensionArray.from_storage(
+            pa.fixed_shape_tensor(pa.float16(), [3]),
+            pa.array([np.full(3, 1 / 3, np.float16)] * rows, pa.list_(pa.float16(), 3)),
+        ),
     }
 
 
