@@ -143,7 +143,7 @@ def classes_in(path):
     if "prob" not in schema.names:
         return None, "nothing"
     held = (schema.field("prob").metadata or {}).get(b"classes") or (schema.metadata or {}).get(b"classes")
-    _refuse_other_lists(schema.field("prob").type, path)
+    refuse_other_lists(schema.field("prob").type, path)
     named = _best_few(schema) and not pa.types.is_integer(schema.field("class").type.value_type)
     if held is not None:
         names = class_names(held, str(path))
@@ -169,7 +169,21 @@ def _is_list(kind):
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
-def _refuse_other_lists(kind, path):
+def refuse_other_lists(kind, path):
+    """Refuse what are no lists of real numbers.
+
+    Parameters
+    ----------
+    kind : pyarrow.DataType
+        Of the column ``prob``.
+    path : str or os.PathLike
+        File, for the message.
+
+    Raises
+    ------
+    UserError
+        Says what the column holds and what is needed.
+    """
     kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
     if not _is_list(kind):
         hint = "; a table with a row per object and class is read by 'aqqua-dist ingest'" if _is_number(kind) else ""

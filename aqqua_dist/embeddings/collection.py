@@ -13,6 +13,7 @@ from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.hive import folder_values
+from aqqua_dist.core.tables import of_types
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
 from aqqua_dist.core.table_folder import TableFolder, standing
 from aqqua_dist.counts import counting_error
@@ -197,7 +198,13 @@ def _samples_of(paths, folder, ids):
         "sample_id" in {*files.parquet_names(path), *folder_values(str(path))} for path in paths
     ):
         return None
-    table = files.read_parquet(objects)[["object_id", "sample_id"]].astype(str)
+    missing = [name for name in ("object_id", "sample_id") if name not in files.parquet_names(objects)]
+    if missing:
+        raise UserError(
+            f"{objects}: column {missing[0]!r} is missing; the file has {files.parquet_names(objects)[:20]}."
+        )
+    words = {"object_id": "string", "sample_id": "string"}
+    table = of_types(files.read_parquet(objects, [*words]), words, str(objects)).astype(str)
     twice = table["object_id"].duplicated()
     if twice.any():
         raise UserError(
