@@ -117,9 +117,18 @@ def sample_table():
     )
 
 
-def spoiled_bytes(data, raw):
+def chosen(data, *names):
+    """What is spoiled in an example: at most two things, so that the others are reached."""
+    return data.draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+
+
+def spoiled_bytes(data, raw, spoil=True):
     """Bytes as they are, cut, flipped, emptied, doubled or of another kind."""
-    kind = data.draw(st.sampled_from(["valid"] * 5 + ["cut", "flip", "empty", "double", "random", "code"]))
+    kind = (
+        data.draw(st.sampled_from(["valid"] * 5 + ["cut", "flip", "empty", "double", "random", "code"]))
+        if spoil
+        else "valid"
+    )
     if kind == "cut":
         return raw[: data.draw(st.integers(0, len(raw)))]
     if kind == "flip":
@@ -132,8 +141,10 @@ def spoiled_bytes(data, raw):
     return {"valid": raw, "empty": b"", "double": raw + raw, "random": data.draw(st.binary(max_size=80))}[kind]
 
 
-def spoiled_text(data, table):
+def spoiled_text(data, table, spoil=True):
     """A table as CSV with cells, columns or the separator changed."""
+    if not spoil:
+        return table.to_csv(index=False).encode()
     lines = [line.split(",") for line in table.to_csv(index=False).splitlines()]
     for _ in range(data.draw(st.integers(0, 3))):
         row, column = (data.draw(st.integers(0, n - 1)) for n in (min(len(lines), 8), len(lines[0])))
@@ -187,9 +198,9 @@ def odd_columns(rows):
     }
 
 
-def spoiled_table(data, table, path):
+def spoiled_table(data, table, path, spoil=True):
     """A table with columns lost, doubled, renamed or of another type, rows lost; as Parquet, perhaps damaged."""
-    for _ in range(data.draw(st.integers(0, 3))):
+    for _ in range(data.draw(st.integers(1, 3)) if spoil else 0):
         column = data.draw(st.integers(0, table.num_columns - 1))
         name = table.column_names[column]
         what = data.draw(st.sampled_from(["drop", "kind", "kind", "kind", "twice", "rows", "rename", "metadata"]))
@@ -210,7 +221,7 @@ def spoiled_table(data, table, path):
             table = table.replace_schema_metadata({"classes": words})
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, row_group_size=5)
-    path.write_bytes(spoiled_bytes(data, path.read_bytes()))
+    path.write_bytes(spoiled_bytes(data, path.read_bytes(), spoil))
 
 
 def places(tree, at=()):
@@ -221,10 +232,10 @@ def places(tree, at=()):
         yield from places(value, (*at, key))
 
 
-def spoiled_recipe(data, recipe, values=ODD):
+def spoiled_recipe(data, recipe, values=ODD, spoil=True):
     """A recipe with keys lost, added, of another type or moved; as text, perhaps damaged."""
     recipe = copy.deepcopy(recipe)
-    for _ in range(data.draw(st.integers(0, 3))):
+    for _ in range(data.draw(st.integers(1, 3)) if spoil else 0):
         every = list(places(recipe))
         if not every:
             break
@@ -243,7 +254,7 @@ def spoiled_recipe(data, recipe, values=ODD):
             holder[data.draw(st.sampled_from(["x", "", 1, None, "kind", "units", "taxa", "budget"]))] = data.draw(
                 values
             )
-    return spoiled_bytes(data, yaml.safe_dump(recipe, allow_unicode=True).encode())
+    return spoiled_bytes(data, yaml.safe_dump(recipe, allow_unicode=True).encode(), spoil)
 
 
 @settings(max_examples=40)
@@ -251,9 +262,10 @@ def spoiled_recipe(data, recipe, values=ODD):
 def test_recipes_are_checked(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("check")
     recipe = RECIPES[data.draw(st.sampled_from([*sorted(RECIPES), "tables", "tables", "aggregated", "exports"]))]
-    (folder / "rows.csv").write_bytes(spoiled_text(data, row_table()))
-    (folder / "grid.csv").write_bytes(spoiled_text(data, grid_table()))
-    (folder / "r.yaml").write_bytes(spoiled_recipe(data, recipe))
+    bad = chosen(data, "rows", "grid", "recipe", "recipe")
+    (folder / "rows.csv").write_bytes(spoiled_text(data, row_table(), "rows" in bad))
+    (folder / "grid.csv").write_bytes(spoiled_text(data, grid_table(), "grid" in bad))
+    (folder / "r.yaml").write_bytes(spoiled_recipe(data, recipe, spoil="recipe" in bad))
     verb = data.draw(st.sampled_from(["check", "check", "check", "compare", "figures"]))
     call(verb, folder / "r.yaml", "--runs", folder / "runs", "--quiet", allowed=(0, 2))
 
@@ -265,9 +277,10 @@ SMALL = st.sampled_from([None, True, "", "x", "é", 0, -1, 1, 2, 0.5, float("nan
 @given(data=st.data())
 def test_small_studies_run(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("run")
-    (folder / "rows.csv").write_bytes(spoiled_text(data, row_table()))
-    (folder / "grid.csv").write_bytes(spoiled_text(data, grid_table()))
-    (folder / "r.yaml").write_bytes(spoiled_recipe(data, TABLES, SMALL))
+    bad = chosen(data, "rows", "grid", "recipe", "recipe")
+    (folder / "rows.csv").write_bytes(spoiled_text(data, row_table(), "rows" in bad))
+    (folder / "grid.csv").write_bytes(spoiled_text(data, grid_table(), "grid" in bad))
+    (folder / "r.yaml").write_bytes(spoiled_recipe(data, TABLES, SMALL, "recipe" in bad))
     words = [folder / "r.yaml", "--runs", folder / "runs", "--quiet", "--jobs", "1"]
     done = call("run", *words, "--stop-after", data.draw(st.sampled_from(STAGES)))
     if done.exit_code == 0:
@@ -318,9 +331,10 @@ def methods(data):
 def test_partitions_are_counted(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("aggregate")
     places = st.sampled_from(["a.parquet", "sample_id=s1/b.parquet", "sample_id=x%2Fy/c.parquet", "objects.parquet"])
+    bad = chosen(data, "objects", "samples", "more")
     for place in data.draw(st.lists(places, min_size=1, max_size=2, unique=True)):
-        spoiled_table(data, object_table(), folder / "parts" / place)
-    spoiled_table(data, sample_table(), folder / "parts" / "samples.parquet")
+        spoiled_table(data, object_table(), folder / "parts" / place, "objects" in bad)
+    spoiled_table(data, sample_table(), folder / "parts" / "samples.parquet", "samples" in bad)
     (folder / "v.csv").write_bytes(
         spoiled_text(
             data,
@@ -328,6 +342,7 @@ def test_partitions_are_counted(tmp_path_factory, data):
                 {"taxon": ["Copepoda", "detritus", "egg"], "p_Copepoda": [0.8, 0.1, 0.1]}
                 | {"p_detritus": [0.1, 0.9, 0.1], "p_egg": [0.1, 0.0, 0.8]}
             ),
+            "more" in bad,
         )
     )
     words = [*methods(data), *(["--validation", folder / "v.csv"] if data.draw(st.booleans()) else [])]
@@ -345,9 +360,10 @@ def test_partitions_are_counted(tmp_path_factory, data):
 def test_embeddings_are_collected(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("embeddings")
     places = st.sampled_from(["a.parquet", "sample_id=s1/b.parquet", "objects.parquet", "predictions.parquet"])
+    bad = chosen(data, "objects", "samples", "more")
     for place in data.draw(st.lists(places, min_size=1, max_size=2, unique=True)):
-        spoiled_table(data, object_table(), folder / "parts" / place)
-    spoiled_table(data, sample_table(), folder / "parts" / "samples.parquet")
+        spoiled_table(data, object_table(), folder / "parts" / place, "objects" in bad)
+    spoiled_table(data, sample_table(), folder / "parts" / "samples.parquet", "samples" in bad)
     words = ["--morphotypes", data.draw(st.sampled_from([0, 2, 2, 50, -1])), "--components"]
     words += [data.draw(st.sampled_from([2, 2, 0, -1]))]
     words += data.draw(
@@ -380,12 +396,13 @@ SETTINGS = {
 def test_exports_are_ingested_and_counted(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("ingest")
     (folder / "in").mkdir()
+    bad = chosen(data, *INGESTED, *SETTINGS)
     for name, text in INGESTED.items():
-        (folder / "in" / name).write_bytes(spoiled_bytes(data, text.encode()))
+        (folder / "in" / name).write_bytes(spoiled_bytes(data, text.encode(), name in bad))
     words = data.draw(st.sampled_from([[], ["--zone", "0-200"], ["--zone", "0-200", *methods(data)]]))
     for name, option in (("m.yaml", "--mapping"), ("e.yaml", "--effort")):
         if data.draw(st.sampled_from([False, False, True])):
-            (folder / name).write_bytes(spoiled_recipe(data, yaml.safe_load(SETTINGS[name])))
+            (folder / name).write_bytes(spoiled_recipe(data, yaml.safe_load(SETTINGS[name]), spoil=name in bad))
             words = [*words, option, folder / name]
     call("ingest", folder / "in", "-o", folder / "out", "--quiet", *words)
     call("taxa", "--missing", folder / "out", allowed=(0, 1, 2))

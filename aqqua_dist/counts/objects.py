@@ -90,7 +90,7 @@ def read_samples(path):
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise UserError(
-            f"{path}, row {row + 1}: volume {table['volume'].iloc[row]:g} of sample {table['sample_id'].iloc[row]!r} is not a number above 0 m3."
+            f"{path}, row {row + 1}: volume {table['volume'].iloc[row]:g} of sample {table['sample_id'].iloc[row]!r} is not above 0 m3 and finite."
         )
     return table
 

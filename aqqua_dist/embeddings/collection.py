@@ -13,9 +13,9 @@ from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.hive import folder_values
-from aqqua_dist.core.tables import of_types
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
 from aqqua_dist.core.table_folder import TableFolder, standing
+from aqqua_dist.core.tables import of_types
 from aqqua_dist.counts import counting_error
 from aqqua_dist.counts.objects import object_files, read_samples, refuse_same_folder
 from aqqua_dist.embeddings import partitions
