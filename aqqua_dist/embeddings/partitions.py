@@ -175,7 +175,11 @@ def _ids(batch, key, path):
     told = folder_values(str(path)).get(key)
     if batch.columns is None or key not in batch.columns.schema.names:
         return pd.Series([told] * len(batch.values), dtype=object)
-    ids = batch.columns.column(key).to_pandas().astype(object)
+    column = batch.columns.column(key)
+    try:
+        ids = column.cast(pa.string()).to_pandas().astype(object)
+    except pa.ArrowException:
+        raise UserError(f"{path}: column {key!r} holds {column.type}, needed is text.") from None
     others = ids.notna() & (ids.astype(str) != told)
     if told is not None and others.any():
         raise UserError(

@@ -352,6 +352,15 @@ def test_a_folder_that_contradicts_its_rows(tmp_path):
         collect_embeddings(folder, tmp_path / "out", Options(morphotypes=0))
 
 
+@pytest.mark.parametrize("ids", [[b"\xff"] * 6, [["a"]] * 6])
+def test_ids_that_are_no_text(tmp_path, ids):
+    folder = in_folders(tmp_path, "list", np.float32)
+    path = folder / "sample_id=a" / "x.parquet"
+    pq.write_table(pq.read_table(path, partitioning=None).append_column("sample_id", pa.array(ids)), path)
+    with pytest.raises(UserError, match="column 'sample_id' holds (binary|list).*, needed is text"):
+        collect_embeddings(folder, tmp_path / "out", Options(morphotypes=0))
+
+
 def test_whole_numbers_are_no_embeddings(tmp_path):
     folder = in_folders(tmp_path, "list", np.int8)
     with pytest.raises(UserError, match="holds list<.*int8>; needed are fixed-length binary or lists of real numbers"):
