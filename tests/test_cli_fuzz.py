@@ -257,7 +257,7 @@ def spoiled_recipe(data, recipe, values=ODD, spoil=True):
     return spoiled_bytes(data, yaml.safe_dump(recipe, allow_unicode=True).encode(), spoil)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_recipes_are_checked(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("check")
