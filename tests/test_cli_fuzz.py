@@ -143,7 +143,9 @@ def spoiled_bytes(data, raw, spoil=True):
         return bytes(raw)
     if kind == "code":
         return raw.decode("latin-1").replace("a", "é").encode(data.draw(st.sampled_from(["utf-16", "latin-1"])))
-    return {"valid": raw, "empty": b"", "double": raw + raw, "random": data.draw(st.binary(max_size=80))}[kind]
+    return {"valid": raw, "flip": raw, "empty": b"", "double": raw + raw, "random": data.draw(st.binary(max_size=80))}[
+        kind
+    ]
 
 
 def spoiled_text(data, table, spoil=True):
