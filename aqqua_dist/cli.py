@@ -223,12 +223,13 @@ COUNTING = (
     click.option("--coverage", default=0.8, show_default=True, help="Share of a zone that a cast must cover."),
     click.option(
         "--members",
+        type=click.IntRange(min=0),
         default=0,
         show_default=True,
         help="Draw and write this many members of every concentration; the intervals of probabilistic, "
         "acc, pacc and em come from them.",
     ),
-    click.option("--seed", default=0, show_default=True, help="Of the members."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the members."),
     click.option("--sizes/--no-sizes", default=True, show_default=True, help="Keep fine size classes in the counts."),
     click.option(
         "--check-ids/--no-check-ids", default=True, show_default=True, help="Refuse objects whose id stands twice."
@@ -335,11 +336,19 @@ def aggregate(source, out, samples, **given):
 @click.argument("source")
 @click.option("-o", "--out", required=True, help="Folder to write the tables to.")
 @click.option("--samples", help="Table of samples with their volume; that of the ingest unless given.")
-@click.option("--components", default=10, show_default=True, help="Principal components of the sample means.")
-@click.option("--morphotypes", default=50, show_default=True, help="Morphotypes to fit; 0 for none.")
+@click.option(
+    "--components",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Principal components of the sample means.",
+)
+@click.option(
+    "--morphotypes", type=click.IntRange(min=0), default=50, show_default=True, help="Morphotypes to fit; 0 for none."
+)
 @click.option("--codebook", help="morphotypes.nc of an earlier run, to count by the same morphotypes.")
 @click.option("--training", help="novelty.nc of an earlier run, to compare with its samples.")
-@click.option("--seed", default=0, show_default=True, help="Of the codebook.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the codebook.")
 @click.option("--embedding", default="embedding", show_default=True, help="Column that holds the embeddings.")
 @click.option("--on-bad", default="raise", show_default=True, help="Embeddings that are not finite: raise or drop.")
 @click.option("--scheduler", help="Address of a Dask scheduler, or local:N for N processes here.")
@@ -386,6 +395,34 @@ def ecotaxa(folder, out, threshold):
     module = import_module("aqqua_dist.report.ecotaxa_predictions")
     for note in module.export_predictions(folder, out, threshold=threshold):
         click.echo(note)
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option(
+    "--missing", help="Ingested folder (or partitions): list its labels that are not known, with their counts."
+)
+def taxa(names, missing):
+    """Say what labels are taken for: AphiaID, rank, parents, living or not, and near names.
+
+    The exit status is 1 where a label is not known.
+    """
+    if not names and missing is None:
+        raise UserError(f"{len(names)} names are given; give one as 'egg<Copepoda', or --missing FOLDER.")
+    module, unknown = import_module("aqqua_dist.organisms.lookup"), 0
+    for name in names:
+        found = module.look_up(name)
+        unknown += not found.understood
+        click.echo("\n".join(module.sentences(name, found)))
+    if missing is not None:
+        table = import_module("aqqua_dist.counts.unknown_labels").unknown_labels(missing)
+        click.echo(f"{len(table)} labels of {missing} are not known, with {table['n'].sum():g} objects or animals")
+        for row in table.itertuples():
+            line, near = (f" ({row.hierarchy})" if row.hierarchy else ""), (f"; near {row.near}" if row.near else "")
+            click.echo(f"{row.n:g}\t{row.label}{line}{near}")
+        unknown += len(table)
+    if unknown:
+        sys.exit(1)
 
 
 @main.command()

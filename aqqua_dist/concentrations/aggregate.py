@@ -442,12 +442,17 @@ def _write(sums, made, products, out, told):
         files.write_parquet(
             pd.DataFrame(made.lines.items(), columns=["label", "hierarchy"]), out / "taxa.parquet", origin
         )
-    if (made.folder / "licences.parquet").is_file():
-        licences = pd.DataFrame(files.read_parquet(made.folder / "licences.parquet"))
-        files.write_parquet(licences, out / "licences.parquet", origin)
+    _copy_licences(made.folder, out, origin)
     report |= {"samples_without_value": left_out.to_dict("records"), "notes": notes}
     files.write_json(report, out / "report.json", origin)
     return Aggregated(out, told["objects"], counted, rows, tuple(notes), bool(empty))
+
+
+def _copy_licences(folder, out, origin):
+    """The licence of each source goes where its numbers go."""
+    if (folder / "licences.parquet").is_file():
+        licences = pd.DataFrame(files.read_parquet(folder / "licences.parquet"))
+        files.write_parquet(licences, out / "licences.parquet", origin)
 
 
 def _silent_casts(table, searched, made):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
@@ -105,6 +106,50 @@ def typed(table, columns):
         else:
             frame[name] = values.astype(kind)
     return pd.DataFrame(frame, index=table.index).reset_index(drop=True)
+
+
+def of_types(table, columns, place):
+    """Table of a file that anybody may have written, with numbers as numbers and times as times.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows; absent and other columns stay as they are.
+    columns : dict of str to str
+        Name to type, as `SAMPLES`.
+    place : str
+        Shown in messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A new table; texts stay as they are.
+
+    Raises
+    ------
+    UserError
+        A column that holds something else: lists, times as numbers, words.
+    """
+    frame = table.copy()
+    for name in [name for name in columns if name in table]:
+        values, kind = table[name], columns[name]
+        needed = "text" if kind == "string" else "times" if kind.startswith("datetime64") else "numbers"
+        is_time = pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values)
+        strange = values.iloc[:0]
+        if values.dtype == object:
+            strange = values[[isinstance(value, list | dict | tuple | set | bytes | np.ndarray) for value in values]]
+        elif is_time if needed == "numbers" else needed == "times" and pd.api.types.is_numeric_dtype(values):
+            strange = values[values.notna()]
+        if strange.empty and needed != "text":
+            try:
+                frame[name] = typed(table[[name]], {name: kind})[name].set_axis(table.index)
+            except (TypeError, ValueError, OverflowError, pd.errors.OutOfBoundsDatetime):
+                strange = values[values.notna()]
+        if len(strange):
+            raise UserError(
+                f"{place}: column {name!r} holds {values.dtype}, as {str(strange.iloc[0])[:60]!r}; needed are {needed}."
+            )
+    return frame
 
 
 def refuse_unknown_statuses(numbers, place):

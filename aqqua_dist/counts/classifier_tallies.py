@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import class_names
-from aqqua_dist.counts import correction, tallies
+from aqqua_dist.counts import columns, correction, tallies
 from aqqua_dist.counts.confusion import check_probabilities
 
 LEVELS = 20
@@ -118,28 +116,20 @@ def classes_of(paths):
     """
     first, found = None, None
     for path in paths:
-        schema = pq.read_schema(path)
-        if "prob" not in schema.names:
-            if found is not None:
-                raise UserError(
-                    f"{path}: there is no column 'prob', {first} has one; all partitions need the same columns."
-                )
-            continue
-        held = (schema.field("prob").metadata or {}).get(b"classes") or (schema.metadata or {}).get(b"classes")
-        if held is None:
+        names, bound = columns.classes_in(path)
+        if path != paths[0] and (names is None) != (found is None):
+            without, having = (path, first) if names is None else (paths[0], path)
             raise UserError(
-                f"{path}: the classes of column 'prob' have no names; give them as a JSON list 'classes' in the metadata of the file."
+                f"{without}: there is no column 'prob', {having} has one; all partitions need the same columns."
             )
-        names = class_names(held, str(path))
-        if found is not None and names != found:
+        if found is not None and bound == "nothing":
+            found = tuple(sorted({*found, *names}))
+        elif found is not None and (names != found if bound == "order" else set(names) != set(found)):
             raise UserError(
-                f"{path}: the probabilities are of the classes {list(names)[:8]}, those of {first} of {list(found)[:8]}; the order must be the same."
+                f"{path}: the probabilities are of the classes {list(names)[:8]}, those of {first} of {list(found)[:8]}; "
+                f"{'the order must be the same' if bound == 'order' else 'all partitions need the same classes'}."
             )
-        if first is None and path != paths[0]:
-            raise UserError(
-                f"{paths[0]}: there is no column 'prob', {path} has one; all partitions need the same columns."
-            )
-        first, found = first or path, names
+        first, found = first or path, found or names
     return found
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.counts.columns import names_of, read_columns
 
 MEMORY = 2**30
 """Bytes that hashes may take."""
@@ -81,17 +81,11 @@ def refuse_repeated(groups, *, memory=MEMORY, progress=True):
 
 
 def _ids(path, group):
-    try:
-        with pq.ParquetFile(path) as file:
-            if "object_id" not in file.schema_arrow.names:
-                raise UserError(
-                    f"{path}: there is no column 'object_id' to tell objects apart; the file has {file.schema_arrow.names[:20]}."
-                )
-            column = file.read_row_group(group, columns=["object_id"])["object_id"].combine_chunks()
-    except (OSError, pa.ArrowException) as error:
+    if "object_id" not in names_of(path):
         raise UserError(
-            f"{path}: row group {group} cannot be read ({str(error).splitlines()[0]}); the file is damaged."
-        ) from None
+            f"{path}: there is no column 'object_id' to tell objects apart; the file has {sorted(names_of(path))[:20]}."
+        )
+    column = read_columns(path, group, ["object_id"])["object_id"].combine_chunks()
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if column.null_count:
         row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))

@@ -69,7 +69,8 @@ def links_of(samples, units=(), joins=None):
     -------
     Links
         By ``sample_id``, or by ``profile`` and depth for the bins of casts;
-        an id that is both a sample's and a profile's is the sample's.
+        an id that is both a sample's and a profile's is the sample's. A
+        sample without depths is no bin: objects find it by its id alone.
 
     Raises
     ------
@@ -85,13 +86,16 @@ def links_of(samples, units=(), joins=None):
     weights = tuple(units.values()) if isinstance(units, dict) else ()
     if "profile" not in samples or samples["profile"].isna().all():
         return Links(ids, units=places, weights=weights)
-    known = samples["profile"].notna().to_numpy()
+    edges = samples.reindex(columns=["depth_top", "depth_bottom"]).to_numpy(dtype=float)
+    known = samples["profile"].notna().to_numpy() & np.isfinite(edges).all(axis=1)
+    if not known.any():
+        return Links(ids, units=places, weights=weights)
     number, casts = pd.factorize(samples["profile"][known].astype(str), sort=True)
     bins = pd.DataFrame(
         {
             "cast": number,
-            "top": samples["depth_top"].to_numpy(dtype=float)[known],
-            "bottom": samples["depth_bottom"].to_numpy(dtype=float)[known],
+            "top": edges[known, 0],
+            "bottom": edges[known, 1],
             "place": np.flatnonzero(known),
         }
     ).sort_values(["cast", "top"], ignore_index=True)

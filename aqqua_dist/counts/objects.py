@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import COUNTS, typed
+from aqqua_dist.core.tables import COUNTS, SAMPLES, of_types, typed
+from aqqua_dist.counts.columns import names_of, read_columns, refuse_other_lists, schema_of
 
 
 def object_files(source):
@@ -68,7 +69,8 @@ def read_samples(path):
     Raises
     ------
     UserError
-        No such file, a missing column, or a volume that is not above 0.
+        No such file, a column that is missing or of another type, a sample
+        without id, or a volume that is not above 0.
     """
     if not path.is_file():
         raise UserError(
@@ -78,11 +80,17 @@ def read_samples(path):
     missing = [name for name in ("sample_id", "volume") if name not in table]
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing, samples need 'sample_id' and 'volume' (m3).")
-    bad = table["volume"].notna() & ~(table["volume"] > 0)
+    table = of_types(table, SAMPLES, str(path))
+    nameless = table["sample_id"].isna()
+    if nameless.any():
+        raise UserError(
+            f"{path}, row {int(np.argmax(nameless)) + 1}: the sample_id is missing; {nameless.sum()} such rows."
+        )
+    bad = table["volume"].notna() & ~((table["volume"] > 0) & np.isfinite(table["volume"]))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise UserError(
-            f"{path}, row {row + 1}: volume {table['volume'].iloc[row]:g} of sample {table['sample_id'].iloc[row]!r} is not above 0 m3."
+            f"{path}, row {row + 1}: volume {table['volume'].iloc[row]:g} of sample {table['sample_id'].iloc[row]!r} is not above 0 m3 and finite."
         )
     return table
 
@@ -103,7 +111,9 @@ def weighted_units(folder):
     path = folder / "acquisitions.parquet"
     if not path.is_file():
         return {}
-    parts = pd.DataFrame(files.read_parquet(path))
+    parts = _whole(
+        path, ("sample_id", "acquisition_id"), {"sample_id": "string", "acquisition_id": "string", "weight": "float64"}
+    )
     if "weight" not in parts or not (parts["weight"].fillna(1.0) != 1.0).any():
         return {}
     odd = parts[parts["sample_id"].isin(parts.loc[parts["weight"].fillna(1.0) != 1.0, "sample_id"])]
@@ -127,8 +137,19 @@ def hierarchies(folder):
     path = folder / "taxa.parquet"
     if not path.is_file():
         return {}
-    known = files.read_parquet(path)
-    return dict(zip(known["label" if "label" in known else "taxon"], known["hierarchy"].fillna(""), strict=True))
+    known = pd.DataFrame(files.read_parquet(path))
+    key = "label" if "label" in known else "taxon"
+    known = _whole(path, (key, "hierarchy"), {key: "string", "hierarchy": "string"})
+    return dict(zip(known[key], known["hierarchy"].fillna(""), strict=True))
+
+
+def _whole(path, needed, columns):
+    """A table of an ingest; somebody may have changed it."""
+    table = pd.DataFrame(files.read_parquet(path))
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise UserError(f"{path}: column {missing[0]!r} is missing; the file has {list(table)[:20]}.")
+    return of_types(table, columns, str(path))
 
 
 def refuse_same_folder(source, out):
@@ -167,7 +188,7 @@ def ingested_counts(source):
     path = source / "counts.parquet"
     if not (source / "objects.parquet").is_file() or not path.is_file():
         return pd.DataFrame()
-    table = typed(pd.DataFrame(files.read_parquet(path)), COUNTS)
+    table = typed(of_types(pd.DataFrame(files.read_parquet(path)), COUNTS, str(path)), COUNTS)
     return table.assign(weight=table["weight"].fillna(1.0), esd_low=np.nan, esd_high=np.nan, carbon=np.nan)
 
 
@@ -196,9 +217,21 @@ def searched_samples(samples, folder, joins=None):
         return samples
     if not path.is_file():
         return samples[samples["profile"].isna() | samples["profile"].isin(seen)]
-    known = files.read_parquet(path)
+    known = _whole(path, ("profile", "searched"), {"profile": "string"})
     silent = set(known.loc[~known["searched"].astype(bool), "profile"]) - seen
     return samples[~samples["profile"].isin(silent)]
+
+
+def _predictions(path):
+    """Ids and probabilities of an ingest."""
+    refuse_other_lists(schema_of(path).field("prob").type, path)
+    parts = range(pq.read_metadata(path).num_row_groups)
+    tables = [read_columns(str(path), number, ["object_id", "prob"]) for number in parts]
+    return (
+        pa.concat_tables(tables)
+        if tables
+        else pa.table({"object_id": pa.nulls(0), "prob": pa.nulls(0, pa.list_(pa.float32()))})
+    )
 
 
 def parse_memory(text):
@@ -264,17 +297,19 @@ def join_predictions(folder, path):
         Probabilities of several models, or with other classes than named.
     """
     needed = [folder / name for name in ("objects.parquet", "predictions.parquet", "classes.parquet")]
-    if not all(one.is_file() for one in needed) or "prob" not in pq.read_schema(needed[1]).names:
+    if not all(one.is_file() for one in needed) or "prob" not in names_of(needed[1]):
         return False
-    classes = files.read_parquet(needed[2]).sort_values("place")
+    classes = _whole(needed[2], ("model_id", "place", "class"), {"place": "float64"}).sort_values("place")
     models = classes["model_id"].unique()
     if len(models) > 1:
         raise UserError(
             f"{needed[1]}: there are probabilities of {len(models)} models ({', '.join(map(str, models[:5]))}); ingest the outputs of one at a time."
         )
-    held = pq.read_table(needed[1], columns=["object_id", "prob"])
+    held = _predictions(needed[1])
     held = held.filter(held["prob"].is_valid())
     index = pd.Index(held["object_id"].to_pandas().astype(str))
+    if index.has_duplicates:
+        raise UserError(f"{needed[1]}: object {index[index.duplicated()][0]!r} stands twice, allowed is once.")
     prob, size = held["prob"].combine_chunks(), len(classes)
     lengths = (
         np.unique(np.asarray(prob.value_lengths()))

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.statuses import STATUSES, status_of
 from aqqua_dist.core.tables import is_unlabelled, refuse_unknown_statuses
-from aqqua_dist.counts import classifier_tallies, correction, tallies
+from aqqua_dist.counts import classifier_tallies, columns, correction, tallies
 from aqqua_dist.counts.links import codes_of, identity, sample_places
 from aqqua_dist.counts.unsized import SIZED
 from aqqua_dist.organisms.sizes import SHAPES, choose
@@ -140,17 +140,14 @@ def groups_of(paths, rows=GROUP_ROWS):
 
 
 def _metadata(path):
-    try:
-        meta, names = pq.read_metadata(path), set(pq.read_schema(path).names)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: the objects cannot be read ({str(error).splitlines()[0]}).") from None
+    names = columns.names_of(path)
     missing = [] if "sample_id" in names else ["sample_id"]
     missing += [] if names & {"label", "prob"} else ["label"]
     if missing:
         raise UserError(
             f"{path}: column {missing[0]!r} is missing, objects need 'sample_id' and 'label' or 'prob'; the file has {sorted(names)[:20]}."
         )
-    return meta
+    return pq.read_metadata(path)
 
 
 def labels_of(groups):
@@ -169,13 +166,13 @@ def labels_of(groups):
     """
     found, without = set(), set()
     for path in {path for group in groups for path, _ in group.parts}:
-        if "label" not in pq.read_schema(path).names:
+        if "label" not in columns.names_of(path):
             without.add(path)
     for group in groups:
         for path, number in group.parts:
             if path in without:
                 continue
-            column = _read(path, number, ["label"])["label"]
+            column = columns.read_columns(path, number, ["label"])["label"]
             found.update(value for value in pc.unique(column).to_pylist() if not is_unlabelled(value))
     return (*sorted(found - {"unclassified"}), "unclassified")
 
@@ -203,11 +200,13 @@ def statuses_of(groups):
     for group in groups:
         for path, number in group.parts:
             held = words.setdefault(path, {})
-            if "status" not in pq.read_schema(path).names:
+            if "status" not in columns.names_of(path):
                 rows = pq.read_metadata(path).row_group(number).num_rows
                 found["no status"] = found.get("no status", 0) + rows
                 continue
-            for entry in pc.value_counts(_read(path, number, ["status"])["status"].cast(pa.string())).to_pylist():
+            for entry in pc.value_counts(
+                columns.read_columns(path, number, ["status"])["status"].cast(pa.string())
+            ).to_pylist():
                 word = entry["values"]
                 held[word] = held.get(word, 0) + entry["counts"]
     for path, numbers in words.items():
@@ -215,18 +214,6 @@ def statuses_of(groups):
         for word, rows in numbers.items():
             found[status_of(word)] = found.get(status_of(word), 0) + rows
     return found
-
-
-def _read(path, number, columns):
-    try:
-        with pq.ParquetFile(
-            path, read_dictionary=[name for name in columns if name in ("sample_id", "label", "status")]
-        ) as file:
-            return file.read_row_group(number, columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(
-            f"{path}: row group {number} cannot be read ({str(error).splitlines()[0]}); the file is damaged."
-        ) from None
 
 
 def tally_group(group, axes, links, options, into=None):
@@ -258,10 +245,10 @@ def tally_group(group, axes, links, options, into=None):
     """
     held = tallies.Accumulator(axes.cells, options.memory) if into is None else into
     by_label = options.scoring.method == "labels"
-    wanted = _wanted(group, links, options, axes.individuals)
     for path, number in group.parts:
-        place = f"{path}, row group {number}"
-        table = _with_statuses(_read(path, number, _with_shape(wanted, path, number, options)), place)
+        place, wanted = f"{path}, row group {number}", _wanted(path, links, options, axes.individuals)
+        wanted = _with_shape(wanted, path, number, options)
+        table = _with_statuses(columns.read_columns(path, number, wanted, options.scoring.classes), place)
         if by_label and options.statuses:
             counts = pc.is_in(table["status"].cast(pa.string()), pa.array(options.statuses))
             if axes.left:
@@ -330,9 +317,9 @@ def individuals_of(groups):
     found = {1}
     for group in groups:
         for path, number in group.parts:
-            if "n_individuals" not in pq.read_schema(path).names:
+            if "n_individuals" not in columns.names_of(path):
                 continue
-            values = pc.unique(_read(path, number, ["n_individuals"])["n_individuals"]).drop_null()
+            values = pc.unique(columns.read_columns(path, number, ["n_individuals"])["n_individuals"]).drop_null()
             held = values.to_numpy(zero_copy_only=False).astype(np.float64)
             if (held < 0).any():
                 raise UserError(f"{path}: n_individuals {held.min():g} is below 0, allowed are 1, 2, ….")
@@ -367,9 +354,9 @@ def _add_left(held, table, axes, links, place):
     held.add(row * axes.sizes, none, none.astype(bool))
 
 
-def _wanted(group, links, options, individuals=(1,)):
+def _wanted(path, links, options, individuals=(1,)):
     """Columns that are read."""
-    names, by_label = set(pq.read_schema(group.parts[0][0]).names), options.scoring.method == "labels"
+    names, by_label = columns.names_of(path), options.scoring.method == "labels"
     asked = [
         *COLUMNS,
         *(["score"] if options.min_score or not by_label else []),
@@ -378,9 +365,7 @@ def _wanted(group, links, options, individuals=(1,)):
     ]
     asked += ["prob"] if options.scoring.soft and options.scoring.columns else []
     if by_label and options.statuses and "status" not in names:
-        raise UserError(
-            f"{group.parts[0][0]}: there is no column 'status' to choose {options.statuses} by; ask for all statuses."
-        )
+        raise UserError(f"{path}: there is no column 'status' to choose {options.statuses} by; ask for all statuses.")
     return [name for name in asked if name in names]
 
 

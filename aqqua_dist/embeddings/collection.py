@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import MethodWarning, UserError
+from aqqua_dist.core.hive import folder_values
 from aqqua_dist.core.provenance import Provenance, created_now, software_versions
 from aqqua_dist.core.table_folder import TableFolder, standing
+from aqqua_dist.core.tables import of_types
 from aqqua_dist.counts import counting_error
 from aqqua_dist.counts.counted_once import joined_casts, with_rest
 from aqqua_dist.counts.links import links_of, sample_places
@@ -206,15 +208,20 @@ def _samples_of(paths, folder, links, by_place):
     objects = folder / "objects.parquet"
     if not objects.is_file():
         return None
-    names = [files.parquet_names(path) for path in paths]
+    names = [{*files.parquet_names(path), *folder_values(str(path))} for path in paths]
     alone = all("sample_id" in one for one in names)
     if alone and (not by_place or not all("object_id" in one for one in names)):
         return None
     if objects in paths:
         return None  # has the sample, the depth and the acquisition of its own
-    known = [name for name in ("sample_id", "depth", "acquisition_id") if name in files.parquet_names(objects)]
+    held = files.parquet_names(objects)
+    missing = [name for name in ("object_id", "sample_id") if name not in held]
+    if missing:
+        raise UserError(f"{objects}: column {missing[0]!r} is missing; the file has {held[:20]}.")
+    known = [name for name in ("sample_id", "depth", "acquisition_id") if name in held]
     table = pq.read_table(objects, columns=["object_id", *known])
-    ids = pd.Index(table["object_id"].to_pandas().astype(str))
+    words = {"object_id": "string"}
+    ids = pd.Index(of_types(files.read_parquet(objects, [*words]), words, str(objects))["object_id"].astype(str))
     if ids.has_duplicates:
         raise UserError(
             f"{objects}: object {ids[ids.duplicated()][0]!r} stands twice, so nobody knows whose its embedding is."

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.hive import folder_values
 from aqqua_dist.counts.links import Links, identity, sample_places
 from aqqua_dist.embeddings.files import COLUMN, read_embeddings
 from aqqua_dist.embeddings.moments import ON_BAD, EmbeddingMoments, embedding_moments, merge_moments
@@ -118,7 +119,8 @@ def sum_partition(path, shared):
         columns += [name for name in ("depth", "acquisition_id") if name in pq.read_schema(path).names]
     parents, own = shared.parents, shared.weights
     moments, counts, rows = [], [], 0
-    for batch in read_embeddings(path, columns=columns, memory=MEMORY, column=shared.column):
+    stored = [name for name in columns if name in pq.read_schema(path).names]
+    for batch in read_embeddings(path, columns=stored, memory=MEMORY, column=shared.column):
         sample = _places(batch, columns[0], shared, path)
         weights = own[sample]
         if "weight" in columns:
@@ -159,9 +161,11 @@ def columns_of(path, by_object, column=COLUMN):
     """
     try:
         names = pq.read_schema(path).names
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: the Parquet file cannot be read ({str(error).splitlines()[0][:150]}).") from None
-    key = "object_id" if by_object and "object_id" in names else "sample_id" if "sample_id" in names else None
+    told = "sample_id" in folder_values(str(path))
+    key = "object_id" if by_object and "object_id" in names else None
+    key = key or ("sample_id" if "sample_id" in names or told else None)
     if key is None or column not in names:
         hint = "; name another column of embeddings by --embedding" if key and column == COLUMN else ""
         raise UserError(
@@ -171,10 +175,11 @@ def columns_of(path, by_object, column=COLUMN):
 
 
 def _places(batch, key, shared, path):
-    ids = batch.columns.column(key).to_pandas()
+    ids = _ids(batch, key, path)
     if key == "sample_id" and shared.links is not None:
-        names = [name for name in ("sample_id", "depth", "acquisition_id") if name in batch.columns.schema.names]
-        table = pa.table({name: batch.columns.column(name) for name in names})
+        held = batch.columns.schema.names
+        more = {name: batch.columns.column(name) for name in ("depth", "acquisition_id") if name in held}
+        table = pa.table({"sample_id": pa.array(ids, pa.string())} | more)
         return sample_places(table, shared.links, f"{path}, from row {batch.first}").astype(np.int64)
     if key == "sample_id":
         places = shared.samples.get_indexer(ids.astype(str).where(ids.notna()))
@@ -191,6 +196,25 @@ def _places(batch, key, shared, path):
             f"{path}, row {batch.first + row}: {key} {ids.iloc[row]!r} is not among {known}; {int((places < 0).sum())} such rows here."
         )
     return places.astype(np.int64)
+
+
+def _ids(batch, key, path):
+    """Ids of the rows: of the file, or of the folder that it lies in."""
+    told = folder_values(str(path)).get(key)
+    if batch.columns is None or key not in batch.columns.schema.names:
+        return pd.Series([told] * len(batch.values), dtype=object)
+    column = batch.columns.column(key)
+    try:
+        ids = column.cast(pa.string()).to_pandas().astype(object)
+    except pa.ArrowException:
+        raise UserError(f"{path}: column {key!r} holds {column.type}, needed is text.") from None
+    others = ids.notna() & (ids.astype(str) != told)
+    if told is not None and others.any():
+        raise UserError(
+            f"{path}, row {batch.first + int(np.argmax(others))}: the folder says {key} {told!r}, and the file {ids[others].iloc[0]!r}; "
+            "nobody knows which of them is right."
+        )
+    return ids
 
 
 def finite_rows(paths, on_bad, column=COLUMN):

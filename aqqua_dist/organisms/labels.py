@@ -230,7 +230,8 @@ def _record(taxon, line, table):
         return Taxon("", note="no taxon in the label")
     epithet = taxon[0].islower() and len(line) > 1  # tripos below Dinophysis is no Tripos
     label = taxon if taxon in table or epithet else _known(taxon, table)
-    known = [name for name in (_known(part, table) for part in line) if name]
+    above = line[line.index(taxon) + 1 :] if epithet and taxon in line else line  # the epithet is no taxon above itself
+    known = [name for name in (_known(part, table) for part in above) if name]
     if label not in table:
         above = next(iter(known), "")
         return replace(taxon_record(taxon, table), parent=above, living=table[above].living if above else None)

@@ -13,9 +13,9 @@ import zlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.hive import folder_values
 
 MAX_MEMBERS = 100_000
 MAX_RATIO = 1_000
@@ -60,9 +60,7 @@ class Source:
         dict of str to str
             By column; empty for other files.
         """
-        folders = PurePosixPath(self.member or self.path.as_posix()).parent.parts
-        pairs = (unquote(part).partition("=") for part in folders if "=" in part)
-        return {key: value for key, _, value in pairs if key and value != "__HIVE_DEFAULT_PARTITION__"}
+        return folder_values(self.member or self.path.as_posix())
 
     def __str__(self):
         return "!".join(part for part in (str(self.path), self.member, self.inner) if part)

@@ -1,11 +1,12 @@
 """The three tables that every reader returns."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from aqqua_dist.core import tables
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.core.tables import Ingested, finding, joined, typed
+from aqqua_dist.core.tables import Ingested, finding, joined, of_types, typed
 
 SAMPLES = typed(
     pd.DataFrame(
@@ -61,3 +62,38 @@ def test_findings_have_a_place_and_a_known_severity():
         finding("odd", "x", "y")
     with pytest.raises(UserError, match=r"a finding has no \['line'\]"):
         finding("refused", "x", "y", line=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("volume", pd.to_datetime(["2020-01-01"]), "column 'volume' holds datetime64.*'2020-01-01.*needed are numbers"),
+        ("volume", ["a lot"], "column 'volume' holds .*'a lot'; needed are numbers"),
+        ("volume", [[1.0]], "column 'volume' holds object, as '\\[1.0\\]'; needed are numbers"),
+        ("time", [20200101], "column 'time' holds int64, as '20200101'; needed are times"),
+        ("time", ["yesterday"], ".*'yesterday'; needed are times"),
+        ("sample_id", [["a"]], "column 'sample_id' holds object.*needed are text"),
+        ("profile", [b"\xff"], "column 'profile' holds object.*needed are text"),
+    ],
+)
+def test_columns_of_another_type_are_refused(name, values, message):
+    with pytest.raises(UserError, match=f"x.parquet: {message}"):
+        of_types(pd.DataFrame({name: values}), tables.SAMPLES, "x.parquet")
+
+
+def test_numbers_and_times_in_any_spelling_are_read():
+    table = pd.DataFrame(
+        {
+            "volume": ["1.5", None],
+            "time": ["2020-01-01", "2020-01-02T03:04:05Z"],
+            "own": [[1], "x"],
+            "sample_id": [1, 2],
+        },
+        index=[7, 9],
+    )
+    got = of_types(table, tables.SAMPLES, "x.parquet")
+    assert got["volume"].tolist()[0] == 1.5 and np.isnan(got["volume"].tolist()[1])
+    assert got["time"].tolist() == [pd.Timestamp("2020-01-01", tz="UTC"), pd.Timestamp("2020-01-02 03:04:05", tz="UTC")]
+    assert got["own"].tolist() == [[1], "x"]
+    assert got.index.tolist() == [7, 9]
+    assert of_types(table.iloc[:0], tables.SAMPLES, "x.parquet").empty

@@ -83,7 +83,7 @@ def test_what_cannot_be_checked(tmp_path):
     with pytest.raises(UserError, match="there is no column 'object_id'"):
         repeated_objects(groups, progress=False)
     (tmp_path / "0.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserError, match="row group 0 cannot be read"):
+    with pytest.raises(UserError, match="0.parquet: the objects cannot be read"):
         repeated_objects(groups, progress=False)
 
 

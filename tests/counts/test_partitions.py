@@ -207,6 +207,20 @@ def test_casts_find_their_bins_by_depth(tmp_path):
         run_groups(*work, state=tmp_path / "state")
 
 
+@pytest.mark.parametrize(
+    "depths", [{}, {"depth_top": np.nan, "depth_bottom": np.nan}, {"depth_top": 0, "depth_bottom": np.inf}]
+)
+def test_samples_of_a_profile_without_depths_are_found_by_their_id(tmp_path, depths):
+    samples = pd.DataFrame({"sample_id": ["a", "b"], "profile": "c", "volume": 1.0}).assign(**depths)
+    table = pd.DataFrame({"sample_id": ["a", "a", "b"], "label": "x", "status": "validated", "depth": 3.0})
+    work = prepared(write(tmp_path / "parts", table), Options(), samples)
+    got = as_frame(run_groups(*work, state=tmp_path / "state"), work[1])
+    assert dict(zip(got["sample_id"], got["n"], strict=True)) == {"a": 2, "b": 1}
+    work = prepared(write(tmp_path / "casts", table.assign(sample_id="c")), Options(), samples)
+    with pytest.raises(UserError, match="sample 'c' is not among the 2 samples"):
+        run_groups(*work, state=tmp_path / "state")
+
+
 def test_irregular_bins_are_found_too(tmp_path):
     edges = np.array([0.0, 7, 9, 30, 31.5])
     bins = pd.DataFrame(

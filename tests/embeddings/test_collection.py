@@ -308,3 +308,66 @@ def test_a_column_of_any_name_and_a_tensor_give_the_same_means(tmp_path):
     assert done.exit_code == 0, done.output
     means = files.read_parquet(tmp_path / "out" / "sample_embeddings.parquet")
     assert np.vstack(means["embedding_mean"]).tolist() == values.reshape(3, 2, 4).mean(axis=1).tolist()
+
+
+EXACT = np.arange(48, dtype="float64").reshape(12, 4) / 8
+"""Every floating type holds them exactly."""
+NUMBERS = (np.float16, np.float32, np.float64)
+
+
+def shaped(kind, values):
+    flat = pa.array(values.ravel())
+    if kind == "list":
+        return pa.ListArray.from_arrays(pa.array(np.arange(0, values.size + 1, values.shape[1]), pa.int32()), flat)
+    if kind == "fixed list":
+        return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    return pa.FixedShapeTensorArray.from_numpy_ndarray(values)
+
+
+def in_folders(folder, kind, number):
+    """A partition per sample, whose folder alone names it."""
+    pd.DataFrame({"sample_id": ["a", "b/c"], "volume": 1.0}).to_parquet(folder / "samples.parquet")
+    for place, rows in (("sample_id=a", EXACT[:6]), ("sample_id=b%2Fc", EXACT[6:])):
+        (folder / place).mkdir()
+        pq.write_table(pa.table({"embedding": shaped(kind, rows.astype(number))}), folder / place / "x.parquet")
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::aqqua_dist.core.errors.MethodWarning")
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("kind", ["list", "fixed list", "tensor"])
+def test_partitions_in_folders_of_their_sample(tmp_path, kind, number):
+    done = collect_embeddings(in_folders(tmp_path, kind, number), tmp_path / "out", Options(morphotypes=0))
+    assert (done.objects, done.samples) == (12, 2)
+    table = pd.read_parquet(tmp_path / "out" / "sample_embeddings.parquet").set_index("sample_id")
+    for name, rows in (("a", EXACT[:6]), ("b/c", EXACT[6:])):
+        np.testing.assert_array_equal(table.loc[name, "embedding_mean"], rows.mean(axis=0))
+
+
+def test_a_folder_that_contradicts_its_rows(tmp_path):
+    folder = in_folders(tmp_path, "list", np.float32)
+    path = folder / "sample_id=a" / "x.parquet"
+    pq.write_table(pq.read_table(path, partitioning=None).append_column("sample_id", pa.array(["b/c"] * 6)), path)
+    with pytest.raises(UserError, match="the folder says sample_id 'a', and the file 'b/c'"):
+        collect_embeddings(folder, tmp_path / "out", Options(morphotypes=0))
+
+
+@pytest.mark.parametrize("ids", [[b"\xff"] * 6, [["a"]] * 6])
+def test_ids_that_are_no_text(tmp_path, ids):
+    folder = in_folders(tmp_path, "list", np.float32)
+    path = folder / "sample_id=a" / "x.parquet"
+    pq.write_table(pq.read_table(path, partitioning=None).append_column("sample_id", pa.array(ids)), path)
+    with pytest.raises(UserError, match="column 'sample_id' holds (binary|list).*, needed is text"):
+        collect_embeddings(folder, tmp_path / "out", Options(morphotypes=0))
+
+
+def test_whole_numbers_are_no_embeddings(tmp_path):
+    folder = in_folders(tmp_path, "list", np.int8)
+    with pytest.raises(UserError, match="holds list<.*int8>; needed are fixed-length binary or lists of real numbers"):
+        collect_embeddings(folder, tmp_path / "out", Options(morphotypes=0))
+
+
+@pytest.mark.parametrize("option", ["--seed", "--components", "--morphotypes"])
+def test_numbers_below_zero_are_refused(tmp_path, option):
+    done = CliRunner().invoke(main, ["embeddings", str(tmp_path), "-o", str(tmp_path / "out"), option, "-1"])
+    assert (done.exit_code, "is not in the range x>=0" in done.output) == (2, True)

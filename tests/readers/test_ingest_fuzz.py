@@ -59,7 +59,7 @@ def spoiled(data, content):
     return bytes(raw), kind == "pack"
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_traceback_and_no_other_exit_status(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("fuzz")
