@@ -147,6 +147,7 @@ def main():
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
     os.chdir(ROOT)
+    os.environ["HYPOTHESIS_PROFILE"] = "mutate"
     sys.path.insert(0, str(ROOT))
     for name in BEFORE_FORK:
         importlib.import_module(name)
