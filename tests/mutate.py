@@ -7,15 +7,15 @@ test notices survives. Of each module SAMPLE faults are drawn at random with SEE
 
 import argparse
 import ast
-import importlib
-import importlib.machinery
-import importlib.util
 import os
 import random
 import signal
 import sys
 import time
 from pathlib import Path
+from types import FunctionType
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED, SAMPLE, MOST_ALIVE = 16, 10, 0.10
@@ -35,10 +35,6 @@ CORE = {
     "core/grid": ["core/test_grid.py"],
     "spectra/spectrum": ["spectra/test_spectrum.py"],
 }
-BEFORE_FORK = (
-    "pytest", "scipy.stats", "pandas", "xarray", "sklearn.model_selection", "hypothesis.extra.numpy", "netCDF4",
-    "aqqua_dist.core.vocabulary", "aqqua_dist.core.files", "aqqua_dist.core.seeds",
-)  # fmt: skip
 COMPARED = {
     ast.Lt: [ast.LtE, ast.GtE], ast.LtE: [ast.Lt, ast.Gt], ast.Gt: [ast.GtE, ast.LtE], ast.GtE: [ast.Gt, ast.Lt],
     ast.Eq: [ast.NotEq], ast.NotEq: [ast.Eq], ast.Is: [ast.IsNot], ast.IsNot: [ast.Is], ast.In: [ast.NotIn],
@@ -106,38 +102,66 @@ def mutants(source):
             yield node.lineno, ast.unparse(node), ast.unparse(new), ast.fix_missing_locations(tree)
 
 
-class Changed(importlib.machinery.SourceFileLoader):
-    """Loads one module from a changed tree, and is asked before all other finders."""
+def patch(module, tree):
+    """Give a loaded module the code of a changed tree; functions that others hold already get it, too."""
+    space, held = vars(module), dict(vars(module))
+    exec(compile(tree, module.__file__, "exec", dont_inherit=True), space)
+    for name, old in held.items():
+        pairs = [(old, space.get(name))]
+        if isinstance(old, type) and old.__module__ == module.__name__:
+            pairs = [(one, vars(space[name]).get(key)) for key, one in vars(old).items()]
+        for one, new in pairs:
+            if isinstance(one, FunctionType) and one is not new and one.__module__ == module.__name__:
+                one.__code__, one.__defaults__, one.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
 
-    def __init__(self, module, tree):
-        super().__init__(f"aqqua_dist.{module.replace('/', '.')}", str(ROOT / "aqqua_dist" / f"{module}.py"))
-        self.tree = tree
 
-    def get_code(self, fullname):
-        return compile(self.tree, self.path, "exec", dont_inherit=True)
+class Mutation:
+    """Part of pytest that runs the collected tests once per fault, each time in a forked process."""
 
-    def find_spec(self, fullname, path=None, target=None):
-        return importlib.util.spec_from_file_location(fullname, self.path, loader=self) if fullname == self.name else None
+    def __init__(self, module, sample, seed):
+        self.path = ROOT / "aqqua_dist" / f"{module}.py"
+        self.module, self.sample, self.seed, self.killed, self.size = module, sample, seed, 0, 0
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session):
+        source = self.path.read_text(encoding="utf-8")
+        found = list(mutants(source))
+        chosen = random.Random(f"{self.seed} {self.module}").sample(found, min(self.sample, len(found)))
+        failed, seconds = self.noticed(session, ast.parse(source), 600)
+        if failed:
+            sys.exit(f"mutate: the tests of {self.module} fail without any fault; run pytest on {CORE[self.module]}.")
+        for line, before, after, tree in sorted(chosen, key=lambda one: one[0]):
+            if self.noticed(session, tree, 30 + 10 * seconds)[0]:
+                self.killed += 1
+            else:
+                print(f"  alive: aqqua_dist/{self.module}.py:{line}: {before}  ->  {after}", flush=True)
+        self.size = len(chosen)
+        print(f"{self.module}: {self.killed} of {self.size} noticed ({len(found)} possible)", flush=True)
+        return True
 
-def noticed(module, tree, limit):
-    """Whether a test fails, or does not end in time, with the module as in the tree; and the seconds."""
-    start, process = time.monotonic(), os.fork()
-    if process == 0:
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, 1), os.dup2(nothing, 2)
-        sys.meta_path.insert(0, Changed(module, tree))
-        files = [str(ROOT / "tests" / name) for name in CORE[module]]
-        status = sys.modules["pytest"].main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files])
-        os._exit(int(status))
-    while time.monotonic() - start < limit:
-        done, status = os.waitpid(process, os.WNOHANG)
-        if done:
-            return status != 0, time.monotonic() - start
-        time.sleep(0.02)
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
-    return True, limit
+    def noticed(self, session, tree, limit):
+        """Whether a test fails, or does not end in time, with the module as in the tree; and the seconds."""
+        start, process = time.monotonic(), os.fork()
+        if process == 0:
+            nothing, status = os.open(os.devnull, os.O_WRONLY), 1
+            os.dup2(nothing, 1), os.dup2(nothing, 2)
+            try:
+                patch(sys.modules[f"aqqua_dist.{self.module.replace('/', '.')}"], tree)
+                for item, after in zip(session.items, [*session.items[1:], None]):
+                    item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+                    if session.testsfailed:
+                        break
+                status = int(session.testsfailed > 0)
+            finally:
+                os._exit(status)
+        while time.monotonic() - start < limit:
+            done, status = os.waitpid(process, os.WNOHANG)
+            if done:
+                return status != 0, time.monotonic() - start
+            time.sleep(0.01)
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        return True, limit
 
 
 def main():
@@ -149,26 +173,19 @@ def main():
     os.chdir(ROOT)
     os.environ["HYPOTHESIS_PROFILE"] = "mutate"
     sys.path.insert(0, str(ROOT))
-    for name in BEFORE_FORK:
-        importlib.import_module(name)
     total = alive = 0
     for module in options.modules or CORE:
-        if f"aqqua_dist.{module.replace('/', '.')}" in sys.modules:
-            sys.exit(f"mutate: {module} is imported before the fork; take it out of BEFORE_FORK.")
-        source = (ROOT / "aqqua_dist" / f"{module}.py").read_text(encoding="utf-8")
-        found = list(mutants(source))
-        chosen = random.Random(f"{options.seed} {module}").sample(found, min(options.sample, len(found)))
-        failed, seconds = noticed(module, ast.parse(source), 600)
-        if failed:
-            sys.exit(f"mutate: the tests of {module} fail without any fault; run pytest on {CORE[module]}.")
-        killed = 0
-        for line, before, after, tree in sorted(chosen, key=lambda one: one[0]):
-            if noticed(module, tree, 30 + 10 * seconds)[0]:
-                killed += 1
-            else:
-                print(f"  alive: aqqua_dist/{module}.py:{line}: {before}  ->  {after}", flush=True)
-        total, alive = total + len(chosen), alive + len(chosen) - killed
-        print(f"{module}: {killed} of {len(chosen)} noticed ({len(found)} possible)", flush=True)
+        if os.fork() == 0:  # a process per module, as pytest collects into the modules that are loaded
+            one = Mutation(module, options.sample, options.seed)
+            files = [str(ROOT / "tests" / name) for name in CORE[module]]
+            quiet = ["-s", "-p", "no:cacheprovider", "-p", "no:terminal", "-o", "addopts=--import-mode=importlib"]
+            pytest.main([*quiet, *files], plugins=[one])
+            sys.stdout.flush()
+            os._exit(one.size - one.killed if one.size else 255)
+        left = os.waitstatus_to_exitcode(os.wait()[1])
+        if left == 255:
+            sys.exit(f"mutate: the tests of {module} did not run.")
+        total, alive = total + options.sample, alive + left
     print(f"{total - alive} of {total} faults noticed, {alive} alive ({alive / total:.0%}, allowed {MOST_ALIVE:.0%})")
     sys.exit(alive > MOST_ALIVE * total)
 

@@ -128,6 +128,14 @@ def test_a_block_is_one_piece_and_the_same_all_over(row, heights):
     assert len(np.unique(ids)) == count
 
 
+def test_numbers_of_blocks_by_hand():
+    """10 degrees: three blocks near the pole (36 cos 85), 36 at the equator; a western edge belongs to its block."""
+    south = grid.block_id([-85.0] * 5, [-180.0, -60.1, -60.0, 59.9, 179.9], 10)
+    assert south.tolist() == [0, 0, 1, 1, 2]
+    assert grid.block_id([0.0, 9.9, 10.0], [0.0, 9.9, -0.1], 10).tolist() == [90018, 90018, 100017]
+    assert grid.block_id([90.0], [0.0], 7).tolist() == [250001]  # the last row is cut by the pole; 360 cos 88.5 / 7 = 1.3
+
+
 def test_nearest_index_at_the_edges():
     lat, lon = grid.regular_grid(10)
     assert grid.nearest_index(lat, [-90, -80.1, -80, 0, 89.9, 90]).tolist() == [0, 0, 1, 9, 17, 17]
