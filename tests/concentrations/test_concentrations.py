@@ -8,7 +8,12 @@ from aqqua_dist.concentrations.concentrations import concentrations
 from aqqua_dist.core.errors import UserError
 
 SAMPLES = pd.DataFrame(
-    {"sample_id": ["a", "b", "dry"], "volume": [2.0, 5.0, 0.0], "depth_top": [0.0, 100, 0], "depth_bottom": [50.0, 300, 9]}
+    {
+        "sample_id": ["a", "b", "dry"],
+        "volume": [2.0, 5.0, 0.0],
+        "depth_top": [0.0, 100, 0],
+        "depth_bottom": [50.0, 300, 9],
+    }
 )
 
 

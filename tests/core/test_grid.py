@@ -133,7 +133,7 @@ def test_numbers_of_blocks_by_hand():
     south = grid.block_id([-85.0] * 5, [-180.0, -60.1, -60.0, 59.9, 179.9], 10)
     assert south.tolist() == [0, 0, 1, 1, 2]
     assert grid.block_id([0.0, 9.9, 10.0], [0.0, 9.9, -0.1], 10).tolist() == [90018, 90018, 100017]
-    assert grid.block_id([90.0], [0.0], 7).tolist() == [250001]  # the last row is cut by the pole; 360 cos 88.5 / 7 = 1.3
+    assert grid.block_id([90.0], [0.0], 7).tolist() == [250000]  # the pole cuts the last row: 360 cos 88.5 / 7 = 1.3
 
 
 def test_nearest_index_at_the_edges():

@@ -26,7 +26,12 @@ def test_a_split_takes_a_fifth_unless_told_and_depends_on_the_seed():
 
 @pytest.mark.parametrize(
     ("share", "message"),
-    [(0.0, "0.0; allowed is above 0"), (1.0, "1.0; allowed"), (0.01, "gives 0 test rows"), (0.99, "gives 30 test rows")],
+    [
+        (0.0, "0.0; allowed is above 0"),
+        (1.0, "1.0; allowed"),
+        (0.01, "gives 0 test rows"),
+        (0.99, "gives 30 test rows"),
+    ],
 )
 def test_a_split_without_rows_on_one_side_is_refused(share, message):
     with pytest.raises(UserError, match=message):
@@ -37,7 +42,9 @@ def test_folds_tell_every_row_once_per_repeat_and_share_the_strata_out():
     pairs = stratified_folds(STRATA, 5, 3, seed=2)
     assert len(pairs) == 15
     for start in (0, 5, 10):
-        np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in pairs[start : start + 5]])), range(30))
+        np.testing.assert_array_equal(
+            np.sort(np.concatenate([test for _, test in pairs[start : start + 5]])), range(30)
+        )
     for train, test in pairs:
         assert len(test) == 6 and sorted([*train, *test]) == list(range(30))
         counts = np.bincount(STRATA[test], minlength=3)

@@ -288,9 +288,7 @@ def on_cells(data, name, where):
 
 
 def forest(seed):
-    return RandomForestRegressor(
-        6, min_samples_leaf=2, max_features=1.0, criterion="poisson", random_state=seed
-    )
+    return RandomForestRegressor(6, min_samples_leaf=2, max_features=1.0, criterion="poisson", random_state=seed)
 
 
 def test_the_effort_is_the_weight_of_a_row_in_the_estimate(study, rows, ensemble):
@@ -385,7 +383,9 @@ def test_the_sum_of_cell_sd_is_that_of_the_members_of_each_cell(mapped, ensemble
     expected = (sd * where.volume).sum() * 1e-18
     stated = totals.loc[totals["region"] == "global", "sum_cell_sd"]
     assert stated.to_numpy() == pytest.approx(np.full(9, expected), rel=1e-5)
-    assert on_cells(data, "carbon_biomass_sd", where) == pytest.approx(sd, rel=4e-3, abs=1e-6)  # the map is rounded to bits
+    assert on_cells(data, "carbon_biomass_sd", where) == pytest.approx(
+        sd, rel=4e-3, abs=1e-6
+    )  # the map is rounded to bits
 
 
 def test_the_interval_is_log_normal_around_the_full_fit_and_as_wide_as_the_recipe_says(study, mapped):
@@ -412,7 +412,9 @@ def test_the_estimate_is_the_full_fit_and_never_the_mean_of_resampled_members(ma
 
 def test_the_spread_of_folds_is_called_model_stability(tmp_path):
     write_tables(tmp_path)
-    text = RECIPE.replace("{scheme: cruise_bootstrap, n: 8}", "{scheme: folds, folds: 3, repeats: 2, test_fraction: 0.2}")
+    text = RECIPE.replace(
+        "{scheme: cruise_bootstrap, n: 8}", "{scheme: folds, folds: 3, repeats: 2, test_fraction: 0.2}"
+    )
     context = opened(tmp_path, text.replace(", interval_widening: 2", ""))
     pipeline.run(context, stop_after="budget")
     data = files.read_netcdf(context.out / "map" / "Copepoda_0-200.nc")
@@ -444,8 +446,9 @@ def test_a_total_of_a_monthly_map_is_that_of_the_mean_month():
 
 def test_a_cell_is_sea_where_at_least_half_of_it_is():
     cube = build_cube(["bathymetry"], [Zone(name="z", top=0, bottom=200)], resolution=4, monthly=False)
-    share = interpolate(load_layer("bathymetry").notnull().astype(float), cube["lat"], cube["lon"]).to_numpy()
-    floor = cube["bathymetry"].to_numpy()
+    layer = load_layer("bathymetry")
+    share = interpolate(layer.notnull().astype(float), cube["lat"], cube["lon"]).to_numpy()
+    floor = interpolate(layer, cube["lat"], cube["lon"]).to_numpy()
     domain = cube["domain"].sel(zone="z").to_numpy()
     assert ((share >= 0.5) & (share < 0.9)).sum() > 20 and ((share > 0.1) & (share < 0.5)).sum() > 20
     np.testing.assert_array_equal(domain == 1, (share >= 0.5) & (floor > 0))
