@@ -55,3 +55,8 @@ def test_counts_without_a_volume_are_refused(strange):
     table = counts(("a", "x", 1, 0.1, 0.1, 1.0), (strange, "x", 1, 0.1, 0.1, 1.0), (strange, "y", 1, 0.1, 0.1, 1.0))
     with pytest.raises(UserError, match=f"sample '{strange}' has counts and no volume above 0 m3; 2 such counts"):
         concentrations(SAMPLES, table)
+
+
+def test_a_sample_of_a_litre_has_a_volume():
+    got = concentrations(SAMPLES.assign(volume=[0.001, 0.5, 0.0]), counts(("a", "x", 3, 0.2, 0.02, 1.0)))
+    assert got["number_concentration"].tolist() == pytest.approx([3000, 0])
