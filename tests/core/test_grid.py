@@ -136,6 +136,18 @@ def test_numbers_of_blocks_by_hand():
     assert grid.block_id([90.0], [0.0], 7).tolist() == [250000]  # the pole cuts the last row: 360 cos 88.5 / 7 = 1.3
 
 
+def test_two_centres_are_a_grid_and_one_is_none():
+    assert float(grid.cell_area([-45.0, 45.0], [-90.0, 90.0], 1.0).sum()) == pytest.approx(4e6 * np.pi)
+    with pytest.raises(UserError, match="lat must ascend in even steps"):
+        grid.cell_area([0.0], [-90.0, 90.0])
+
+
+def test_blocks_at_the_pole_are_as_wide_as_at_89_9_degrees():
+    """Of 0.1 degrees: 3600 cos 89.9 = 6.3 blocks, and not the 3 of the middle of the row at 89.95."""
+    lon = np.arange(-180, 180, 1.0)
+    assert len(np.unique(grid.block_id(np.full(360, 89.96), lon, 0.1))) == 6
+
+
 def test_nearest_index_at_the_edges():
     lat, lon = grid.regular_grid(10)
     assert grid.nearest_index(lat, [-90, -80.1, -80, 0, 89.9, 90]).tolist() == [0, 0, 1, 9, 17, 17]
