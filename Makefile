@@ -15,12 +15,13 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export MPLBACKEND := Agg
 
-.PHONY: help demo test fuzz bench clean
+.PHONY: help demo test fuzz mutate bench clean
 
 help:
 	@echo "make demo    install into .venv, run models/demo.yaml, compare with the known truth"
 	@echo "make test    install into .venv, run the tests, print the share of lines that they reach"
 	@echo "make fuzz    search for inputs that break the property tests, MINUTES=10 long, at random"
+	@echo "make mutate  put single faults into the numeric core; at most one in ten may pass the tests of its module"
 	@echo "make bench   run benchmarks/*.py, tables in runs/benchmarks/"
 	@echo "make clean   remove .venv, runs/ and caches"
 
@@ -41,6 +42,10 @@ fuzz: $(VENV)/stamp-test
 	  round=$$(( round + 1 )); echo "fuzz: round $$round"; \
 	  HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest $(PYTEST) -q -m "hypothesis and not slow" || exit 1; \
 	done; echo "fuzz: $$round rounds in $(MINUTES) minutes found nothing"
+
+# MUTATE="maps/stocks --sample 100 --seed 2" make mutate   chooses modules, the number of faults of each, and the draw
+mutate: $(VENV)/stamp-test
+	nice -n 10 $(BIN)/python tests/mutate.py $(MUTATE)
 
 bench: $(VENV)/stamp-test
 	$(BIN)/python benchmarks/run_all.py

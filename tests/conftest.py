@@ -8,9 +8,10 @@ import pytest
 from hypothesis import settings
 
 # The suite draws the same examples at every run, so that a commit always gives the same result; `make fuzz` searches at
-# random and keeps what it finds in .hypothesis/ for the next search.
+# random and keeps what it finds in .hypothesis/ for the next search. `make mutate` draws few, as it runs each test many times.
 settings.register_profile("suite", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
+settings.register_profile("mutate", derandomize=True, deadline=None, database=None, max_examples=15)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 from aqqua_dist.core import files, vocabulary

@@ -128,6 +128,26 @@ def test_a_block_is_one_piece_and_the_same_all_over(row, heights):
     assert len(np.unique(ids)) == count
 
 
+def test_numbers_of_blocks_by_hand():
+    """10 degrees: three blocks near the pole (36 cos 85), 36 at the equator; a western edge belongs to its block."""
+    south = grid.block_id([-85.0] * 5, [-180.0, -60.1, -60.0, 59.9, 179.9], 10)
+    assert south.tolist() == [0, 0, 1, 1, 2]
+    assert grid.block_id([0.0, 9.9, 10.0], [0.0, 9.9, -0.1], 10).tolist() == [90018, 90018, 100017]
+    assert grid.block_id([90.0], [0.0], 7).tolist() == [250000]  # the pole cuts the last row: 360 cos 88.5 / 7 = 1.3
+
+
+def test_two_centres_are_a_grid_and_one_is_none():
+    assert float(grid.cell_area([-45.0, 45.0], [-90.0, 90.0], 1.0).sum()) == pytest.approx(4e6 * np.pi)
+    with pytest.raises(UserError, match="lat must ascend in even steps"):
+        grid.cell_area([0.0], [-90.0, 90.0])
+
+
+def test_blocks_at_the_pole_are_as_wide_as_at_89_9_degrees():
+    """Of 0.1 degrees: 3600 cos 89.9 = 6.3 blocks, and not the 3 of the middle of the row at 89.95."""
+    lon = np.arange(-180, 180, 1.0)
+    assert len(np.unique(grid.block_id(np.full(360, 89.96), lon, 0.1))) == 6
+
+
 def test_nearest_index_at_the_edges():
     lat, lon = grid.regular_grid(10)
     assert grid.nearest_index(lat, [-90, -80.1, -80, 0, 89.9, 90]).tolist() == [0, 0, 1, 9, 17, 17]

@@ -194,3 +194,15 @@ def test_parts_are_dirichlet_and_finite_however_small(scale):
     variance = mean * (1 - mean) / (n[:3].sum() + 1)
     assert (np.abs(found[:, :3].mean(axis=0) - mean) < 4 * np.sqrt(variance / 20_000)).all()
     np.testing.assert_allclose(found[:, :3].var(axis=0), variance, rtol=0.06)
+
+
+def test_no_count_has_no_interval():
+    low, high = counting_error.fay_feuer([], [], np.array([], dtype=int))
+    assert low.shape == high.shape == (0,)
+
+
+def test_a_count_of_no_concentration_is_named_by_its_row():
+    samples = pd.DataFrame({"sample_id": ["a"], "taxon": ["x"], "volume": [1.0]})
+    table = pd.DataFrame({"sample_id": ["a", "b", "c"], "taxon": ["x", "y", "z"], "n": [1.0, 2.0, 3.0]})
+    with pytest.raises(UserError, match="count 2: taxon 'y' of sample 'b' is not among the 1 concentrations; 2 such"):
+        counting_error.concentration_interval(table, samples)

@@ -143,6 +143,48 @@ def test_spread_of_a_total_is_that_of_the_members_not_the_sum_of_cell_errors():
     assert found["members"].tolist() == [3, 3, 3]
 
 
+def test_a_table_of_totals_by_hand():
+    """Two members and a full fit of three regions: area and volume are each region's own; rows are numbered from 0."""
+    found = table(np.array([[1.0, 3.0], [2.0, 2.0]]), full=(2.0, 3.0))
+    assert found.index.tolist() == list(range(9))
+    assert found["region"].tolist() == ["global"] * 3 + ["a"] * 3 + ["b"] * 3
+    assert found["region_set"].tolist() == ["global"] * 3 + ["basin"] * 6
+    assert found["member"].tolist() == [0, 1, -1] * 3
+    assert found["total"].tolist() == [4, 4, 5, 1, 2, 2, 3, 2, 3]
+    assert found["area"].tolist() == [30] * 3 + [10] * 3 + [20] * 3
+    assert found["volume"].tolist() == [300] * 3 + [100] * 3 + [200] * 3
+    without = table(np.array([[1.0, 3.0], [2.0, 2.0]]))
+    assert without.index.tolist() == list(range(6)) and without["member"].tolist() == [0, 1] * 3
+
+
+def test_an_interval_is_not_widened_unless_told():
+    totals = table(np.array([[1.0, 3.0], [2.0, 2.0]]), full=(2.0, 3.0))
+    pd.testing.assert_frame_equal(stocks.summarise(totals), stocks.summarise(totals, widening=1.0))
+    row = stocks.summarise(totals).set_index("region").loc["a"]
+    width = 1.959964 * np.log([1.0, 2.0]).std(ddof=1)
+    assert (row["low"], row["high"]) == pytest.approx((2 * np.exp(-width), 2 * np.exp(width)))
+    assert (row["members"], row["area"], row["units"]) == (2, 10, "Pg C")
+
+
+@pytest.mark.parametrize("widening", [1.0, 2.0])
+def test_the_interval_of_a_signed_quantity_is_normal(widening):
+    members = np.array([-1.0, 0.0, 4.0])
+    row = stocks.summarise_members(members, 0.5, widening=widening, signed=True)
+    width = 1.959964 * widening * np.sqrt(7)
+    assert (row["low"], row["high"]) == pytest.approx((0.5 - width, 0.5 + width))
+    assert row["interval"] == ("normal" if widening == 1 else "normal, sd x 2")
+    unsigned = stocks.summarise_members(np.array([0.0, 1.0, 4.0]), 0.5, widening=widening)
+    assert unsigned["interval"] == "percentiles"
+
+
+def test_one_member_has_no_spread():
+    row = stocks.summarise_members(np.array([3.0]), 2.0)
+    assert np.isnan(row["sd"]) and (row["low"], row["high"]) == (2, 3)
+    assert row["interval"] == "percentiles, widened to the estimate"
+    two = stocks.summarise_members(np.array([3.0, 5.0]), 4.0)
+    assert two["interval"] == "lognormal" and two["sd"] == pytest.approx(np.sqrt(2))
+
+
 def test_the_full_fit_stands_apart_from_the_members():
     totals = table(np.array([[1.0, 3.0], [2.0, 2.0]]), full=(2.0, 3.0))
     assert sorted(totals["member"].unique()) == [-1, 0, 1]

@@ -31,6 +31,23 @@ def test_densities_are_per_mm_of_diameter():
     assert got["n"].tolist() == [10, 1, 0, 0]
 
 
+def test_a_table_of_spectra_has_these_columns_and_a_row_per_sample_and_class():
+    got = spectra(SAMPLES, particles(("b", 128.0, 161.0, 1.0, 0.1), ("a", 102.0, 128.0, 10.0, 0.02)))
+    assert list(got) == [
+        "sample_id", "volume", "esd_low", "esd_high", "n", "number_concentration", "number_density",
+        "biovolume_concentration", "biovolume_density",
+    ]  # fmt: skip
+    assert got[["sample_id", "esd_low", "esd_high", "n"]].to_numpy().tolist() == [
+        ["a", 102, 128, 10], ["a", 128, 161, 0], ["b", 102, 128, 0], ["b", 128, 161, 1],
+    ]  # fmt: skip
+
+
+def test_classes_that_touch_do_not_overlap_and_a_millionth_of_a_micrometre_is_rounding():
+    assert len(spectra(SAMPLES, particles(("a", 102.0, 128.0, 1, 1), ("a", 128.0 - 5e-7, 161.0, 1, 1)))) == 4
+    with pytest.raises(UserError, match="overlap"):
+        spectra(SAMPLES, particles(("a", 102.0, 128.0, 1, 1), ("a", 128.0 - 1.5e-6, 161.0, 1, 1)))
+
+
 def test_the_open_class_has_a_concentration_and_no_density():
     got = spectra(SAMPLES, particles(("a", 16400.0, np.nan, 1.0, 3.0)))
     assert got["number_concentration"].tolist() == [0.5, 0.0]

@@ -92,6 +92,14 @@ def test_equal_observations_have_no_relative_score():
     assert np.isnan(scores([4.0], [4.0])["r2"])
 
 
+def test_equal_observations_whose_mean_is_rounded_have_no_relative_score():
+    """The weighted mean of three 0.1 is not 0.1 in floating point, and their variance 8e-34 is none."""
+    weights = [3.2, 1.4, 0.3]
+    assert np.average([0.1] * 3, weights=weights) != 0.1
+    found = scores([0.1] * 3, [0.1, 0.2, 0.3], weights)
+    assert np.isnan(found["r2"]) and np.isnan(found["deviance_explained"]) and np.isnan(found["r2_correl"])
+
+
 def test_impossible_zero_and_negative_values():
     assert scores([0, 3], [1, 0])["deviance_explained"] == -np.inf
     negative = scores([-1, 2, 3], [1, 2, 4])
