@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.spectra.spectrum import UM_PER_MM, class_name
 
-UM_PER_MM = 1000.0
 ROUNDING = 0.005
 """A class lies within the detection limits if it exceeds them by this share at most: sources round limits to three digits."""
 OPEN = "open class"
@@ -18,7 +18,8 @@ UNKNOWN_VOLUME = "unknown volume"
 FEW = "fewer than the least count"
 ZERO = "zero has no logarithm"
 UNOBSERVED = "beyond the classes with particles"
-REASONS = (OPEN, BELOW, ABOVE, UNKNOWN_NUMBER, UNKNOWN_VOLUME, FEW, ZERO, UNOBSERVED)
+UNFITTED = "spectrum without a fit"
+REASONS = (OPEN, BELOW, ABOVE, UNKNOWN_NUMBER, UNKNOWN_VOLUME, FEW, ZERO, UNOBSERVED, UNFITTED)
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,13 @@ def choose(counts, detection):
         if wrong.any():
             first = int(np.argmax(wrong))
             raise UserError(
-                f"size class {low[first]:g}-{high[first]:g} µm, column {name!r}: {values[first]:g}; allowed is {allowed}."
+                f"size class {class_name(low[first], high[first])}, column {name!r}: {values[first]:g}; allowed is {allowed}."
             )
     over = low[1:] < np.where(np.isfinite(high), high, np.inf)[:-1] * (1 - ROUNDING)
     if over.any():
         first = int(np.argmax(over))
         raise UserError(
-            f"size classes {low[first]:g}-{high[first]:g} and {low[first + 1]:g}-{high[first + 1]:g} µm overlap; allowed are "
+            f"size classes {class_name(low[first], high[first])} and {class_name(low[first + 1], high[first + 1])} overlap; allowed are "
             "classes that hold each size once."
         )
     chosen = Chosen(table.assign(left_out=""))
@@ -188,7 +189,7 @@ def summed_over(table, keys):
         lacking = rows[rows.to_numpy() != whole]
         if len(lacking):
             raise UserError(
-                f"size class {lacking.index[0][-2]:g}-{lacking.index[0][-1]:g} µm stands in {lacking.iloc[0]} samples of spectrum "
+                f"size class {class_name(*lacking.index[0][-2:])} stands in {lacking.iloc[0]} samples of spectrum "
                 f"{list(lacking.index[0][:-2])} and is absent in others; allowed is a row for each, with 0 or a missing number."
             )
     known = table["n"].notna() & table["volume"].notna()

@@ -12,10 +12,10 @@ def fit_least_squares(counts, detection):
     The density of a class, ``n / (volume width)``, stands at the geometric
     middle of its limits. Classes without particles have no logarithm and are
     left out (the fit says so), which makes slopes too flat where many large
-    classes are empty; and a density at the middle of a wide class lies above
-    the power law itself (by 2 % for limits that differ by 1.26 at slope 4,
-    by 19 % for a factor of 2): `aqqua_dist.spectra.poisson` has neither
-    fault.
+    classes are empty; and the density of a wide class lies above the power law at its
+    middle (by 2 % for limits that differ by a factor of 1.26 at slope 4, by
+    17 % for a factor of 2), and with it the intercept:
+    `aqqua_dist.spectra.poisson` has neither fault.
 
     Parameters
     ----------

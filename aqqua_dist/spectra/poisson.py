@@ -12,6 +12,8 @@ from aqqua_dist.spectra.power_law import log_integral, mean_log_size
 
 DENSITIES = ("integral", "middle")
 STEPS, TOLERANCE = 100, 1e-9
+SETTLED = 1e-6
+"""Change of the logarithm of alpha below which the likelihood is at its maximum."""
 ALPHA = (1e-8, 1e2)
 """Bounds of the overdispersion."""
 
@@ -96,17 +98,20 @@ def _fitted(method, counts, detection, density):
     )
 
 
-def _maximum(chosen, density, family):
+def _maximum(chosen, density, family, start=None):
     """Scoring steps with size and offset of the current slope end at the maximum of the exact likelihood."""
     low, high, n, volume = chosen.arrays()
-    found = _step(n, (np.log(low) + np.log(high)) / 2, np.log((high - low) * volume), family)
-    if density == "middle":
-        return found
+    if density == "middle" or start is None:
+        found = _step(n, (np.log(low) + np.log(high)) / 2, np.log((high - low) * volume), family, start)
+        if density == "middle":
+            return found
+        start = found.params
     for _ in range(STEPS):
-        slope = found.params[1]
+        slope = start[1]
         size = mean_log_size(low, high, -slope)
         offset = log_integral(low, high, -slope) + np.log(volume) + slope * size
-        found = _step(n, size, offset, family, found.params)
+        found = _step(n, size, offset, family, start)
+        start = found.params
         if abs(found.params[1] - slope) < TOLERANCE:
             return found
     raise NotFitted(f"the slope of {len(n)} size classes did not settle in {STEPS} steps; the last one was {slope:g}.")
@@ -123,11 +128,20 @@ def _step(n, log_size, offset, family, start=None):
 
 
 def _overdispersed(chosen, density, poisson):
-    def lack(log_alpha):
-        return -_maximum(chosen, density, families.NegativeBinomial(alpha=np.exp(log_alpha))).llf
-
-    best = minimize_scalar(lack, bounds=np.log(ALPHA), method="bounded", options={"xatol": 1e-6})
-    if -best.fun <= poisson.llf + 1e-6:
-        return poisson, 0.0
-    alpha = float(np.exp(best.x))
-    return _maximum(chosen, density, families.NegativeBinomial(alpha=alpha)), alpha
+    """Parameters and alpha in turn, each at the maximum that the other leaves; their information is orthogonal."""
+    n, found, last = chosen.arrays()[2], poisson, np.inf
+    for _ in range(STEPS):
+        mean = np.asarray(found.fittedvalues)
+        log_alpha = minimize_scalar(
+            lambda trial, mean=mean: -families.NegativeBinomial(alpha=np.exp(trial)).loglike(n, mean),
+            bounds=np.log(ALPHA),
+            method="bounded",
+            options={"xatol": 1e-8},
+        ).x
+        found = _maximum(chosen, density, families.NegativeBinomial(alpha=np.exp(log_alpha)), found.params)
+        if abs(log_alpha - last) < SETTLED:
+            return (found, float(np.exp(log_alpha))) if found.llf > poisson.llf + 1e-6 else (poisson, 0.0)
+        last = log_alpha
+        if log_alpha < np.log(ALPHA[0]) + 1:  # no more than Poisson scatter
+            return poisson, 0.0
+    raise NotFitted(f"the overdispersion of {len(n)} size classes did not settle in {STEPS} steps; last {np.exp(last):g}.")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import MethodWarning, UserError
-from aqqua_dist.spectra.classes import choose, summed_over
+from aqqua_dist.spectra.classes import UNFITTED, choose, summed_over
 from aqqua_dist.spectra.fitted import NotFitted, draw_parameters
 from aqqua_dist.spectra.least_squares import fit_least_squares
 from aqqua_dist.spectra.mlebin import fit_mlebin
@@ -56,7 +56,7 @@ class SpectrumFits:
     keys: tuple
 
 
-def fit_spectra(table, keys, detection, *, method="poisson", **options):
+def fit_spectra(table, keys, detection, *, method="negative_binomial", **options):
     """Fit a power law to every spectrum of a table, numbers and volumes of its samples summed.
 
     Parameters
@@ -67,8 +67,11 @@ def fit_spectra(table, keys, detection, *, method="poisson", **options):
         Columns that tell one spectrum, such as ``profile, zone``.
     detection : aqqua_dist.spectra.classes.Detection
         Sizes and numbers that are used.
-    method : {'poisson', 'negative_binomial', 'least_squares', 'mlebin'}
-        How to fit.
+    method : {'negative_binomial', 'poisson', 'least_squares', 'mlebin'}
+        How to fit. Counts of real spectra scatter more than Poisson (of UVP5
+        casts summed over zones some hundred times), and the many small
+        particles then decide the slope alone; the negative binomial is the
+        Poisson fit where they do not.
     **options
         Of the method: ``density`` or ``bounds``.
 
@@ -94,7 +97,10 @@ def fit_spectra(table, keys, detection, *, method="poisson", **options):
         raise UserError(f"{len(table)} rows of spectra with the keys {keys}; allowed are rows, and a key at least.")
     sums, rows, classes = summed_over(table, keys), [], []
     for key, counts in sums.groupby(keys, sort=False):
-        row, held = _one(counts, detection, METHODS[method], options)
+        try:
+            row, held = _one(counts, detection, METHODS[method], options)
+        except UserError as error:
+            raise UserError(f"spectrum {list(key)}: {error}") from error
         rows.append(dict(zip(keys, key), method=method) | row)
         classes.append(held.assign(**dict(zip(keys, key))))
     fits = SpectrumFits(pd.DataFrame(rows), pd.concat(classes, ignore_index=True), tuple(keys))
@@ -143,7 +149,7 @@ def _one(counts, detection, fit, options):
         found = fit(counts, detection, **options)
     except NotFitted as error:
         nothing = dict.fromkeys(FITTED, np.nan) | dict.fromkeys(("esd_low", "esd_high", "n"), np.nan)
-        return nothing | {"n_classes": 0, "not_fitted": str(error)}, choose(counts, detection).table
+        return nothing | {"n_classes": 0, "not_fitted": str(error)}, _unused(counts, detection)
     used, covariance = found.used, found.covariance
     values = (
         found.log_n0,
@@ -158,6 +164,11 @@ def _one(counts, detection, fit, options):
     return dict(zip(FITTED, values)) | sizes | {"n_classes": len(used), "not_fitted": ""}, found.classes
 
 
+def _unused(counts, detection):
+    chosen = choose(counts, detection)
+    return chosen.without(np.ones(len(chosen.table), dtype=bool), UNFITTED).table
+
+
 def _said(fits, method, unknown):
     table, many = fits.parameters, len(fits.parameters)
     failed = table.loc[table["not_fitted"] != "", "not_fitted"]
@@ -165,10 +176,9 @@ def _said(fits, method, unknown):
         yield f"{len(failed)} of {many} size spectra have no fit and no slope; the most frequent reason: {failed.mode().iloc[0]}"
     if unknown:
         yield f"{unknown} numbers per sample and size class are unknown; neither they nor their volume stand in the sums."
-    left = fits.classes[fits.classes["left_out"] != ""]
+    left = fits.classes[~fits.classes["left_out"].isin(["", UNFITTED])]
     if len(left):
-        reasons = left.groupby("left_out", sort=False)["n"].agg(["size", "sum"])
-        parts = [f"{row['size']:.0f} {reason} ({row['sum']:g} particles)" for reason, row in reasons.iterrows()]
+        parts = [_with_particles(reason, rows["n"]) for reason, rows in left.groupby("left_out", sort=False)]
         yield f"size classes left out of {many} spectra: {', '.join(parts)}."
     wide = (table["dispersion"] > SCATTER).sum()
     if method in POISSON_LIKE and wide:
@@ -176,3 +186,7 @@ def _said(fits, method, unknown):
             f"{wide} of {many} size spectra scatter more than {SCATTER:g} times as {method} supposes (median dispersion "
             f"{table['dispersion'].median():.3g}); their intervals are too narrow, method negative_binomial widens them."
         )
+
+
+def _with_particles(reason, n):
+    return f"{len(n)} {reason} ({n.sum():g} particles)" if n.notna().any() else f"{len(n)} {reason}"
