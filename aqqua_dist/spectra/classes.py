@@ -18,8 +18,11 @@ UNKNOWN_VOLUME = "unknown volume"
 FEW = "fewer than the least count"
 ZERO = "zero has no logarithm"
 UNOBSERVED = "beyond the classes with particles"
+UNDETECTED = "empty below the smallest particles"
 UNFITTED = "spectrum without a fit"
-REASONS = (OPEN, BELOW, ABOVE, UNKNOWN_NUMBER, UNKNOWN_VOLUME, FEW, ZERO, UNOBSERVED, UNFITTED)
+REASONS = (OPEN, BELOW, ABOVE, UNKNOWN_NUMBER, UNKNOWN_VOLUME, UNDETECTED, FEW, ZERO, UNOBSERVED, UNFITTED)
+SURE = 10
+"""Particles in the smallest filled class from which on the empty ones below it are not detected rather than empty."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,12 @@ class Chosen:
 def choose(counts, detection):
     """Classes that lie within the detection limits and whose number and volume are known.
 
+    Classes below the smallest particles are left out too where the first
+    filled one holds `SURE` or more: some casts detect from 256 µm only, and
+    their export writes 0 below. That such a class is empty by chance, if it
+    holds no fewer on average than the larger one, has a probability of
+    exp(-10).
+
     Parameters
     ----------
     counts : pandas.DataFrame
@@ -145,10 +154,16 @@ def choose(counts, detection):
         (high > detection.largest * (1 + ROUNDING), ABOVE),
         (np.isnan(n), UNKNOWN_NUMBER),
         (np.isnan(volume), UNKNOWN_VOLUME),
-        (n < detection.least_count, FEW),
     ):
         chosen = chosen.without(rows, reason)
-    return chosen
+    return chosen.without(_undetected(chosen.table), UNDETECTED).without(n < detection.least_count, FEW)
+
+
+def _undetected(table):
+    filled = table.index[(table["left_out"] == "") & (table["n"] > 0)]
+    if not len(filled) or table["n"][filled[0]] < SURE:
+        return np.zeros(len(table), dtype=bool)
+    return table.index < filled[0]
 
 
 def summed_over(table, keys):

@@ -144,4 +144,6 @@ def _overdispersed(chosen, density, poisson):
         last = log_alpha
         if log_alpha < np.log(ALPHA[0]) + 1:  # no more than Poisson scatter
             return poisson, 0.0
-    raise NotFitted(f"the overdispersion of {len(n)} size classes did not settle in {STEPS} steps; last {np.exp(last):g}.")
+    raise NotFitted(
+        f"the overdispersion of {len(n)} size classes did not settle in {STEPS} steps; last {np.exp(last):g}."
+    )
