@@ -1,9 +1,12 @@
 """Power law of a number spectrum by a generalised linear model of counts, Poisson or negative binomial, with exposure."""
 
+import warnings
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from statsmodels.genmod import families
 from statsmodels.genmod.generalized_linear_model import GLM
+from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.spectra.classes import choose
@@ -118,13 +121,19 @@ def _maximum(chosen, density, family, start=None):
 
 
 def _step(n, log_size, offset, family, start=None):
-    model = GLM(n, np.column_stack([np.ones(len(n)), -log_size]), family=family, offset=offset)
-    found = model.fit(start_params=start, maxiter=STEPS, tol=1e-8, rtol=1e-12, scale=1.0)
-    if not found.converged or not np.isfinite(found.params).all():
-        raise NotFitted(
-            f"the fit of {len(n)} size classes did not converge in {STEPS} steps; slope {found.params[1]:g}."
-        )
-    return found
+    """One generalised linear model; where steps from `start` overflow, they begin at the counts themselves."""
+    design = np.column_stack([np.ones(len(n)), -log_size])
+    for begin in [None] if start is None else [start, None]:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", PerfectSeparationWarning)  # said of counts that lie on their power law
+            try:
+                model = GLM(n, design, family=family, offset=offset)
+                found = model.fit(start_params=begin, maxiter=STEPS, tol=1e-8, rtol=1e-12, scale=1.0)
+            except ValueError:  # weights of 0 or infinity
+                continue
+        if found.converged and np.isfinite(found.params).all():
+            return found
+    raise NotFitted(f"the fit of {n.sum():g} particles in {len(n)} size classes did not converge in {STEPS} steps.")
 
 
 def _overdispersed(chosen, density, poisson):

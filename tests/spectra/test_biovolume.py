@@ -45,8 +45,8 @@ def test_there_and_back(slope):
 
 @pytest.mark.parametrize("slope, flux", [(3.0, 29.4), (3.5, 40.5), (3.8, 54.9), (4.0, 69.9), (4.5, 136.5)])
 def test_one_ppm_gives_the_fluxes_of_the_recovered_law(slope, flux):
-    """1 ppm over 35 µm to 5 mm and 18.0 d^2.63 per L-1 (mg C m-2 d-1), check values recovered from published maps."""
-    n0 = n0_of_biovolume(1000.0, slope, size_range=(35.0, 5000.0)) / 1000  # L-1 mm-1
+    """1 ppm over 105 µm to 5 mm, sinking from 35 µm on, and 18.0 d^2.63 per L-1 (mg C m-2 d-1), check values recovered from published maps."""
+    n0 = n0_of_biovolume(1000.0, slope, size_range=RANGE) / 1000  # L-1 mm-1
     assert quad(lambda d: n0 * d**-slope * 18.0 * d**2.63, 0.035, 5.0, limit=200)[0] == pytest.approx(flux, abs=0.06)
 
 

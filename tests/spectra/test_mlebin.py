@@ -11,7 +11,7 @@ from aqqua_dist.spectra.mlebin import fit_mlebin
 from aqqua_dist.spectra.poisson import fit_poisson
 
 ALL = Detection(0, np.inf)
-GRID = np.arange(0.00005, 8, 0.0001)
+GRID = np.arange(-4.00005, 8, 0.0001)
 
 
 def counts(edges, n, volume=1.0):
