@@ -105,7 +105,6 @@ def test_alpha_maximises_the_likelihood(known):
         mean = expected((log_n0, slope), low, high, 1.0)
         return nbinom.logpmf(counts["n"], 1 / alpha, 1 / (1 + alpha * mean)).sum()
 
-    # The orthogonal scoring that a fit of generalised linear models does ends where the exact score is zero.
     best = np.array([got.log_n0, got.slope, got.overdispersion])
     for place in range(3):
         for step in (-0.01, 0.01):

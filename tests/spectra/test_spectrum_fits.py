@@ -59,6 +59,7 @@ def test_what_is_left_out_and_unknown_is_told(casts):
     assert f"2 {ABOVE} (" in said and "particles)" in said
 
 
+@pytest.mark.filterwarnings("ignore:.*numbers per sample:aqqua_dist.core.errors.MethodWarning")
 def test_an_unknown_number_is_not_told_as_no_particle(casts):
     table = casts[casts["zone"] == "top"].copy()
     table.loc[table["esd_low"] < 100, "n"] = np.nan
@@ -131,13 +132,30 @@ def stations(data_root):
     return table.merge(samples[["sample_id", "station", "zone", "profile"]], on="sample_id").astype({"zone": str})
 
 
+@pytest.mark.filterwarnings("ignore:.*scatter more than:aqqua_dist.core.errors.MethodWarning")
 @pytest.mark.parametrize("method", METHODS)
 def test_real_stations_have_slopes_of_particles(stations, method):
     with pytest.warns(MethodWarning, match="size classes left out"):
         got = fit_spectra(stations, ["station", "zone"], Detection(102.0, 5200.0), method=method)
     assert (got.parameters["not_fitted"] == "").all()
-    assert got.parameters["slope"].between(2.5, 5).all()
+    many = got.parameters[got.parameters["n"] > 1000]
+    assert len(many) == 14
+    assert many["slope"].between(2.5, 5).all()
     assert (got.parameters["slope_variance"] > 0).all()
+
+
+@pytest.mark.filterwarnings("ignore::aqqua_dist.core.errors.MethodWarning")
+def test_least_squares_flattens_a_sparse_spectrum_and_likelihoods_do_not(stations):
+    """45 particles at 22 N, 500-1000 m: 32, 5, 4, 2, 0, 1, 0, 0, 0, 0, 1, 0, 0 from 256 µm; alone, the two single
+    particles draw the line to 2.2, where the zeros beside them say 4 to 5."""
+    sparse = stations[(stations["station"] == 22) & (stations["zone"] == "500-1000")]
+    found = {
+        m: fit_spectra(sparse, ["station"], Detection(102.0, 5200.0), method=m).parameters.iloc[0] for m in METHODS
+    }
+    assert {row["n"] for row in found.values()} == {45}
+    assert found["least_squares"]["slope"] < 2.5
+    for method in ("poisson", "negative_binomial", "mlebin"):
+        assert 3.5 < found[method]["slope"] < 5
 
 
 def test_casts_that_detect_from_256_um_are_not_taken_for_empty_below(stations):
