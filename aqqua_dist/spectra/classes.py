@@ -188,8 +188,8 @@ def summed_over(table, keys):
     Raises
     ------
     UserError
-        A missing key, or samples of one spectrum that do not have the same
-        size classes.
+        A missing key, a sample that has a class twice, or samples of one
+        spectrum that do not have the same size classes.
     """
     keys, limits = list(keys), ["esd_low", "esd_high"]
     for key in keys:
@@ -198,8 +198,19 @@ def summed_over(table, keys):
                 f"{key!r} is missing in {int(table[key].isna().sum())} rows of spectra; allowed is a value in each."
             )
     if "sample_id" in table:
-        rows = table.groupby([*keys, *limits], dropna=False)["sample_id"].nunique()
-        samples = table.groupby(keys)["sample_id"].nunique() if keys else pd.Series([table["sample_id"].nunique()])
+        twice = table.duplicated([*keys, "sample_id", *limits])
+        if twice.any():
+            first = table[twice].iloc[0]
+            raise UserError(
+                f"sample {first['sample_id']!r} has size class {class_name(first['esd_low'], first['esd_high'])} in several rows "
+                f"of spectra ({int(twice.sum())} such rows); allowed is one."
+            )
+        rows = table.groupby([*keys, *limits], dropna=False, observed=True)["sample_id"].nunique()
+        samples = (
+            table.groupby(keys, observed=True)["sample_id"].nunique()
+            if keys
+            else pd.Series([table["sample_id"].nunique()])
+        )
         whole = samples.reindex(rows.index.droplevel(limits)).to_numpy() if keys else samples.iloc[0]
         lacking = rows[rows.to_numpy() != whole]
         if len(lacking):
@@ -209,6 +220,6 @@ def summed_over(table, keys):
             )
     known = table["n"].notna() & table["volume"].notna()
     held = table.assign(n=table["n"].where(known), volume=table["volume"].where(known), n_unknown=~known)
-    grouped = held.groupby([*keys, *limits], sort=False, dropna=False)
+    grouped = held.groupby([*keys, *limits], sort=False, dropna=False, observed=True)
     sums = grouped[["n", "volume"]].sum(min_count=1).join(grouped["n_unknown"].sum())
     return sums.reset_index()

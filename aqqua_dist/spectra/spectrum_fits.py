@@ -96,7 +96,7 @@ def fit_spectra(table, keys, detection, *, method="negative_binomial", **options
     if not keys or len(table) == 0:
         raise UserError(f"{len(table)} rows of spectra with the keys {keys}; allowed are rows, and a key at least.")
     sums, rows, classes = summed_over(table, keys), [], []
-    for key, counts in sums.groupby(keys, sort=False):
+    for key, counts in sums.groupby(keys, sort=False, observed=True):
         try:
             row, held = _one(counts, detection, METHODS[method], options)
         except UserError as error:

@@ -125,3 +125,13 @@ def test_samples_with_other_classes_are_refused():
 def test_a_missing_key_is_refused():
     with pytest.raises(UserError, match="'zone' is missing in 1 rows"):
         summed_over(samples(("a", None, 102, 128, 10, 2.0)), ["zone"])
+
+
+def test_a_class_that_a_sample_has_twice_is_refused():
+    with pytest.raises(UserError, match="sample 'a' has size class 102-128 µm in several rows of spectra .1 such"):
+        summed_over(samples(("a", "top", 102, 128, 10, 2.0), ("a", "top", 102, 128, 10, 2.0)), ["zone"])
+
+
+def test_zones_that_are_categories_make_no_empty_spectra():
+    table = samples(("a", "top", 102, 128, 10, 2.0)).astype({"zone": pd.CategoricalDtype(["top", "deep"])})
+    assert len(summed_over(table, ["zone"])) == 1
