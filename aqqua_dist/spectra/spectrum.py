@@ -43,7 +43,7 @@ def spectra(samples, particles):
     if over.any():
         row, other = classes[over].iloc[0], classes.shift()[over].iloc[0]
         raise UserError(
-            f"size classes {_named(other)} and {_named(row)} overlap; exports with different classes cannot stand in one table of spectra."
+            f"size classes {class_name(*other)} and {class_name(*row)} overlap; exports with different classes cannot stand in one table of spectra."
         )
     keys = ["sample_id", "esd_low", "esd_high"]
     sums = summed(particles, keys, ["n", "biovolume"]).set_index(keys)
@@ -58,5 +58,17 @@ def spectra(samples, particles):
     return whole.drop(columns="biovolume")
 
 
-def _named(row):
-    return f">{row['esd_low']:g} µm" if np.isnan(row["esd_high"]) else f"{row['esd_low']:g}-{row['esd_high']:g} µm"
+def class_name(esd_low, esd_high):
+    """Name of a size class, for messages.
+
+    Parameters
+    ----------
+    esd_low, esd_high : float
+        Limits (µm); the upper one of an open class is missing.
+
+    Returns
+    -------
+    str
+        Such as ``102-128 µm`` or ``>26000 µm``.
+    """
+    return f"{esd_low:g}-{esd_high:g} µm" if np.isfinite(esd_high) else f">{esd_low:g} µm"
