@@ -276,7 +276,14 @@ def test_the_page_of_columns_is_current(project_root):
     assert (project_root / "docs" / "dictionary.md").read_text(encoding="utf-8") == vocabulary.dictionary_page()
 
 
-COLUMNS_ONLY = ("concentrations/", "spectra/", "embeddings/collection.py", "training/aggregated.py")
+COLUMNS_ONLY = (
+    "concentrations/",
+    "spectra/",
+    "rates/size_classes.py",  # coordinates of spectra
+    "embeddings/collection.py",
+    "training/aggregated.py",
+    "stages/verbs.py",  # examples that read a table
+)
 """Where a quantity may stand by name: as a column of a table that is read or written there."""
 
 

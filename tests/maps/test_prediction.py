@@ -6,6 +6,7 @@ import xarray as xr
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.maps import prediction
+from aqqua_dist.maps.products import Product, identity
 
 LAT, LON = [-45.0, 45.0], [-90.0, 0.0, 90.0]
 
@@ -22,6 +23,12 @@ class Constant:
 
     def centres(self, X):
         return self.own[:, None] * X[None, :, 0]
+
+
+def alone(ensemble, where, weights):
+    """Fields and totals of one target by itself."""
+    made = Product(identity, ("t",), where.cells, weights)
+    return prediction.predict({"t": (ensemble, where)}, {"t": made}, progress=False)["t"]
 
 
 def cube(months=None):
@@ -77,9 +84,7 @@ def test_moments_quantiles_and_totals_by_hand_for_any_size_of_block(monkeypatch,
     monkeypatch.setattr(prediction, "BLOCK_VALUES", block)
     where = prediction.domain(cube(), "z", ["temperature"])
     weights = np.column_stack([where.volume, where.volume * [1, 0, 0, 1]])
-    fields, totals = prediction.predict(
-        Constant([1, 2, 4], centres), where, lambda a, b: weights[a:b], jobs=1, progress=False
-    )
+    fields, totals = alone(Constant([1, 2, 4], centres), where, lambda a, b: weights[a:b])
     x = np.array([1.0, 3, 4, 6])
     assert set(fields) == {"estimate", "mean", "sd", "q025", "q50", "q975"}
     middle = np.mean(centres) if centres else 7 / 3
@@ -97,7 +102,7 @@ def test_a_year_is_the_mean_of_its_months_and_its_spread_that_of_the_annual_mean
     """Months 1, 3, 4, 6 and ten more: a total is that of the mean month, not the sum; annual means are 6, 8, 9, 11."""
     where = prediction.domain(cube([1, 7]), "z", ["temperature"])
     weights = np.tile(where.volume, 2)[:, None]
-    fields, totals = prediction.predict(Constant([1, 3], (5,)), where, lambda a, b: weights, progress=False)
+    fields, totals = alone(Constant([1, 3], (5,)), where, lambda a, b: weights)
     year = np.array([6.0, 8, 9, 11])
     assert totals == pytest.approx(np.array([1, 3, 5])[:, None] * (year * where.volume).sum())
     assert fields["mean"].tolist() == [[2, 6, 8, 12], [22, 26, 28, 32]]

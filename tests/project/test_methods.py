@@ -26,6 +26,7 @@ from aqqua_dist.habitat_models import draws
 from aqqua_dist.habitat_models.ensemble import Ensemble
 from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.maps import prediction, stocks
+from aqqua_dist.maps.products import Product, identity
 from aqqua_dist.organisms import sizes
 from aqqua_dist.organisms.conversions import convert_size
 from aqqua_dist.recipe.context import Target
@@ -304,7 +305,8 @@ def test_the_effort_is_the_weight_of_a_row_in_the_estimate(study, rows, ensemble
 def test_members_resample_cruises_and_neither_rows_nor_blocks(study, rows, ensemble):
     cruise, block = rows.table["cruise"].to_numpy(), rows.table["block"].to_numpy()
     assert len(set(zip(cruise, block, strict=True))) > len(set(block)) > 4  # cruises cross the blocks
-    _, members, _ = fit.choose(study, Target("Copepoda", "0-200"), rows, fit.study_units(study))
+    held = draws.copies(draws.study_units(rows.table), study.recipe.members.count, study.recipe.seed)
+    _, members, _ = fit.choose(study, Target("Copepoda", "0-200"), rows, held)
     for member in members:
         copies = np.bincount(member, minlength=30)
         assert copies.sum() == 30
@@ -439,7 +441,8 @@ def test_a_total_of_a_monthly_map_is_that_of_the_mean_month():
     features = np.repeat(np.arange(1.0, 13)[:, None, None], 30, axis=1).astype("float32")
     where = prediction.Domain(features, np.arange(30), np.full(30, 2.0), np.full(30, 1.0), np.arange(1, 13))
     weights = np.full((12 * 30, 1), 2.0)
-    fields, totals = prediction.predict(Same(), where, lambda a, b: weights, progress=False)
+    made = Product(identity, ("t",), where.cells, lambda a, b: weights)
+    fields, totals = prediction.predict({"t": (Same(), where)}, {"t": made}, progress=False)["t"]
     assert totals[:2, 0].tolist() == [390.0, 1170.0]
     assert fields["mean_annual"] == pytest.approx(np.full(30, 13.0))
 

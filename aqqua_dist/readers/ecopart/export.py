@@ -126,7 +126,8 @@ def read_ecopart(sources):
     tables = [_assembled(part, names, labels, found, aside) for part in parts]
     whole = {name: pd.concat([table[name] for table in tables], ignore_index=True) for name in tables[0]}
     refuse_repeats(whole["samples"])
-    _twins(whole["casts"], found)
+    if len(whole["casts"]):
+        _twins(whole["casts"], found)
     found += aside.findings(len(whole["samples"]))
     return Ingested(
         typed(whole.pop("samples"), SAMPLES),
