@@ -4,6 +4,7 @@ import numpy as np
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.validation.cruises import Cruises
+from aqqua_dist.validation.knndm import NearestNeighbourMatching
 from aqqua_dist.validation.random_folds import RandomFolds
 from aqqua_dist.validation.spatial_blocks import SpatialBlocks
 
@@ -11,6 +12,7 @@ SCHEMES = {
     "random": RandomFolds,
     "spatial_block": SpatialBlocks,
     "cruise": Cruises,
+    "knndm": NearestNeighbourMatching,
 }
 """Name in the recipe (``validation: {schemes: [...]}``) to scheme."""
 CLAIMED = ("spatial_block", "cruise", "random")
