@@ -26,6 +26,8 @@ GROUP_PLACES = 1000
 """Mean number of places of a group, where there are more places than that."""
 SEARCH_ROWS = 5000
 """Most rows that judge a clustering; the chosen one is judged by all rows."""
+NEAR_PLACES = 64
+"""Places around a row that are remembered, so that most of its distances need no search."""
 SHUFFLES = 3
 """Orders of the clusters drawn at random, besides those along the principal axes."""
 RANDOM_LEVEL = 0.05
@@ -211,25 +213,30 @@ def matched_folds(points, cells, n_folds, seed, *, weights=None, length=arc_leng
     Raises
     ------
     UserError
-        There are fewer places than folds.
+        There are fewer places than folds, or one place holds most rows.
 
     References
     ----------
     Linnenbrink et al. 2024, doi 10.5194/gmd-17-5897-2024.
     """
     search = _Search(points, cells, n_folds, weights, length)
-    rng = stream(seed, "validation", "knndm")
     within = length(_to_nearest_other(search))
-    best = rng.permutation(np.arange(len(points)) % n_folds), 0
+    rng = stream(seed, "validation", "knndm")
+    random = rng.permutation(np.arange(len(points)) % n_folds)
     if not _too_close(within, search.to_cells, search.weights):
-        return _answer(search, best, within)
-    judges = np.sort(rng.permutation(len(points))[:SEARCH_ROWS])
-    lowest = search.mismatch(best[0], judges)
-    for folds, n_clusters in _candidates(search, rng):
-        found = search.mismatch(folds, judges)
+        return _answer(search, random, 0, within)
+    search.judge(np.sort(rng.permutation(len(points))[:SEARCH_ROWS]))
+    lowest, best, chosen = np.inf, random, 0
+    for place_folds, n_clusters in _candidates(search, rng):
+        found = search.mismatch(place_folds)
         if found < lowest:
-            lowest, best = found, (folds, n_clusters)
-    return _answer(search, best, within)
+            lowest, best, chosen = found, place_folds[search.place], n_clusters
+    if chosen == 0:
+        raise UserError(
+            f"no clustering of {len(search.places)} places makes {n_folds} folds of at most {LARGEST_FOLD:.0%} "
+            f"of the {len(points)} rows; allowed are rows that are not heaped in one place."
+        )
+    return _answer(search, best, chosen, within)
 
 
 class _Search:
@@ -249,18 +256,31 @@ class _Search:
         self.to_cells = length(self.tree.query(cells)[0])
 
     def between_folds(self, folds, rows):
-        """Distance of some rows to the nearest row of another fold."""
+        """Distance of some rows to the nearest row of another fold; `folds` are those of all rows."""
         nearest = np.full(len(rows), np.inf)
         for fold in range(self.n_folds):
             outside = folds[rows] != fold
-            held = cKDTree(self.places[np.unique(self.place[folds == fold])])
-            found = held.query(self.places[self.place[rows[outside]]])[0]
-            nearest[outside] = np.minimum(nearest[outside], found)
+            if outside.any():
+                held = cKDTree(self.places[np.unique(self.place[folds == fold])], balanced_tree=False)
+                found = held.query(self.places[self.place[rows[outside]]])[0]
+                nearest[outside] = np.minimum(nearest[outside], found)
         return self.length(nearest)
 
-    def mismatch(self, folds, rows):
-        """Wasserstein distance of some rows' distances to those of the cells."""
-        return wasserstein_distance(self.between_folds(folds, rows), self.to_cells, v_weights=self.weights)
+    def judge(self, rows):
+        """Name the rows whose distances judge the folds, and remember the places around them."""
+        self.judges = rows
+        count = min(NEAR_PLACES, len(self.places))
+        distance, self.near = self.tree.query(self.places[self.place[rows]], k=count)
+        self.near_distance = self.length(distance)
+
+    def mismatch(self, place_folds):
+        """Wasserstein distance of the judges' distances to those of the cells, where places are whole."""
+        other = place_folds[self.near] != place_folds[self.place[self.judges]][:, None]
+        first = other.argmax(axis=1)
+        each = np.arange(len(first))
+        found, far = self.near_distance[each, first], ~other[each, first]
+        found[far] = self.between_folds(place_folds[self.place], self.judges[far])
+        return wasserstein_distance(found, self.to_cells, v_weights=self.weights)
 
 
 def _to_nearest_other(search):
@@ -279,29 +299,30 @@ def _too_close(within, to_cells, weights):
     return ks_2samp(within, alike, alternative="greater", method="asymp").pvalue < RANDOM_LEVEL
 
 
-def _answer(search, best, within):
-    between = search.between_folds(best[0], np.arange(len(search.place)))
+def _answer(search, folds, n_clusters, within):
+    between = search.between_folds(folds, np.arange(len(search.place)))
     distance = wasserstein_distance(between, search.to_cells, v_weights=search.weights)
-    return MatchedFolds(best[0], float(distance), best[1], within, between, search.to_cells)
+    return MatchedFolds(folds, float(distance), n_clusters, within, between, search.to_cells)
 
 
 def _candidates(search, rng):
-    """Folds made of clusters, as (fold of each row, number of clusters)."""
+    """Folds made of clusters, as (fold of each place, number of clusters)."""
     count, n_folds = len(search.places), search.n_folds
     edges = merges(search.places)
     sizes = np.unique(np.geomspace(n_folds, max(count - 2, n_folds), CLUSTERINGS).round().astype(int))
     axes = np.linalg.svd(np.cov(search.places, rowvar=False))[2]
     along = (search.places * search.rows[:, None]) @ axes.T
+    largest = max(LARGEST_FOLD, 1.2 / n_folds) * search.rows.sum()
     for n_clusters in sizes:
         cluster = cut(edges, count, n_clusters)
         held = np.bincount(cluster, weights=search.rows)
         orders = [np.argsort(np.bincount(cluster, weights=one) / held, kind="stable") for one in along.T]
         orders += [rng.permutation(n_clusters) for _ in range(SHUFFLES)]
         for order in orders:
-            folds = deal(held, order, n_folds)[cluster][search.place]
-            sizes_found = np.bincount(folds, minlength=n_folds)
-            if sizes_found.min() > 0 and sizes_found.max() <= max(LARGEST_FOLD, 1.2 / n_folds) * len(folds):
-                yield folds, int(n_clusters)
+            place_folds = deal(held, order, n_folds)[cluster]
+            sizes_found = np.bincount(place_folds, weights=search.rows, minlength=n_folds)
+            if sizes_found.min() > 0 and sizes_found.max() <= largest:
+                yield place_folds, int(n_clusters)
 
 
 def deal(held, order, n_folds):
