@@ -382,7 +382,9 @@ def _merges(places):
         for step, (left, _) in enumerate(tree[:, :2].astype(int)):
             one[count + step] = one[left]
         return one[tree[:, :2].astype(int)], tree[:, 2]
-    group = KMeans(min(-(-count // GROUP_PLACES), GROUP_PLACES), n_init=1, max_iter=20, random_state=0).fit_predict(places)
+    group = KMeans(min(-(-count // GROUP_PLACES), GROUP_PLACES), n_init=1, max_iter=20, random_state=0).fit_predict(
+        places
+    )
     if np.bincount(group).max() == count:  # places too close to each other to be told apart by k-means
         group = np.arange(count) // WARD_PLACES
     inner = [(members[edges], heights) for members, (edges, heights) in _grouped(places, group)]
