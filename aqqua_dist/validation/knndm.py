@@ -18,7 +18,7 @@ from aqqua_dist.validation.scheme import Scheme
 
 LARGEST_FOLD = 0.5
 """Largest share of the rows that one fold may hold (of two folds 0.6)."""
-CLUSTERINGS = 60
+CLUSTERINGS = 40
 """Most numbers of clusters that are tried."""
 WARD_PLACES = 4000
 """Most places whose distances to each other are held at once (64 MB)."""
@@ -26,7 +26,7 @@ GROUP_PLACES = 1000
 """Mean number of places of a group, where there are more places than that."""
 SEARCH_ROWS = 5000
 """Most rows that judge a clustering; the chosen one is judged by all rows."""
-NEAR_PLACES = 64
+NEAR_PLACES = 256
 """Places around a row that are remembered, so that most of its distances need no search."""
 SHUFFLES = 3
 """Orders of the clusters drawn at random, besides those along the principal axes."""
@@ -261,7 +261,9 @@ class _Search:
         for fold in range(self.n_folds):
             outside = folds[rows] != fold
             if outside.any():
-                held = cKDTree(self.places[np.unique(self.place[folds == fold])], balanced_tree=False)
+                inside = np.zeros(len(self.places), dtype=bool)
+                inside[self.place[folds == fold]] = True
+                held = cKDTree(self.places[inside], balanced_tree=False, compact_nodes=False)
                 found = held.query(self.places[self.place[rows[outside]]])[0]
                 nearest[outside] = np.minimum(nearest[outside], found)
         return self.length(nearest)
@@ -279,7 +281,8 @@ class _Search:
         first = other.argmax(axis=1)
         each = np.arange(len(first))
         found, far = self.near_distance[each, first], ~other[each, first]
-        found[far] = self.between_folds(place_folds[self.place], self.judges[far])
+        if far.any():
+            found[far] = self.between_folds(place_folds[self.place], self.judges[far])
         return wasserstein_distance(found, self.to_cells, v_weights=self.weights)
 
 

@@ -203,7 +203,9 @@ def test_many_rows_without_a_matrix(monkeypatch):
     for name, value in {"WARD_PLACES": 400, "GROUP_PLACES": 200, "SEARCH_ROWS": 500, "NEAR_PLACES": 4}.items():
         monkeypatch.setattr(knndm, name, value)
     part = matched_folds(unit_vectors(rows["lat"], rows["lon"]), *_cells(domain), weights=_area(domain))
-    assert part.distance < 1.3 * whole.distance
+    random = brute_force(haversine(rows, rows), np.arange(len(rows)) % 5)
+    lost = wasserstein(random, whole.to_cells, _area(domain)) - part.distance
+    assert lost > 0.8 * (wasserstein(random, whole.to_cells, _area(domain)) - whole.distance)
     np.testing.assert_allclose(part.between_folds, brute_force(haversine(rows, rows), part.folds), rtol=1e-6, atol=1e-3)
 
 
