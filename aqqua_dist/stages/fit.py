@@ -260,5 +260,5 @@ STAGE = Stage(
     needs=("match", "draws"),
     sections=("model", "members", "validation", "predictors.names", "observations.quantity", "reproduces", "seed"),
 )
-STAGE_ON_GRID = replace(STAGE, needs=("match", "cube"))
+STAGE_ON_GRID = replace(STAGE, needs=(*STAGE.needs, "cube"))
 """The same where a validation scheme looks at the grid to be predicted."""
