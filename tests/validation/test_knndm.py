@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
 from sklearn.metrics import rand_score
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.grid import cell_area, regular_grid
-from aqqua_dist.validation import knndm
-from aqqua_dist.validation.knndm import arc_length, cut, deal, matched_folds, merges, unit_vectors
+from aqqua_dist.validation import knndm, place_clusters
+from aqqua_dist.validation.knndm import arc_length, deal, matched_folds, unit_vectors
+from aqqua_dist.validation.place_clusters import cut, merges
 from aqqua_dist.validation.schemes import SCHEMES, scheme_folds
 
 RADIUS_M = 6371007.2
@@ -173,35 +173,17 @@ def test_a_seed_gives_one_answer():
     np.testing.assert_array_equal(folds_of(rows, domain, seed=7), folds_of(rows, domain, seed=7))
 
 
-def test_joins_are_those_of_ward():
-    places = np.random.default_rng(5).normal(size=(60, 3))
-    edges = merges(places)
-    tree = linkage(places, method="ward")
-    for count in (1, 2, 7, 30, 59, 60):
-        assert rand_score(cut(edges, 60, count), fcluster(tree, count, "maxclust")) == 1
-
-
-def test_joins_of_more_places_than_are_compared_at_once(monkeypatch):
-    """Groups far apart are found as Ward finds them, and every number of clusters can be cut."""
-    rng = np.random.default_rng(6)
-    places = np.repeat(rng.normal(size=(12, 3)) * 100, 40, axis=0) + rng.normal(size=(480, 3))
-    monkeypatch.setattr(knndm, "WARD_PLACES", 60)
-    monkeypatch.setattr(knndm, "GROUP_PLACES", 50)
-    edges = merges(places)
-    assert edges.shape == (479, 2)
-    assert rand_score(cut(edges, 480, 12), np.repeat(np.arange(12), 40)) == 1
-    for count in (1, 5, 60, 61, 300, 480):
-        assert len(set(cut(edges, 480, count))) == count
-    tight = np.repeat([[1.0, 2.0, 3.0]], 100, axis=0) + np.arange(100)[:, None] * 1e-15
-    assert len(set(cut(merges(tight), 100, 5))) == 5
-
-
 def test_many_rows_without_a_matrix(monkeypatch):
     """Grouped joins and few judges find folds about as good as all rows together do."""
     rows, domain = clustered(3000, 40), grid()
     whole = matched_folds(unit_vectors(rows["lat"], rows["lon"]), *_cells(domain), weights=_area(domain))
-    for name, value in {"WARD_PLACES": 400, "GROUP_PLACES": 200, "SEARCH_ROWS": 500, "NEAR_PLACES": 4}.items():
-        monkeypatch.setattr(knndm, name, value)
+    for module, name, value in (
+        (place_clusters, "WARD_PLACES", 400),
+        (place_clusters, "GROUP_PLACES", 200),
+        (knndm, "SEARCH_ROWS", 500),
+        (knndm, "NEAR_PLACES", 4),
+    ):
+        monkeypatch.setattr(module, name, value)
     part = matched_folds(unit_vectors(rows["lat"], rows["lon"]), *_cells(domain), weights=_area(domain))
     random = brute_force(haversine(rows, rows), np.arange(len(rows)) % 5)
     lost = wasserstein(random, whole.to_cells, _area(domain)) - part.distance
