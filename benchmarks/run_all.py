@@ -21,6 +21,7 @@ SHORT = {
     "ingest_ecotaxa": ["--rows", "1000000"],
     "embeddings": ["--rows", "200000", "--slow-rows", "10000"],
     "search_rounds": ["--settings", "3", "--resamples", "10"],
+    "knndm": ["--trees", "50", "--designs", "clusterStrong"],
     "demo_coverage": ["--surveys", "6", "--members", "12"],
 }
 LIBRARIES = ("aqqua-dist", "numpy", "pandas", "xarray", "scikit-learn")

@@ -31,9 +31,9 @@ class Applicability(BaseEstimator):
     Predictors are standardised by their training mean and standard deviation
     (ddof 1) and multiplied by their importance. The dissimilarity index of a
     row is its distance to the nearest training row over the mean distance
-    between training rows. The threshold is the largest index of a training
-    row (nearest row of another fold) that is no outlier: at most the upper
-    quartile plus 1.5 times the interquartile range.
+    between training rows. The threshold is the upper quartile of the indices of
+    the training rows (nearest row of another fold) plus 1.5 times their
+    interquartile range, and no more than the largest of them, as R's CAST has it.
 
     A missing predictor (NaN) that some training rows lack, too, is replaced by
     its training mean, so that it counts as ordinary; `n_replaced` tells how
@@ -125,7 +125,7 @@ class Applicability(BaseEstimator):
         self.mean_distance_ = mean_distance(self.points_, seed=self.random_state)
         self.train_index_ = self._other_fold_distance(groups) / self.mean_distance_
         low, high = np.quantile(self.train_index_, [0.25, 0.75])
-        self.threshold_ = float(self.train_index_[self.train_index_ <= high + 1.5 * (high - low)].max())
+        self.threshold_ = float(min(high + 1.5 * (high - low), self.train_index_.max()))
         return self
 
     def predict(self, X):
@@ -162,6 +162,31 @@ class Applicability(BaseEstimator):
             bool, shape (n_rows,).
         """
         return self.predict(X) <= self.threshold_
+
+    def local_point_density(self, X):
+        """Number of training rows whose distance, taken as an index, is within the threshold.
+
+        Parameters
+        ----------
+        X : array_like or pandas.DataFrame
+            Predictors as in `fit`, shape (n_rows, n_predictors).
+
+        Returns
+        -------
+        numpy.ndarray
+            float64, shape (n_rows,); 0 outside the area, NaN where the index
+            cannot be known.
+
+        References
+        ----------
+        Schumacher et al. 2025, doi 10.5194/gmd-18-10185-2025.
+        """
+        check_is_fitted(self)
+        refuse_other_columns(X)
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        reach = self.threshold_ * self.mean_distance_
+        count = self.tree_.query_ball_point(self._scaled(X), reach, return_length=True, workers=self.jobs)
+        return np.where(np.isnan(X[:, self.complete_]).any(axis=1), np.nan, count)
 
     def n_replaced(self, X):
         """Number of missing predictors that `predict` replaces; unused predictors do not count.

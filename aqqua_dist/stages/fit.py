@@ -1,5 +1,6 @@
 """Stage fit: training rows of one target to members, scores and responses."""
 
+from dataclasses import replace
 from warnings import warn
 
 import numpy as np
@@ -259,3 +260,5 @@ STAGE = Stage(
     needs=("match", "draws"),
     sections=("model", "members", "validation", "predictors.names", "observations.quantity", "reproduces", "seed"),
 )
+STAGE_ON_GRID = replace(STAGE, needs=(*STAGE.needs, "cube"))
+"""The same where a validation scheme looks at the grid to be predicted."""

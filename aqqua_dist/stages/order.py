@@ -1,6 +1,7 @@
 """The stages of a study, in the order of work. A new one is a file and a line here."""
 
 from aqqua_dist.stages import budget, compare, cube, draws, figures, fit, maps, match, observe, scores
+from aqqua_dist.validation.schemes import look_at_domain
 
 NAMES = ("observe", "cube", "match", "fit", "map", "budget", "compare", "figures")
 """Stages after which a run may stop."""
@@ -25,7 +26,7 @@ def stages(context):
         *first,
         match.STAGE,
         draws.STAGE,
-        fit.STAGE,
+        fit.STAGE_ON_GRID if look_at_domain(context.recipe.validation.schemes) else fit.STAGE,
         maps.STAGE,
         scores.STAGE,
         budget.STAGE,

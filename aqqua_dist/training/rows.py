@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import UserError
+from aqqua_dist.core.files import read_netcdf
 from aqqua_dist.core.vocabulary import quantity
 from aqqua_dist.habitat_models.families import FAMILIES
 from aqqua_dist.habitat_models.family import FamilySettings
 from aqqua_dist.habitat_models.resampling import stratified_split
 from aqqua_dist.habitat_models.response import count_strata
-from aqqua_dist.validation.schemes import study_folds
+from aqqua_dist.validation.schemes import look_at_domain, study_folds
 
 MIN_ROWS = 20
 
@@ -168,4 +169,8 @@ def validation_folds(context, rows):
         scheme that is not possible here.
     """
     table = rows.table.assign(stratum=strata(rows.labels))
-    return study_folds(context.recipe.validation.settings, table, None, context.recipe.seed)
+    validation, domain = context.recipe.validation, None
+    if look_at_domain(validation.schemes):
+        cube = read_netcdf(context.out / "cube" / "cube.nc")
+        domain = cube[["domain", "cell_area"]].sel(zone=table["zone"].iloc[0])
+    return study_folds(validation.settings, table, domain, context.recipe.seed)

@@ -32,10 +32,13 @@ class Scheme:
         A `SchemeSettings`.
     needs : tuple of str
         Columns of the rows.
+    looks_at_domain : bool
+        Whether `folds` needs the grid to be predicted; only such a scheme is given it.
     """
 
     Settings = SchemeSettings
     needs: tuple[str, ...] = ()
+    looks_at_domain = False
 
     @classmethod
     def folds(cls, rows, domain, settings, seed):

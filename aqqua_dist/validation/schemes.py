@@ -4,6 +4,7 @@ import numpy as np
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.validation.cruises import Cruises
+from aqqua_dist.validation.knndm import NearestNeighbourMatching
 from aqqua_dist.validation.random_folds import RandomFolds
 from aqqua_dist.validation.spatial_blocks import SpatialBlocks
 
@@ -11,9 +12,10 @@ SCHEMES = {
     "random": RandomFolds,
     "spatial_block": SpatialBlocks,
     "cruise": Cruises,
+    "knndm": NearestNeighbourMatching,
 }
 """Name in the recipe (``validation: {schemes: [...]}``) to scheme."""
-CLAIMED = ("spatial_block", "cruise", "random")
+CLAIMED = ("knndm", "spatial_block", "cruise", "random")
 """Schemes whose error the area of applicability claims, the first possible one."""
 
 
@@ -49,6 +51,21 @@ def scheme_folds(name, rows, domain, settings, seed):
     if missing:
         raise UserError(f"the rows have no column {missing[0]!r}, which scheme {name!r} needs.")
     return SCHEMES[name].folds(rows, domain, settings, seed)
+
+
+def look_at_domain(names):
+    """Whether some schemes need the grid to be predicted.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Keys of `SCHEMES`.
+
+    Returns
+    -------
+    bool
+    """
+    return any(SCHEMES[name].looks_at_domain for name in names)
 
 
 def study_folds(schemes, rows, domain, seed):

@@ -34,13 +34,51 @@ def test_against_full_distance_matrices(grouped):
     index = np.where(own, np.inf, between).min(axis=1) / pdist(scaled).mean()
     np.testing.assert_allclose(found.train_index_, index)
     low, high = np.quantile(index, [0.25, 0.75])
-    assert found.threshold_ == pytest.approx(index[index <= high + 1.5 * (high - low)].max())
+    assert found.threshold_ == pytest.approx(min(high + 1.5 * (high - low), index.max()))
     new = rows(40, seed=9)[0]
     expected = (
         cdist((new - X.mean(axis=0)) / X.std(axis=0, ddof=1) * weights, scaled).min(axis=1) / pdist(scaled).mean()
     )
     np.testing.assert_allclose(found.predict(new), expected)
     np.testing.assert_array_equal(found.inside(new), expected <= found.threshold_)
+
+
+def test_equal_to_cast(data_root):
+    """R's CAST 1.1.0, weights 2, 1, 0.5 and the folds of the table; the threshold was 0.3215571 with 8 cells fewer inside."""
+    folder = data_root / "validation" / "r_check"
+    train, cells = pd.read_csv(folder / "train.csv"), pd.read_csv(folder / "cells.csv")[["a", "b", "c"]]
+    found = Applicability().fit(train[["a", "b", "c"]], weights=[2, 1, 0.5], groups=train["fold"])
+    assert found.mean_distance_ == pytest.approx(2.842574, abs=1e-6)
+    assert found.threshold_ == pytest.approx(0.3261456, abs=1e-6)
+    expected = pd.read_csv(folder / "cast_training_dissimilarity.csv")["training_dissimilarity"]
+    np.testing.assert_allclose(found.train_index_, expected, atol=1e-6)
+    expected = pd.read_csv(folder / "cast_cells.csv")
+    np.testing.assert_allclose(found.predict(cells), expected["dissimilarity"], atol=1e-6)
+    np.testing.assert_array_equal(found.inside(cells), expected["inside"] == 1)
+    np.testing.assert_array_equal(found.local_point_density(cells), expected["local_point_density"])
+
+
+def test_the_threshold_is_no_larger_than_the_largest_index():
+    """Rows 1 apart in two folds of alternating rows: each index is 1 over the mean distance (11/3), none is an outlier."""
+    found = Applicability().fit(np.arange(10.0)[:, None], groups=np.arange(10) % 2)
+    assert found.threshold_ == pytest.approx(3 / 11)
+
+
+def test_local_point_density_counts_rows_within_the_threshold():
+    X, folds = rows()
+    X[3, 1] = np.nan  # predictor 1 may be missing, predictor 0 may not
+    found = Applicability().fit(X, groups=folds)
+    new = 2 * rows(40, seed=9)[0] - [0, 35, 2000]
+    filled = np.where(np.isnan(X), np.nanmean(X, axis=0), X)
+    mean, sd = filled.mean(axis=0), filled.std(axis=0, ddof=1)
+    between = cdist((new - mean) / sd, (filled - mean) / sd) / found.mean_distance_
+    density = found.local_point_density(new)
+    np.testing.assert_array_equal(density, (between <= found.threshold_).sum(axis=1))
+    np.testing.assert_array_equal(density > 0, found.inside(new))
+    assert 0 < (density == 0).sum() < len(new)
+    new[0, 0], new[1, 1] = np.nan, np.nan
+    density = found.local_point_density(new)
+    assert np.isnan(density[0]) and not np.isnan(density[1:]).any()
 
 
 def test_training_rows_are_inside_and_far_rows_outside():

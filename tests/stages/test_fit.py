@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.metrics import rand_score
 
 from aqqua_dist.core import files
 from aqqua_dist.core.seeds import legacy_centre
@@ -12,6 +13,7 @@ from aqqua_dist.habitat_models.ensemble import Ensemble
 from aqqua_dist.recipe.context import Target
 from aqqua_dist.stages import fit, pipeline
 from aqqua_dist.training.rows import prepare, validation_folds
+from aqqua_dist.validation.knndm import matched_folds, unit_vectors
 from aqqua_dist.validation.scores import scores
 
 RECIPE = """\
@@ -133,3 +135,29 @@ def test_response_curves_show_the_estimate_with_the_members_band(fitted):
         assert row.estimate == pytest.approx(ensemble.centres(X)[0].mean(), rel=1e-5)
         each = ensemble.predict(X).mean(axis=1)
         assert (row.mean, row.q975) == pytest.approx((each.mean(), np.quantile(each, 0.975)), rel=1e-5)
+
+
+def test_a_scheme_that_looks_at_the_map_is_given_the_cells_of_the_zone(fitted, tmp_path):
+    for name in ("grid.csv", "rows.csv"):
+        (tmp_path / name).write_bytes((fitted.folder / name).read_bytes())
+    text = RECIPE.replace("[random, spatial_block, cruise], folds: 5, block_size: 90", "[random, knndm], folds: 4")
+    (tmp_path / "fitted.yaml").write_text(text)
+    context = pipeline.open_study(tmp_path / "fitted.yaml", runs=tmp_path / "runs", jobs=1, progress=False)
+    assert set(pipeline.run(context, stop_after="fit").values()) >= {"done"}
+    rows = prepared(context, "Copepoda")
+    cells = pd.read_csv(tmp_path / "grid.csv")
+    found = validation_folds(context, rows)[0]["knndm"]
+    points = unit_vectors(rows.table["lat"], rows.table["lon"])
+    area = np.cos(np.radians(cells["lat"]))  # cells of equal height and width
+    expected = matched_folds(points, unit_vectors(cells["lat"], cells["lon"]), 4, context.recipe.seed, weights=area)
+    assert rand_score(found, expected.folds) == 1
+    table = files.read_parquet(context.out / "fit" / "Copepoda_0-200" / "predictions.parquet").query(
+        "scheme == 'knndm'"
+    )
+    np.testing.assert_array_equal(table.sort_values("row")["fold"], found)
+    origin = files.read_provenance(context.out / "fit" / "Copepoda_0-200" / "predictions.parquet")
+    assert (
+        "stage cube" in origin.inputs
+        and "stage cube"
+        not in files.read_provenance(fitted.out / "fit" / "Copepoda_0-200" / "predictions.parquet").inputs
+    )
