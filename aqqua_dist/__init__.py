@@ -72,7 +72,7 @@ _MODULE_OF = {
     "em": "counts.correction",
     "read_validation": "counts.confusion",
     # draws of everything that is uncertain in a concentration
-    "Sources": "concentrations.members",
+    "ErrorSources": "concentrations.members",
     "draw_concentrations": "concentrations.members",
     "variance_shares": "concentrations.members",
     # embeddings

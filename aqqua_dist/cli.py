@@ -355,7 +355,9 @@ def aggregate(source, out, samples, **given):
 def embeddings(source, out, samples, scheduler, **given):
     """Means, components, novelty and morphotypes of samples, from the embeddings of their images."""
     module = import_module("aqqua_dist.embeddings.collection")
-    found = module.collect_embeddings(source, out, module.Options(**given), samples=samples, scheduler=scheduler)
+    found = module.collect_embeddings(
+        source, out, module.EmbeddingOptions(**given), samples=samples, scheduler=scheduler
+    )
     learned = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     click.echo(
         f"{found.objects} embeddings of {found.samples} samples ({found.dropped} not finite); learned: {learned}; see {out}"

@@ -74,7 +74,7 @@ def ours(path, memory=2**30):
     groups = partitions.groups_of([path])
     links = links_of(bins())
     axes = tallies.Axes(tuple(links.keys), partitions.labels_of(groups), 1)
-    options = partitions.Options(statuses=(), sizes=False, memory=memory)
+    options = partitions.CountOptions(statuses=(), sizes=False, memory=memory)
     with tempfile.TemporaryDirectory() as folder:
         sums = partitions.run_groups(groups, axes, links, options, state=Path(folder) / "state")
     return len(sums.cells), int(sums.n.sum()), float((sums.volume * tallies.VOLUME_UNIT).sum())

@@ -161,8 +161,8 @@ def run(given):
                     apart[name] = max(apart[name], float(np.abs(share - got[name] / len(pick)).max()))
                     if name in nearer:
                         seen = (sums.top if name == "ACC" else sums.prob)[0] / len(pick)
-                        gain = excess(got[name] / len(pick), seen, learned[name].rates) - excess(
-                            share, seen, learned[name].rates
+                        gain = excess(got[name] / len(pick), seen, learned[name].shares) - excess(
+                            share, seen, learned[name].shares
                         )
                         nearer[name] = max(nearer[name], gain)
     columns = ["shift", "method", "bias", "rmse", "coverage", "width"]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from aqqua_dist.concentrations import member_tables, sorting, zone_tables
 from aqqua_dist.concentrations.concentrations import concentrations
-from aqqua_dist.concentrations.members import Sources
+from aqqua_dist.concentrations.members import ErrorSources
 from aqqua_dist.concentrations.zones import COVERAGE
 from aqqua_dist.core import cluster, files
 from aqqua_dist.core.errors import UserError
@@ -155,7 +155,7 @@ class _Made:
     folder: Path
     samples: pd.DataFrame
     known: counts_table.Known
-    options: partitions.Options
+    options: partitions.CountOptions
     validated: Validated | None
     lines: dict
     ingested: pd.DataFrame
@@ -185,7 +185,7 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
         known, ``status, esd`` (µm), ``depth`` (m), ``score``.
     out : str or os.PathLike
         Folder to write to.
-    options : aqqua_dist.counts.partitions.Options, optional
+    options : aqqua_dist.counts.partitions.CountOptions, optional
         What is counted.
     samples : str or os.PathLike, optional
         Table of samples; that of the ingest unless given.
@@ -212,7 +212,7 @@ def aggregate_objects(source, out, options=None, *, samples=None, products=None,
         Nothing to read or to count, an object without its sample, or a file
         that is damaged.
     """
-    options, products, out = options or partitions.Options(), products or Products(), Path(out)
+    options, products, out = options or partitions.CountOptions(), products or Products(), Path(out)
     refuse_same_folder(Path(source), out)
     paths, folder = object_files(Path(source))
     every = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
@@ -533,7 +533,7 @@ def _members(sums, counts, made, products, samples, place):
     every = set(counts["taxon"]) | (set() if raw is None else set(raw["taxon"]))
     known, sd = made.known, relations.values_of(sorted(every), made.lines, products.conversion_sd or {})
     entries = {label: conversion(name, known.own) for label, name in known.relations.items()}
-    plan = Sources(n_members=products.members, seed=products.seed, conversion=entries, conversion_sd=sd)
+    plan = ErrorSources(n_members=products.members, seed=products.seed, conversion=entries, conversion_sd=sd)
     parts = member_tables.parts_of(counts, raw, scoring.method, made.validated)
     goal = made.goal(every, products)
     drawn = whole[~whole["sample_id"].isin(left_out["sample_id"]) | _bins_that_count(whole)]
@@ -621,7 +621,7 @@ def counting(given):
 
     Returns
     -------
-    options : aqqua_dist.counts.partitions.Options
+    options : aqqua_dist.counts.partitions.CountOptions
         What is counted.
     products : Products
         What is made of it.
@@ -634,7 +634,7 @@ def counting(given):
         given.get("dubious", plain.dubious),
     )
     statuses = tuple(given.get("statuses", ("validated",)))
-    options = partitions.Options(
+    options = partitions.CountOptions(
         () if "all" in statuses else statuses,
         given.get("sizes", True),
         given.get("memory", partitions.MEMORY),

@@ -64,7 +64,7 @@ def drawn_parts(parts, samples, goal, plan):
         Samples with a volume.
     goal : tuple of (list of str, dict of str to tuple of str)
         Taxa, and those that each label counts for (others are left out).
-    plan : aqqua_dist.concentrations.members.Sources
+    plan : aqqua_dist.concentrations.members.ErrorSources
         What is drawn.
 
     Yields

@@ -28,7 +28,7 @@ QUANTITIES = ("number_concentration", "biovolume_concentration", "carbon_biomass
 
 
 @dataclass(frozen=True)
-class Sources:
+class ErrorSources:
     """What members draw.
 
     Attributes
@@ -148,7 +148,7 @@ def draw_concentrations(counts, samples, taxa, plan):
         ``effort_rule``.
     taxa : sequence of str
         Taxa that were searched for; with a confusion its classes.
-    plan : Sources
+    plan : ErrorSources
         What is drawn.
 
     Returns
@@ -353,7 +353,7 @@ def _rates(plan):
     if plan.confusion is None:
         return None
     if "classifier" in plan.off:
-        return np.tile(plan.confusion.rates, (plan.n_members, 1, 1))
+        return np.tile(plan.confusion.shares, (plan.n_members, 1, 1))
     return counting_error.draw_shares(plan.confusion.counts, _stream(plan, "classifier"), plan.n_members)
 
 

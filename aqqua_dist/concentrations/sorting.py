@@ -173,7 +173,7 @@ def status_sentence(statuses, options, rows):
     ----------
     statuses : dict of str to int
         Objects by status.
-    options : aqqua_dist.counts.partitions.Options
+    options : aqqua_dist.counts.partitions.CountOptions
         What is counted.
     rows : int
         Objects in all.

@@ -83,7 +83,7 @@ def calibration(validated, prior):
         that in the table; the error is that of the mean of w (p - [true]).
     """
     prior, n = np.asarray(prior, dtype=float), validated.labels.counts.sum(axis=1)
-    rates, squares = validated.probabilities.rates, validated.squares / n[:, None]
+    rates, squares = validated.probabilities.shares, validated.squares / n[:, None]
     mean = prior @ rates
     weight = prior / (n / n.sum())
     own = np.eye(len(n))

@@ -142,7 +142,7 @@ def model_counts(sums, axes, scoring, validated=None, prior=None):
         )
         parts = [_by_em(block, means, scoring.classes, prior) for block in blocks]
     else:
-        rates = validated.of(scoring.method).rates
+        rates = validated.of(scoring.method).shares
         parts = [_by_rates(block, rates, scoring.classes, axes.sizes - 1) for block in blocks]
     empty = pd.DataFrame({"row": [], "class": [], "size": [], "n": [], "biovolume": [], "raw": []})
     return pd.concat(parts, ignore_index=True) if parts else empty

@@ -41,7 +41,7 @@ class Confusion:
     kind: str
 
     @property
-    def rates(self):
+    def shares(self):
         """Share of each true class that is predicted as each class, shape (n_classes, n_classes); rows add up to 1."""
         return self.counts / self.counts.sum(axis=1, keepdims=True)
 

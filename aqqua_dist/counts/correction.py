@@ -34,7 +34,7 @@ ILL = 1e4
 
 
 @dataclass(frozen=True)
-class Sums:
+class ClassSums:
     """What a model says about samples: shape (n_samples, n_classes) each; sums of parts are added with ``+``.
 
     Attributes
@@ -63,7 +63,7 @@ class Sums:
                 "needed are the same, in the same order."
             )
         added = [getattr(self, entry.name) + getattr(other, entry.name) for entry in fields(self)[1:-1]]
-        return Sums(self.classes, *added, max(self.largest, other.largest))
+        return ClassSums(self.classes, *added, max(self.largest, other.largest))
 
 
 def who_counts(status, dubious="predicted"):
@@ -112,7 +112,7 @@ def summed(prob, classes, sample, size, thresholds=0.0):
 
     Returns
     -------
-    Sums
+    ClassSums
         Every object once.
 
     Raises
@@ -143,7 +143,7 @@ def summed(prob, classes, sample, size, thresholds=0.0):
         np.bincount(cell[rows], minlength=size * len(classes)).reshape(size, -1) for rows in (slice(None), passed)
     )
     added = np.column_stack([np.bincount(sample.astype(np.int64), column, size) for column in prob.T])
-    return Sums(classes, top, kept, added, record["rows"], record["largest"])
+    return ClassSums(classes, top, kept, added, record["rows"], record["largest"])
 
 
 def estimate(sums, method, table=None):
@@ -151,7 +151,7 @@ def estimate(sums, method, table=None):
 
     Parameters
     ----------
-    sums : Sums
+    sums : ClassSums
         From `summed`.
     method : str
         ``validated`` (all of them are left), ``top1``, ``thresholded``,
@@ -182,7 +182,7 @@ def estimate(sums, method, table=None):
     counts = np.zeros(sums.top.shape) if method == "validated" else getattr(sums, METHODS[method]).astype(float)
     classified = {"validated": counts, "thresholded": counts}.get(method, sums.top).sum(axis=1)
     left = sums.top.sum(axis=1) - classified.astype(np.int64)
-    return adjusted(counts, table.rates, table.classes) if method in ADJUSTED else counts, left
+    return adjusted(counts, table.shares, table.classes) if method in ADJUSTED else counts, left
 
 
 def adjusted(counts, rates, classes=None):
@@ -197,7 +197,7 @@ def adjusted(counts, rates, classes=None):
         Shape (n_classes,), (n_samples, n_classes) or, for members,
         (n_members, n_samples, n_classes).
     rates : array_like
-        Shape (n_classes, n_classes), as `Confusion.rates` of the same kind;
+        Shape (n_classes, n_classes), as `Confusion.shares` of the same kind;
         for members one each, (n_members, n_classes, n_classes).
     classes : sequence of str, optional
         For the warning that names the classes which the model does not tell

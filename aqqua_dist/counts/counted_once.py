@@ -159,7 +159,7 @@ def counting_statuses(options):
 
     Parameters
     ----------
-    options : aqqua_dist.counts.partitions.Options
+    options : aqqua_dist.counts.partitions.CountOptions
         What is counted.
 
     Returns

@@ -44,7 +44,7 @@ class Known:
         Sample id of each row of `axes` (fractions of a sample share theirs).
     weights : numpy.ndarray
         What one object of each row stands for in its sample.
-    options : aqqua_dist.counts.partitions.Options
+    options : aqqua_dist.counts.partitions.CountOptions
         What was counted.
     relations : dict of str to str
         Conversion of each label that has one (`aqqua_dist.organisms.conversions`).
@@ -79,7 +79,7 @@ def known_of(axes, samples, units, options):
     units : dict of tuple to float
         Weight of each (sample, acquisition) that is summed apart, after the
         samples.
-    options : aqqua_dist.counts.partitions.Options
+    options : aqqua_dist.counts.partitions.CountOptions
         What was counted.
 
     Returns
@@ -95,7 +95,7 @@ def method_of(options):
 
     Parameters
     ----------
-    options : aqqua_dist.counts.partitions.Options
+    options : aqqua_dist.counts.partitions.CountOptions
         What was counted.
 
     Returns

@@ -41,7 +41,7 @@ SHAPE = ("area", "major", "minor", "pixel")
 
 
 @dataclass(frozen=True)
-class Options:
+class CountOptions:
     """What is counted.
 
     Attributes
@@ -227,7 +227,7 @@ def tally_group(group, axes, links, options, into=None):
         Samples, labels and size classes.
     links : aqqua_dist.counts.links.Links
         How objects find their sample.
-    options : Options
+    options : CountOptions
         What is counted.
     into : aqqua_dist.counts.tallies.Accumulator, optional
         Takes the objects; nothing is returned then.
@@ -439,7 +439,7 @@ def key_of(groups, axes, links, options):
         Samples, labels and size classes.
     links : aqqua_dist.counts.links.Links
         How objects find their sample.
-    options : Options
+    options : CountOptions
         What is counted.
 
     Returns

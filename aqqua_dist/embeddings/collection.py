@@ -35,7 +35,7 @@ REFERENCES = [
 
 
 @dataclass(frozen=True)
-class Options:
+class EmbeddingOptions:
     """What is made of the embeddings.
 
     Attributes
@@ -104,7 +104,7 @@ def collect_embeddings(source, out, options=None, *, samples=None, scheduler=Non
         and, where known, ``weight``.
     out : str or os.PathLike
         Folder to write to.
-    options : Options, optional
+    options : EmbeddingOptions, optional
         What is made.
     samples : str or os.PathLike, optional
         Table of samples; that of the ingest unless given.
@@ -126,7 +126,7 @@ def collect_embeddings(source, out, options=None, *, samples=None, scheduler=Non
         Nothing to read, an unknown sample, embeddings that are not finite or
         of different lengths, or a learned file of another kind.
     """
-    options, out = options or Options(), Path(out)
+    options, out = options or EmbeddingOptions(), Path(out)
     refuse_same_folder(Path(source), out)
     paths, folder = _files(Path(source))
     every = read_samples(Path(samples) if samples is not None else folder / "samples.parquet")
@@ -173,7 +173,7 @@ def collected(source, out, *, samples=None, scheduler=None, **options):
     source, out, samples, scheduler
         As for `collect_embeddings`.
     **options
-        Attributes of `Options`, such as ``morphotypes=20``.
+        Attributes of `EmbeddingOptions`, such as ``morphotypes=20``.
 
     Returns
     -------
@@ -185,12 +185,12 @@ def collected(source, out, *, samples=None, scheduler=None, **options):
     UserError
         An unknown word, or as for `collect_embeddings`.
     """
-    known = [one.name for one in fields(Options)]
+    known = [one.name for one in fields(EmbeddingOptions)]
     unknown = [word for word in options if word not in known]
     if unknown:
         raise UserError(f"option {unknown[0]!r} is unknown; allowed are {', '.join(known)}.")
     before = standing(out)
-    found = collect_embeddings(source, out, Options(**options), samples=samples, scheduler=scheduler)
+    found = collect_embeddings(source, out, EmbeddingOptions(**options), samples=samples, scheduler=scheduler)
     learned = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     told = f"{found.objects} embeddings of {found.samples} samples ({found.dropped} not finite); learned: {learned}"
     return TableFolder.written(out, before, [told])

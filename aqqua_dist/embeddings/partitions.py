@@ -74,7 +74,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Sums:
+class MomentSums:
     """Partial result.
 
     Attributes
@@ -106,7 +106,7 @@ def sum_partition(path, shared):
 
     Returns
     -------
-    Sums
+    MomentSums
 
     Raises
     ------
@@ -134,7 +134,7 @@ def sum_partition(path, shared):
     if not moments:
         raise UserError(f"{path}: the file holds {rows} embeddings, needed is at least one.")
     none = pd.DataFrame({"sample": [], "morphotype": [], "n": []}, dtype="int64").assign(weight=0.0)
-    return Sums(merge_moments(moments), merge_counts(counts) if counts else none, rows)
+    return MomentSums(merge_moments(moments), merge_counts(counts) if counts else none, rows)
 
 
 def columns_of(path, by_object, column=COLUMN):
@@ -265,7 +265,7 @@ def sum_partitions(paths, shared, state, submit=None):
 
     Returns
     -------
-    Sums
+    MomentSums
         Of everything.
 
     Raises
@@ -295,7 +295,7 @@ def sum_partitions(paths, shared, state, submit=None):
             raise UserError(
                 f"{path}: embeddings of {part.moments.mean.shape[1]} numbers, those of {paths[0]} have {parts[0].moments.mean.shape[1]}."
             )
-    return Sums(
+    return MomentSums(
         merge_moments([part.moments for part in parts]),
         merge_counts([part.counts for part in parts]),
         sum(part.rows for part in parts),
@@ -329,6 +329,6 @@ def _kept(path, key):
                 return None
             moments = EmbeddingMoments(*(held[entry.name] for entry in fields(EmbeddingMoments)))
             counts = pd.DataFrame(held["counts"], columns=["sample", "morphotype", "n"])
-            return Sums(moments, counts.assign(weight=held["weight_sums"]), int(held["rows"]))
+            return MomentSums(moments, counts.assign(weight=held["weight_sums"]), int(held["rows"]))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None

@@ -117,7 +117,7 @@ def choose(context, target, rows, held):
         The run.
     target : Target
         Taxon and zone.
-    rows : Rows
+    rows : TargetRows
         Prepared rows.
     held : pandas.DataFrame or None
         Cruises of the whole study that each member holds, as from
@@ -158,7 +158,7 @@ def validate(context, rows, settings, ensemble):
     ----------
     context : Context
         The run.
-    rows : Rows
+    rows : TargetRows
         Prepared rows.
     settings : Settings
         Of the family, as `choose` gives them.
@@ -234,7 +234,7 @@ def applicability(rows, ensemble, context):
 
     Parameters
     ----------
-    rows : Rows
+    rows : TargetRows
         Prepared rows.
     ensemble : aqqua_dist.habitat_models.ensemble.Ensemble
         Gives the importance of each predictor.

@@ -5,7 +5,7 @@ import pandas as pd
 
 from aqqua_dist.concentrations import sorting, zone_tables
 from aqqua_dist.concentrations.concentrations import concentrations
-from aqqua_dist.concentrations.members import Sources, draw_concentrations
+from aqqua_dist.concentrations.members import ErrorSources, draw_concentrations
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import find_input
@@ -259,7 +259,7 @@ def _draws(table, counts, pooled, context):
     """One column per member: the concentration with drawn counts and volumes, whose mean is the concentration itself."""
     section, taxa = context.recipe.observations, list(dict.fromkeys(table["taxon"]))
     off = tuple({"counting", "volume", "classifier", "conversion"} - set(section.draw))
-    plan = Sources(n_members=context.recipe.members.count, seed=context.recipe.seed, prior=0.0, off=off)
+    plan = ErrorSources(n_members=context.recipe.members.count, seed=context.recipe.seed, prior=0.0, off=off)
     drawn = draw_concentrations(counts, pooled, taxa, plan)
     factor = drawn.number_concentration
     place = pd.MultiIndex.from_product([pooled["sample_id"], taxa]).get_indexer(

@@ -18,7 +18,7 @@ MIN_ROWS = 20
 
 
 @dataclass(frozen=True)
-class Rows:
+class TargetRows:
     """Training rows of one target, ready to be fitted.
 
     Attributes
@@ -63,7 +63,7 @@ def prepare(context, table, names):
 
     Returns
     -------
-    Rows
+    TargetRows
         Ready to be fitted.
 
     Raises
@@ -86,7 +86,7 @@ def prepare(context, table, names):
         weight = table["effort"] if "effort" in table else table["weight"]  # images, of components of embeddings
         weights = family.weight((weight / weight.mean()).to_numpy(), settings)
     train, test = _split(context, table, labels)
-    return Rows(table, table[names], y, settings, labels, weights, train, test)
+    return TargetRows(table, table[names], y, settings, labels, weights, train, test)
 
 
 def is_signed(context):
@@ -136,7 +136,7 @@ def drawn_responses(rows):
 
     Parameters
     ----------
-    rows : Rows
+    rows : TargetRows
         Prepared rows.
 
     Returns
@@ -159,7 +159,7 @@ def validation_folds(context, rows):
     ----------
     context : Context
         The run.
-    rows : Rows
+    rows : TargetRows
         Prepared rows.
 
     Returns

@@ -15,7 +15,7 @@ from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.counts.counting_error import garwood
 from aqqua_dist.counts.objects import parse_memory
-from aqqua_dist.counts.partitions import Options
+from aqqua_dist.counts.partitions import CountOptions
 from aqqua_dist.readers.ingest import ingest
 
 
@@ -92,7 +92,10 @@ def partitions(folder, rows=3000):
 def test_partitions_with_a_table_of_samples(tmp_path):
     table = partitions(tmp_path)
     found = aggregate_objects(
-        tmp_path / "objects", tmp_path / "out", Options(statuses=(), sizes=False), samples=tmp_path / "samples.parquet"
+        tmp_path / "objects",
+        tmp_path / "out",
+        CountOptions(statuses=(), sizes=False),
+        samples=tmp_path / "samples.parquet",
     )
     assert (found.objects, found.counted, found.rows) == (3000, 3000, 8)
     concentrations = files.read_parquet(tmp_path / "out" / "concentrations.parquet").set_index(["sample_id", "taxon"])

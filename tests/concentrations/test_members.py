@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import gamma, poisson
 
-from aqqua_dist.concentrations.members import Sources, draw_concentrations, variance_shares
+from aqqua_dist.concentrations.members import ErrorSources, draw_concentrations, variance_shares
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.counts import correction
 from aqqua_dist.counts.confusion import Confusion
@@ -18,7 +18,7 @@ SAMPLES = pd.DataFrame(
 COUNTS = pd.DataFrame(
     {"sample_id": ["a", "a", "b"], "taxon": ["x", "y", "x"], "n": [8.0, 3.0, 20.0], "biovolume": [16.0, 3.0, 60.0]}
 )
-MANY = Sources(n_members=40_000, seed=3)
+MANY = ErrorSources(n_members=40_000, seed=3)
 
 
 def test_moments_are_those_of_the_gamma_distribution():
@@ -58,7 +58,7 @@ def test_size_classes_are_shares_of_one_count():
 
 
 def test_order_of_rows_and_samples_does_not_matter():
-    plan = Sources(n_members=7, seed=5)
+    plan = ErrorSources(n_members=7, seed=5)
     one = draw_concentrations(COUNTS, SAMPLES, ["x", "y"], plan)
     two = draw_concentrations(COUNTS[::-1], SAMPLES[::-1], ["x", "y"], plan)
     np.testing.assert_array_equal(one.number_concentration, two.number_concentration[:, ::-1])
@@ -70,7 +70,7 @@ def test_intervals_hold_the_mean(mean):
     n = random.poisson(mean, 3000)
     samples = pd.DataFrame({"sample_id": [f"s{k}" for k in range(3000)], "volume": 1.0, "volume_rel_sd": 0.0})
     counts = pd.DataFrame({"sample_id": samples["sample_id"], "taxon": "x", "n": n.astype(float)})
-    found = draw_concentrations(counts, samples, ["x"], Sources(n_members=400, seed=1)).summary()
+    found = draw_concentrations(counts, samples, ["x"], ErrorSources(n_members=400, seed=1)).summary()
     covered = ((found["q025"] <= mean) & (mean <= found["q975"])).mean()
     all_n = np.arange(200)
     held = (gamma.ppf(0.025, all_n + 0.5) <= mean) & (mean <= gamma.ppf(0.975, all_n + 0.5))
@@ -89,12 +89,12 @@ def test_the_error_of_a_volume_rule_is_common_to_its_samples():
         0.3, rel=0.03
     )
     with pytest.warns(MethodWarning, match="volume of 3 of 3 samples is unknown"):
-        draw_concentrations(COUNTS, SAMPLES.assign(volume_rel_sd=np.nan), ["x", "y"], Sources(n_members=2))
+        draw_concentrations(COUNTS, SAMPLES.assign(volume_rel_sd=np.nan), ["x", "y"], ErrorSources(n_members=2))
 
 
 def test_switching_one_source_off_leaves_the_others_as_they_were():
     samples = SAMPLES.assign(volume_rel_sd=0.2)
-    plan = Sources(n_members=9, seed=2)
+    plan = ErrorSources(n_members=9, seed=2)
     every = draw_concentrations(COUNTS, samples, ["x", "y"], plan).number_concentration
     steady = draw_concentrations(COUNTS, samples, ["x", "y"], replace(plan, off=("volume",))).number_concentration
     volume = draw_concentrations(COUNTS, samples, ["x", "y"], replace(plan, off=("counting",))).number_concentration
@@ -102,7 +102,7 @@ def test_switching_one_source_off_leaves_the_others_as_they_were():
 
 
 def test_conversions_are_drawn_once_per_member():
-    plan = Sources(n_members=3000, seed=4, conversion={"x": "menden_deuer2000_protists"}, off=("counting",))
+    plan = ErrorSources(n_members=3000, seed=4, conversion={"x": "menden_deuer2000_protists"}, off=("counting",))
     found = draw_concentrations(COUNTS, SAMPLES, ["x", "y"], plan)
     assert np.isnan(found.carbon_biomass[:, :, 1][:, 0]).all()
     each = np.log(found.carbon_biomass[:, 0, 0]), np.log(found.carbon_biomass[:, 1, 0])
@@ -129,7 +129,7 @@ def test_a_confusion_is_drawn_once_per_member_and_shared():
             "biovolume": 1.0,
         }
     )
-    plan = Sources(n_members=2000, seed=1, confusion=table, off=("counting",))
+    plan = ErrorSources(n_members=2000, seed=1, confusion=table, off=("counting",))
     found = draw_concentrations(counts, SAMPLES, ["x", "y"], plan).number_concentration * [[2], [4], [5]]
     np.testing.assert_allclose(found[:, 0, 0], 2 * found[:, 1, 0], rtol=1e-5)  # the same mix, the same correction
     np.testing.assert_allclose(found[:, 0].sum(axis=1), 1000, rtol=1e-5)
@@ -140,7 +140,7 @@ def test_a_confusion_is_drawn_once_per_member_and_shared():
         ).number_concentration[0, 0]
         * 2
     )
-    np.testing.assert_allclose(fixed, correction.adjusted([400, 600], table.rates), rtol=1e-5)
+    np.testing.assert_allclose(fixed, correction.adjusted([400, 600], table.shares), rtol=1e-5)
     same = Confusion(("x", "y"), np.eye(2) * 1e9, "labels")
     near = (
         draw_concentrations(counts, SAMPLES, ["x", "y"], replace(plan, confusion=same)).number_concentration[:, 0] * 2
@@ -162,7 +162,7 @@ def test_shares_add_up_and_name_the_largest_source():
         COUNTS[COUNTS["taxon"] == "x"],
         SAMPLES.assign(volume_rel_sd=0.6),
         ["x"],
-        Sources(n_members=2000, seed=6),
+        ErrorSources(n_members=2000, seed=6),
         [1.0, 1.0, 1.0],
     )
     number = found[found["quantity"] == "number_concentration"].set_index("source")
@@ -172,7 +172,7 @@ def test_shares_add_up_and_name_the_largest_source():
 
 
 def test_table_and_chunks(monkeypatch):
-    plan = Sources(n_members=5, seed=1)
+    plan = ErrorSources(n_members=5, seed=1)
     whole = draw_concentrations(COUNTS, SAMPLES, ["x", "y"], replace(plan, off=("counting",)))
     monkeypatch.setattr("aqqua_dist.concentrations.members.CHUNK", 1)
     np.testing.assert_array_equal(
@@ -197,12 +197,12 @@ def test_table_and_chunks(monkeypatch):
         ({"samples": SAMPLES.assign(volume=0.0)}, "volume 0 m3 of sample 'a'"),
         ({"counts": COUNTS.assign(weight=0.0)}, "weight 0 of a count"),
         ({"samples": SAMPLES.assign(sample_id="a")}, "'a' stands twice"),
-        ({"plan": Sources(conversion={"x": "none"})}, "conversion 'none' is unknown"),
-        ({"plan": Sources(confusion=Confusion(("x", "z"), np.eye(2), "labels"))}, "the taxa are"),
+        ({"plan": ErrorSources(conversion={"x": "none"})}, "conversion 'none' is unknown"),
+        ({"plan": ErrorSources(confusion=Confusion(("x", "z"), np.eye(2), "labels"))}, "the taxa are"),
     ],
 )
 def test_what_cannot_be_drawn(change, message):
-    given = {"counts": COUNTS, "samples": SAMPLES, "plan": Sources(n_members=2)} | change
+    given = {"counts": COUNTS, "samples": SAMPLES, "plan": ErrorSources(n_members=2)} | change
     with pytest.raises(UserError, match=message):
         draw_concentrations(given["counts"], given["samples"], ["x", "y"], given["plan"])
 
@@ -210,4 +210,4 @@ def test_what_cannot_be_drawn(change, message):
 @pytest.mark.parametrize("given", [{"off": ("luck",)}, {"n_members": 0}])
 def test_plans_that_are_none(given):
     with pytest.raises(UserError, match="allowed"):
-        Sources(**given)
+        ErrorSources(**given)

@@ -259,7 +259,7 @@ def test_an_exact_sample_id_wins_over_the_name_of_a_profile():
 
 def test_the_key_of_a_resumed_count_holds_depths_and_weights(tmp_path):
     objects_of(tmp_path)
-    groups, options = partitions.groups_of([tmp_path / "o.parquet"]), partitions.Options()
+    groups, options = partitions.groups_of([tmp_path / "o.parquet"]), partitions.CountOptions()
     bins = pd.DataFrame(
         {"sample_id": ["s_0", "s_5"], "profile": "s", "depth_top": [0.0, 5.0], "depth_bottom": [5.0, 10.0]}
     )

@@ -12,7 +12,7 @@ from scipy.stats import gamma
 
 from aqqua_dist.cli import main
 from aqqua_dist.concentrations import member_tables
-from aqqua_dist.concentrations.members import Sources, draw_concentrations
+from aqqua_dist.concentrations.members import ErrorSources, draw_concentrations
 from aqqua_dist.core import files
 
 pytestmark = pytest.mark.filterwarnings("ignore:the error of the volume")
@@ -84,7 +84,7 @@ def test_draws_of_small_sums_are_finite_and_have_the_gamma_distribution(n, parts
     """n = 0.003 gave 191 of 20 000 draws that were not finite, and a mean of 0.449 for 0.503."""
     counts = pd.DataFrame({"sample_id": "a", "taxon": "x", "n": np.full(parts, n / parts), "biovolume": n / parts})
     samples = pd.DataFrame({"sample_id": ["a"], "volume": [1.0], "volume_rel_sd": [0.0]})
-    found = draw_concentrations(counts, samples, ["x"], Sources(n_members=20_000, seed=3))
+    found = draw_concentrations(counts, samples, ["x"], ErrorSources(n_members=20_000, seed=3))
     number = found.number_concentration[:, 0, 0]
     assert np.isfinite(number).all() and (number > 0).all()
     assert number.mean() == pytest.approx(n + 0.5, abs=4 * np.sqrt((n + 0.5) / 20_000))
@@ -128,7 +128,7 @@ def test_zone_intervals_are_monotone_in_the_pooled_count():
     )
     counts = pd.DataFrame({"sample_id": samples["sample_id"], "taxon": "x", "n": np.repeat(n / 2, 2), "weight": 1.0})
     strata = member_tables.strata_of(samples["sample_id"], np.ones(14), counts)
-    plan = Sources(n_members=20_000, seed=1)
+    plan = ErrorSources(n_members=20_000, seed=1)
     goal = (["x"], {"x": ("x",)})
     zones = member_tables.zone_intervals([(counts, None)], (samples, pooled, belongs), goal, plan, strata)
     high = zones["concentration_high"].to_numpy() * 2
@@ -184,7 +184,7 @@ def test_draws_take_a_half_of_every_weight_that_was_looked_through(split, tmp_pa
     samples = pd.read_parquet(split / "samples.parquet").assign(volume_rel_sd=0.0)
     counts = pd.DataFrame({"sample_id": ["net"], "taxon": ["x"], "n": [4.0], "weight": [1.0]})
     strata = member_tables.strata_of(["net", "net", "other"], [1.0, 64.0, 1.0], counts)
-    plan, goal = Sources(n_members=40_000, seed=2), (["x"], {"x": ("x",)})
+    plan, goal = ErrorSources(n_members=40_000, seed=2), (["x"], {"x": ("x",)})
     found = member_tables.intervals([(counts, None)], samples, goal, plan, strata)
     random = np.random.default_rng(9)
     twin = random.standard_gamma(4.5, 200_000) + 64 * random.standard_gamma(0.5, 200_000)

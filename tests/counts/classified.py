@@ -48,7 +48,7 @@ def sums_of(paths, scoring, tmp_path, *, memory=2**28, rows=150):
     axes = tallies.Axes(
         (*links.keys, *scoring.extra_rows), partitions.labels_of(groups), tallies.CLASSES + 1, scoring.columns
     )
-    options = partitions.Options(scoring=scoring, memory=memory)
+    options = partitions.CountOptions(scoring=scoring, memory=memory)
     return partitions.run_groups(groups, axes, links, options, state=tmp_path / "state"), axes
 
 

@@ -94,7 +94,7 @@ def test_a_class_that_nobody_saw_has_no_size(tmp_path):
     scoring = Scoring("acc", CLASSES, soft=True)
     sums, axes = sums_of(write(tmp_path / "o", table), scoring, tmp_path)
     got = classifier_counts.model_counts(sums, axes, scoring, Validated(rates)).set_index("class")
-    expected = correction.adjusted([40, 0, 0], rates.rates)
+    expected = correction.adjusted([40, 0, 0], rates.shares)
     assert got.loc[1, "n"] == pytest.approx(expected[1]) and expected[1] > 1
     assert np.isnan(got.loc[1, "biovolume"]) and got.loc[1, "size"] == axes.sizes - 1 and got.loc[1, "raw"] == 0
 

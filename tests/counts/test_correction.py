@@ -204,9 +204,9 @@ def test_half_precision_is_scaled_and_recorded():
 def test_confusion_counts_rows_of_the_truth():
     table = confusion(["a", "a", "b", "c"], ["a", "b", "b", "b"], CLASSES)
     assert table.counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 0]] and table.kind == "labels"
-    assert table.rates.tolist() == [[0.5, 0.5, 0], [0, 1, 0], [0, 1, 0]]
+    assert table.shares.tolist() == [[0.5, 0.5, 0], [0, 1, 0], [0, 1, 0]]
     soft = confusion(["a", "b", "c", "a"], PROB[:4], CLASSES)
-    np.testing.assert_allclose(soft.rates, [(PROB[0] + PROB[3]) / 2, PROB[1], PROB[2]])
+    np.testing.assert_allclose(soft.shares, [(PROB[0] + PROB[3]) / 2, PROB[1], PROB[2]])
 
 
 # -- samples that humans counted in part

@@ -15,7 +15,7 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.counts import partitions as aggregation
 from aqqua_dist.counts import tallies
 from aqqua_dist.counts.links import Links, links_of
-from aqqua_dist.counts.partitions import Group, Options, groups_of, labels_of, run_groups, tally_group
+from aqqua_dist.counts.partitions import CountOptions, Group, groups_of, labels_of, run_groups, tally_group
 
 SAMPLES = pd.DataFrame({"sample_id": [f"s{k}" for k in range(7)], "volume": 2.0})
 
@@ -76,11 +76,11 @@ def as_frame(tally, axes):
 @pytest.mark.parametrize(
     "options",
     [
-        Options(),
-        Options(statuses=()),
-        Options(statuses=("validated", "predicted"), sizes=False),
-        Options(min_score=0.7),
-        Options(memory=2**20),
+        CountOptions(),
+        CountOptions(statuses=()),
+        CountOptions(statuses=("validated", "predicted"), sizes=False),
+        CountOptions(min_score=0.7),
+        CountOptions(memory=2**20),
     ],
 )
 def test_sums_are_those_of_pandas(tmp_path, options):
@@ -111,7 +111,7 @@ def equal(one, two):
 
 
 def test_a_stopped_run_goes_on_and_gives_the_same(tmp_path, monkeypatch):
-    work = prepared(write(tmp_path / "parts", objects()), Options())
+    work = prepared(write(tmp_path / "parts", objects()), CountOptions())
     whole = run_groups(*work, state=tmp_path / "other")
     monkeypatch.setattr(aggregation, "CHECKPOINT", 0.0)
     done = []
@@ -140,8 +140,8 @@ def test_a_stopped_run_goes_on_and_gives_the_same(tmp_path, monkeypatch):
 def test_other_options_do_not_take_the_record_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(aggregation, "CHECKPOINT", 0.0)
     paths = write(tmp_path / "parts", objects())
-    one = run_groups(*prepared(paths, Options()), state=tmp_path / "state")
-    two = run_groups(*prepared(paths, Options(statuses=("predicted",))), state=tmp_path / "state")
+    one = run_groups(*prepared(paths, CountOptions()), state=tmp_path / "state")
+    two = run_groups(*prepared(paths, CountOptions(statuses=("predicted",))), state=tmp_path / "state")
     assert int(one.n.sum()) + int(two.n.sum()) == 5000
 
 
@@ -157,7 +157,7 @@ def once_fatal(group, axes, links, options, flag=None):
 
 def test_a_cluster_that_loses_a_worker_gives_the_local_sums(tmp_path):
     pytest.importorskip("distributed")
-    groups, axes, links, options = prepared(write(tmp_path / "parts", objects()), Options(), rows=400)
+    groups, axes, links, options = prepared(write(tmp_path / "parts", objects()), CountOptions(), rows=400)
     assert len(groups) > 8
     local = run_groups(groups, axes, links, options, state=tmp_path / "local")
     trap = Links(links.samples, units={"flag": str(tmp_path / "flag"), "fatal": groups[1]})
@@ -197,10 +197,10 @@ def test_casts_find_their_bins_by_depth(tmp_path):
             "depth": [4.9, 5.0, 14.0, 14.9, -0.3],
         }
     )
-    work = prepared(write(tmp_path / "parts", table), Options(), bins)
+    work = prepared(write(tmp_path / "parts", table), CountOptions(), bins)
     got = as_frame(run_groups(*work, state=tmp_path / "state"), work[1])
     assert dict(zip(got["sample_id"], got["n"], strict=True)) == {"c_0": 2, "c_5": 1, "c_10": 2}
-    work = prepared(write(tmp_path / "deep", table.assign(depth=40.0)), Options(), bins)
+    work = prepared(write(tmp_path / "deep", table.assign(depth=40.0)), CountOptions(), bins)
     with pytest.raises(
         UserError, match="an object of cast 'c' at 40 m lies in none of its 3 bins \\(0-15 m\\); 2 such objects"
     ):
@@ -213,10 +213,10 @@ def test_casts_find_their_bins_by_depth(tmp_path):
 def test_samples_of_a_profile_without_depths_are_found_by_their_id(tmp_path, depths):
     samples = pd.DataFrame({"sample_id": ["a", "b"], "profile": "c", "volume": 1.0}).assign(**depths)
     table = pd.DataFrame({"sample_id": ["a", "a", "b"], "label": "x", "status": "validated", "depth": 3.0})
-    work = prepared(write(tmp_path / "parts", table), Options(), samples)
+    work = prepared(write(tmp_path / "parts", table), CountOptions(), samples)
     got = as_frame(run_groups(*work, state=tmp_path / "state"), work[1])
     assert dict(zip(got["sample_id"], got["n"], strict=True)) == {"a": 2, "b": 1}
-    work = prepared(write(tmp_path / "casts", table.assign(sample_id="c")), Options(), samples)
+    work = prepared(write(tmp_path / "casts", table.assign(sample_id="c")), CountOptions(), samples)
     with pytest.raises(UserError, match="sample 'c' is not among the 2 samples"):
         run_groups(*work, state=tmp_path / "state")
 
@@ -245,7 +245,7 @@ def test_irregular_bins_are_found_too(tmp_path):
         [bins, pd.DataFrame({"sample_id": ["net"], "depth_top": 0.0, "depth_bottom": 40.0, "volume": 9.0})],
         ignore_index=True,
     )
-    work = prepared(write(tmp_path / "parts", table), Options(sizes=False), samples)
+    work = prepared(write(tmp_path / "parts", table), CountOptions(sizes=False), samples)
     got = as_frame(run_groups(*work, state=tmp_path / "state"), work[1])
     number = np.searchsorted(edges, table["depth"], side="right") - 1
     expected = pd.Series(
@@ -259,7 +259,7 @@ def test_fractions_of_different_weight_are_summed_apart(tmp_path):
     groups = groups_of(write(tmp_path / "parts", table))
     links = links_of(SAMPLES, [("s1", "d1"), ("s1", "d2")])
     axes = tallies.Axes(tuple(links.keys), labels_of(groups), 1)
-    got = run_groups(groups, axes, links, Options(statuses=(), sizes=False), state=tmp_path / "state")
+    got = run_groups(groups, axes, links, CountOptions(statuses=(), sizes=False), state=tmp_path / "state")
     n = pd.Series(got.n).groupby(got.cells // len(axes.labels)).sum()
     expected = table[table["sample_id"] == "s1"]["acquisition_id"].value_counts()
     assert (n[7], n[8]) == (expected["d1"], expected["d2"])
@@ -275,7 +275,7 @@ def test_fractions_of_different_weight_are_summed_apart(tmp_path):
     ],
 )
 def test_objects_that_cannot_be_counted(tmp_path, change, message):
-    work = prepared(write(tmp_path / "parts", objects().assign(**change)), Options(statuses=()))
+    work = prepared(write(tmp_path / "parts", objects().assign(**change)), CountOptions(statuses=()))
     with pytest.raises(UserError, match=message):
         run_groups(*work, state=tmp_path / "state")
 
@@ -286,7 +286,7 @@ def test_damaged_partitions_are_named(tmp_path):
     content[600:5000] = os.urandom(4400)
     paths[1].write_bytes(content)
     with pytest.raises(UserError, match="part-1.parquet"):
-        work = prepared(paths, Options())
+        work = prepared(paths, CountOptions())
         run_groups(*work, state=tmp_path / "state")
     paths[1].write_bytes(content[:300])
     with pytest.raises(UserError, match="part-1.parquet: the objects cannot be read"):

@@ -15,14 +15,14 @@ from aqqua_dist.cli import main
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.embeddings import partitions as embedding_sums
-from aqqua_dist.embeddings.collection import Options, collect_embeddings
+from aqqua_dist.embeddings.collection import EmbeddingOptions, collect_embeddings
 from aqqua_dist.embeddings.morphotypes import Morphotypes
 from aqqua_dist.environment.catalogue import load_layer
 from aqqua_dist.stages import pipeline
 from tests.project.readme import blocks
 
 D, CASTS = 8, 60
-SMALL = Options(components=3, morphotypes=5, fit_rows=800)
+SMALL = EmbeddingOptions(components=3, morphotypes=5, fit_rows=800)
 
 
 def collection(folder, dtype="float32"):
@@ -120,7 +120,7 @@ def test_morphotypes_are_counted_by_the_nearest_centroid_with_zeros(made):
 
 def test_a_codebook_and_a_novelty_model_serve_again(made, tmp_path):
     folder, *_ = made
-    again = Options(
+    again = EmbeddingOptions(
         components=3, codebook=str(folder / "out" / "morphotypes.nc"), training=str(folder / "out" / "novelty.nc")
     )
     collect_embeddings(folder / "parts", tmp_path, again, samples=folder / "samples.parquet")
@@ -159,7 +159,7 @@ def test_a_cluster_gives_the_same_bits(made, tmp_path):
 def test_a_stopped_run_goes_on(made, tmp_path, monkeypatch):
     folder, *_ = made
     options, original = (
-        Options(components=3, codebook=str(folder / "out" / "morphotypes.nc")),
+        EmbeddingOptions(components=3, codebook=str(folder / "out" / "morphotypes.nc")),
         embedding_sums.sum_partition,
     )
     seen = []
@@ -191,14 +191,14 @@ def test_objects_of_an_ingest_tell_the_sample(made, tmp_path):
     pd.DataFrame({"object_id": names[::-1], "embedding": [*values[::-1]]}).to_parquet(tmp_path / "predictions.parquet")
     samples.to_parquet(tmp_path / "samples.parquet")
     collect_embeddings(
-        tmp_path, tmp_path / "out", Options(components=0, codebook=str(folder / "out" / "morphotypes.nc"))
+        tmp_path, tmp_path / "out", EmbeddingOptions(components=0, codebook=str(folder / "out" / "morphotypes.nc"))
     )
     pd.testing.assert_frame_equal(
         files.read_parquet(tmp_path / "out" / "counts.parquet"), files.read_parquet(folder / "out" / "counts.parquet")
     )
     pd.DataFrame({"object_id": ["x", *names[1:]], "embedding": [*values]}).to_parquet(tmp_path / "predictions.parquet")
     with pytest.raises(UserError, match="row 0: object_id 'x' is not among the"):
-        collect_embeddings(tmp_path, tmp_path / "out2", Options(morphotypes=0))
+        collect_embeddings(tmp_path, tmp_path / "out2", EmbeddingOptions(morphotypes=0))
 
 
 def damaged(folder, tmp_path, change):
@@ -232,7 +232,10 @@ def test_embeddings_and_samples_that_cannot_be(made, tmp_path, change, message):
     source = damaged(made[0], tmp_path, change)
     with pytest.raises(UserError, match=message):
         collect_embeddings(
-            source, tmp_path / "out", Options(components=0, morphotypes=2), samples=tmp_path / "samples.parquet"
+            source,
+            tmp_path / "out",
+            EmbeddingOptions(components=0, morphotypes=2),
+            samples=tmp_path / "samples.parquet",
         )
     assert not (tmp_path / "out" / "sample_embeddings.parquet").exists()
 
@@ -243,7 +246,7 @@ def test_what_is_not_finite_may_be_dropped_and_is_counted(made, tmp_path):
     found = collect_embeddings(
         source,
         tmp_path / "out",
-        Options(components=1, morphotypes=2, on_bad="drop"),
+        EmbeddingOptions(components=1, morphotypes=2, on_bad="drop"),
         samples=tmp_path / "samples.parquet",
     )
     assert (found.objects, found.dropped) == (40, 1)
@@ -254,17 +257,23 @@ def test_partitions_that_do_not_fit_are_named(made, tmp_path):
     source = damaged(made[0], tmp_path, lambda v, i, s: (v, i, s))
     write(source / "1.parquet", np.array(["s01"] * 5), np.zeros((5, D + 1), "float32"))
     with pytest.raises(UserError, match="1.parquet: embeddings of 9 numbers, those of .*0.parquet have 8"):
-        collect_embeddings(source, tmp_path / "out", Options(morphotypes=0), samples=tmp_path / "samples.parquet")
+        collect_embeddings(
+            source, tmp_path / "out", EmbeddingOptions(morphotypes=0), samples=tmp_path / "samples.parquet"
+        )
     (source / "1.parquet").write_bytes((source / "0.parquet").read_bytes()[:500])
     with pytest.raises(UserError, match="1.parquet: .* cannot be read"):
-        collect_embeddings(source, tmp_path / "out", Options(morphotypes=0), samples=tmp_path / "samples.parquet")
+        collect_embeddings(
+            source, tmp_path / "out", EmbeddingOptions(morphotypes=0), samples=tmp_path / "samples.parquet"
+        )
     (source / "1.parquet").unlink()
     with pytest.raises(UserError, match="on_bad is 'x'"):
         collect_embeddings(
-            source, tmp_path / "out", Options(morphotypes=0, on_bad="x"), samples=tmp_path / "samples.parquet"
+            source, tmp_path / "out", EmbeddingOptions(morphotypes=0, on_bad="x"), samples=tmp_path / "samples.parquet"
         )
     with pytest.warns(MethodWarning, match="1 samples have embeddings; their"):
-        collect_embeddings(source, tmp_path / "out", Options(morphotypes=0), samples=tmp_path / "samples.parquet")
+        collect_embeddings(
+            source, tmp_path / "out", EmbeddingOptions(morphotypes=0), samples=tmp_path / "samples.parquet"
+        )
 
 
 @pytest.mark.parametrize("target", ["component", "morphotype"])
@@ -337,7 +346,7 @@ def in_folders(folder, kind, number):
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("kind", ["list", "fixed list", "tensor"])
 def test_partitions_in_folders_of_their_sample(tmp_path, kind, number):
-    done = collect_embeddings(in_folders(tmp_path, kind, number), tmp_path / "out", Options(morphotypes=0))
+    done = collect_embeddings(in_folders(tmp_path, kind, number), tmp_path / "out", EmbeddingOptions(morphotypes=0))
     assert (done.objects, done.samples) == (12, 2)
     table = pd.read_parquet(tmp_path / "out" / "sample_embeddings.parquet").set_index("sample_id")
     for name, rows in (("a", EXACT[:6]), ("b/c", EXACT[6:])):
@@ -349,7 +358,7 @@ def test_a_folder_that_contradicts_its_rows(tmp_path):
     path = folder / "sample_id=a" / "x.parquet"
     pq.write_table(pq.read_table(path, partitioning=None).append_column("sample_id", pa.array(["b/c"] * 6)), path)
     with pytest.raises(UserError, match="the folder says sample_id 'a', and the file 'b/c'"):
-        collect_embeddings(folder, tmp_path / "out", Options(morphotypes=0))
+        collect_embeddings(folder, tmp_path / "out", EmbeddingOptions(morphotypes=0))
 
 
 @pytest.mark.parametrize("ids", [[b"\xff"] * 6, [["a"]] * 6])
@@ -358,13 +367,13 @@ def test_ids_that_are_no_text(tmp_path, ids):
     path = folder / "sample_id=a" / "x.parquet"
     pq.write_table(pq.read_table(path, partitioning=None).append_column("sample_id", pa.array(ids)), path)
     with pytest.raises(UserError, match="column 'sample_id' holds (binary|list).*, needed is text"):
-        collect_embeddings(folder, tmp_path / "out", Options(morphotypes=0))
+        collect_embeddings(folder, tmp_path / "out", EmbeddingOptions(morphotypes=0))
 
 
 def test_whole_numbers_are_no_embeddings(tmp_path):
     folder = in_folders(tmp_path, "list", np.int8)
     with pytest.raises(UserError, match="holds list<.*int8>; needed are fixed-length binary or lists of real numbers"):
-        collect_embeddings(folder, tmp_path / "out", Options(morphotypes=0))
+        collect_embeddings(folder, tmp_path / "out", EmbeddingOptions(morphotypes=0))
 
 
 @pytest.mark.parametrize("option", ["--seed", "--components", "--morphotypes"])

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from aqqua_dist.core import files
-from aqqua_dist.embeddings.collection import Options, collect_embeddings
+from aqqua_dist.embeddings.collection import EmbeddingOptions, collect_embeddings
 from tests.concentrations.test_one_road import COPEPOD, call, nets
 from tests.concentrations.test_vignettes_and_volumes import TOLD, ecopart, ecotaxa
 
-TWO = Options(components=0, morphotypes=2)
+TWO = EmbeddingOptions(components=0, morphotypes=2)
 
 
 def embed(folder, first):

@@ -11,7 +11,7 @@ import pytest
 from aqqua_dist.concentrations.aggregate import Products, aggregate_ingest
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import UserError
-from aqqua_dist.counts.partitions import Options
+from aqqua_dist.counts.partitions import CountOptions
 from aqqua_dist.readers.ingest import ingest
 
 HEADER = (
@@ -61,7 +61,7 @@ def concentrations(folder, *rows, taxa=("Copepoda",), statuses=("validated",)):
     ]
     (folder / "ecotaxa_x.tsv").write_text("\n".join("\t".join(line) for line in lines) + "\n")
     ingest([folder / "ecotaxa_x.tsv"], folder / "out", progress=False)
-    aggregate_ingest(folder / "out", Options(statuses), Products(taxa, (("0-200", 0, 200),)))
+    aggregate_ingest(folder / "out", CountOptions(statuses), Products(taxa, (("0-200", 0, 200),)))
     return files.read_parquet(folder / "out" / "zone_concentrations.parquet").set_index(["profile", "taxon"])
 
 

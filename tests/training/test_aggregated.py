@@ -7,7 +7,7 @@ import pytest
 from aqqua_dist.concentrations.aggregate import Products, aggregate_objects
 from aqqua_dist.core import files
 from aqqua_dist.core.errors import RecipeError, UserError
-from aqqua_dist.counts.partitions import Options
+from aqqua_dist.counts.partitions import CountOptions
 from aqqua_dist.environment.catalogue import load_layer
 from aqqua_dist.stages import pipeline
 
@@ -77,7 +77,7 @@ def collection(folder, casts=60):
     aggregate_objects(
         folder / "objects.parquet",
         folder / "collection",
-        Options(),
+        CountOptions(),
         samples=folder / "samples.parquet",
         products=Products(carbon={"copepod": "menden_deuer2000_protists"}, members=6),
     )
