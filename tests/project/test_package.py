@@ -225,3 +225,29 @@ def test_full_install_into_an_empty_environment(built, tmp_path):
     assert "budget" in run(python.parent / "aqqua-dist", "check", "demo", folder=tmp_path)
     code = "import aqqua_dist\nfor name in aqqua_dist.__all__: getattr(aqqua_dist, name)"
     run(python, "-c", code, folder=tmp_path)
+
+
+CLIENTS = ["copernicusmarine>=2"]
+"""What users install beside the package for the layers of their studies; a pin must not make that impossible."""
+
+
+@pytest.mark.slow
+def test_every_extra_and_the_clients_of_users_resolve_with_the_pins(tmp_path):
+    python = interpreter(tmp_path / "venv")
+    run(sys.executable, "-m", "venv", tmp_path / "venv", folder=tmp_path)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
+    reach = subprocess.run(
+        [*pip, "download", "--quiet", "--no-deps", "--dest", str(tmp_path / "probe"), "iniconfig"],
+        capture_output=True,
+        text=True,
+    )
+    if reach.returncode:
+        pytest.skip(f"no package index is reachable: {reach.stderr.strip().splitlines()[-1][:150]}")
+    extras = ",".join(PROJECT["optional-dependencies"])
+    wanted = [f"{ROOT}[{extras}]", *CLIENTS]
+    done = subprocess.run(
+        [*pip, "install", "--quiet", "--dry-run", "--constraint", str(ROOT / "constraints.txt"), *wanted],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
