@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dist.core.errors import MethodWarning, OnceWarning, UserError
+from aqqua_dist.core.seeds import legacy_stream
 from aqqua_dist.counts import correction, counting_error
 from aqqua_dist.counts.confusion import Confusion
 from aqqua_dist.organisms.conversions import conversion
@@ -195,9 +196,8 @@ def draw_concentrations(counts, samples, taxa, plan):
 
 def _stream(plan, source, name=""):
     """Generator of the draws of one source, and within it of one name."""
-    return np.random.default_rng(
-        [plan.seed, 1 + SOURCES.index(source), zlib.crc32(name.encode()), plan.part if source == "counting" else 0]
-    )
+    part = plan.part if source == "counting" else 0
+    return legacy_stream(plan.seed, 1 + SOURCES.index(source), zlib.crc32(name.encode()), part)
 
 
 def _rows(counts, ids, taxa):

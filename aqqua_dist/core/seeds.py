@@ -161,3 +161,35 @@ def legacy_validation(seed):
         0 to 2**31 - 1.
     """
     return int(np.random.RandomState(seed).randint(2**31 - 1))
+
+
+def legacy_stream(*entropy):
+    """Generator of the numbers that earlier versions made a stream from.
+
+    Parameters
+    ----------
+    *entropy : int or numpy.random.SeedSequence
+        One seed, or a seed and further numbers.
+
+    Returns
+    -------
+    numpy.random.Generator
+    """
+    return np.random.default_rng(entropy[0] if len(entropy) == 1 else list(entropy))
+
+
+def legacy_spawn(seed, n):
+    """Seed sequences of the parts of a simulated survey.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the recipe.
+    n : int
+        Number of parts.
+
+    Returns
+    -------
+    list of numpy.random.SeedSequence
+    """
+    return np.random.SeedSequence(seed).spawn(n)

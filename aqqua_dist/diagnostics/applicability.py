@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.files import read_netcdf, write_netcdf
 from aqqua_dist.core.number_columns import refuse_other_columns
+from aqqua_dist.core.seeds import legacy_stream
 
 _LEARNED = {
     "mean_": ("predictor",),
@@ -311,7 +312,7 @@ def mean_distance(points, seed=0):
         When all rows are equal: there is no distance to compare with.
     """
     if len(points) > SAMPLE_ROWS:
-        points = points[np.random.default_rng(seed).choice(len(points), SAMPLE_ROWS, replace=False)]
+        points = points[legacy_stream(seed).choice(len(points), SAMPLE_ROWS, replace=False)]
     n = len(points)
     total = sum(cdist(points[start : start + BLOCK_ROWS], points).sum() for start in range(0, n, BLOCK_ROWS))
     if total == 0:

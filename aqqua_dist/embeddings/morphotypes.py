@@ -14,6 +14,7 @@ from sklearn.cluster import MiniBatchKMeans
 
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.core.learned import empirical_quantile, read_learned, version_of, write_learned
+from aqqua_dist.core.seeds import legacy_stream
 from aqqua_dist.embeddings.nearest import NearestCentroid
 from aqqua_dist.embeddings.rows import Rows, check_embeddings
 
@@ -255,7 +256,7 @@ def draw_rows(batches, size, *, seed):
     """
     if size < 1:
         raise UserError(f"{size} rows are to be drawn, allowed are 1 or more.")
-    random, keys, rows, limit = np.random.default_rng(seed), [], [], np.inf
+    random, keys, rows, limit = legacy_stream(seed), [], [], np.inf
     for batch in batches:
         key = random.random(len(batch))
         at = np.flatnonzero(key < limit)

@@ -19,6 +19,7 @@ import yaml
 
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import package_data
+from aqqua_dist.core.seeds import legacy_stream
 from aqqua_dist.core.units import convert
 from aqqua_dist.organisms.taxonomy import lineage, read_taxa
 
@@ -313,7 +314,7 @@ def _drawn(entry, sizes, spread):
         return out
     if sd is None:
         _refuse_undrawable(entry)
-    generator = np.random.default_rng([seed, zlib.crc32(entry.name.encode())])
+    generator = legacy_stream(seed, zlib.crc32(entry.name.encode()))
     column = (count,) + (1,) * sizes.ndim
     known = entry.uncertainty
     if sd is not None or known["kind"] == "density":

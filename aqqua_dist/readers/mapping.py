@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from aqqua_dist.core import vocabulary
 from aqqua_dist.core.errors import RecipeError, UserError
 from aqqua_dist.core.tables import COUNTS, OBJECTS, SAMPLES
 
@@ -19,23 +20,12 @@ TABLES = {
     "images": SAMPLES | OBJECTS | IMAGE_COLUMNS,
 }
 """Our columns by kind of table; a row of ``images`` is an image with all that is known of its sample."""
-UNITS = {
-    "lat": "degrees_north",
-    "lon": "degrees_east",
-    "depth": "m",
-    "depth_top": "m",
-    "depth_bottom": "m",
-    "volume": "m3",
-    "volume_rel_sd": "1",
-    "pixel": "um",
-    "esd": "um",
-    "biovolume": "mm3",
-    "area": "px",
-    "major": "px",
-    "minor": "px",
-    "score": "1",
-}
-"""Unit of each number; lengths on the image are in pixels unless the mapping gives them a unit of length."""
+NUMBERS = (
+    *("lat", "lon", "depth", "depth_top", "depth_bottom", "volume", "volume_rel_sd"),
+    *("pixel", "esd", "biovolume", "area", "major", "minor", "score"),
+)
+UNITS = {name: vocabulary.column(name, "objects").units for name in NUMBERS} | {"area": "px"}
+"""Unit of each number, as the vocabulary has it (an area counts pixels); lengths on the image are in pixels unless the mapping gives them a unit of length."""
 REQUIRED = {
     "samples": ("sample_id", "lat", "lon"),
     "objects": ("object_id", "sample_id"),

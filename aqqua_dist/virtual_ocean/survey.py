@@ -11,6 +11,7 @@ import xarray as xr
 from aqqua_dist.core import grid
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.paths import package_data
+from aqqua_dist.core.seeds import legacy_spawn, legacy_stream
 from aqqua_dist.virtual_ocean.responses import CARBON
 from aqqua_dist.virtual_ocean.truth import true_field
 
@@ -41,7 +42,7 @@ def cruise_tracks(n_cruises, *, seed, cube):
     pandas.DataFrame
         Columns ``cruise, station, time`` (UTC), ``lat, lon`` (degrees).
     """
-    rng = np.random.default_rng(seed)
+    rng = legacy_stream(seed)
     areas = pd.read_csv(package_data("virtual_cruise_areas.csv"))
     parts = []
     for number in range(n_cruises):
@@ -137,8 +138,8 @@ def simulate_survey(taxa, cube, *, n_cruises, seed, cruise_sd):
     """
     if n_cruises < 1 or cruise_sd < 0:
         raise UserError(f"a survey needs at least 1 cruise and cruise_sd >= 0, found {n_cruises} and {cruise_sd}.")
-    streams = np.random.SeedSequence(seed).spawn(4)
-    volumes, effects, draws = (np.random.default_rng(s) for s in streams[1:])
+    streams = legacy_spawn(seed, 4)
+    volumes, effects, draws = (legacy_stream(s) for s in streams[1:])
     samples = _samples(cruise_tracks(n_cruises, seed=streams[0], cube=cube), cube, volumes)
     index = {
         "zone": pd.Index(cube["zone"].to_numpy()).get_indexer(samples["zone"]),

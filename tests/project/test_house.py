@@ -129,6 +129,14 @@ def test_few_modules_lie_flat_and_none_is_vague():
     assert [name for name, tree in MODULES.items() if not ast.get_docstring(tree)] == []
 
 
+def test_random_streams_come_from_one_place():
+    """A stream made elsewhere could be the same as another one, or depend on the order of the work."""
+    made = re.compile(r"default_rng|SeedSequence\(|RandomState\(")
+    assert [name for name in MODULES if made.search((ROOT / name).read_text(encoding="utf-8"))] == [
+        "aqqua_dist/core/seeds.py"
+    ]
+
+
 def test_long_modules_are_told(capsys):
     """A warning in the log, no refusal: length is a smell, not a fault."""
     long = {
