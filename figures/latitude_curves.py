@@ -43,7 +43,7 @@ def draw(run):
     if truth.exists():
         budget = budget.merge(files.read_parquet(truth)[[*KEYS, "total"]], on=KEYS, how="left")
     about = quantity(budget["quantity"].iloc[0])
-    table = curves.concentrations(budget, about)
+    table = curves.regional_means(budget, about)
     divided = f"Stock of each band divided by its {about.stock.measure}. " if about.stock.measure != "mean" else ""
     caption = f"{divided}{curves.interval_text(budget)[1]}{members_text(run)}"
     for zone, rows in table.groupby("zone", sort=False):

@@ -21,7 +21,7 @@ LEVELS = 20
 """Bins of the highest probability, for expectation-maximisation."""
 WITH_PROB = ("probabilistic", "pacc", "em")
 """Ways to count that need the probabilities of all classes."""
-METHODS = ("labels", *correction.METHODS, "em")
+METHODS = ("labels", *correction.SUMS_NEEDED, "em")
 REST = "unclassified"
 """Where the part goes that probabilities below 1 in sum give to no class."""
 WHOLE = np.int64(round(1 / tallies.SHARE_UNIT))

@@ -225,7 +225,7 @@ class Validated:
         Parameters
         ----------
         method : str
-            Of `aqqua_dist.counts.correction.METHODS` or ``em``.
+            Of `aqqua_dist.counts.correction.SUMS_NEEDED` or ``em``.
 
         Returns
         -------

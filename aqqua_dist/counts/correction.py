@@ -19,7 +19,7 @@ from scipy.optimize import nnls
 from aqqua_dist.core.errors import MethodWarning, UserError
 from aqqua_dist.counts.confusion import ADJUSTED, check_probabilities, codes
 
-METHODS = {
+SUMS_NEEDED = {
     "validated": None,
     "top1": "top",
     "thresholded": "kept",
@@ -172,14 +172,14 @@ def estimate(sums, method, table=None):
     UserError
         An unknown method; a confusion of other classes or the other kind.
     """
-    if method not in METHODS:
-        raise UserError(f"method {method!r} of counting is unknown, allowed are {list(METHODS)}.")
+    if method not in SUMS_NEEDED:
+        raise UserError(f"method {method!r} of counting is unknown, allowed are {list(SUMS_NEEDED)}.")
     if method in ADJUSTED and (table is None or (table.classes, table.kind) != (sums.classes, ADJUSTED[method])):
         given = None if table is None else f"one from {table.kind} of {list(table.classes)[:8]}"
         raise UserError(
             f"method {method!r} needs a confusion from {ADJUSTED[method]} of the classes {list(sums.classes)[:8]}, given is {given}."
         )
-    counts = np.zeros(sums.top.shape) if method == "validated" else getattr(sums, METHODS[method]).astype(float)
+    counts = np.zeros(sums.top.shape) if method == "validated" else getattr(sums, SUMS_NEEDED[method]).astype(float)
     classified = {"validated": counts, "thresholded": counts}.get(method, sums.top).sum(axis=1)
     left = sums.top.sum(axis=1) - classified.astype(np.int64)
     return adjusted(counts, table.shares, table.classes) if method in ADJUSTED else counts, left

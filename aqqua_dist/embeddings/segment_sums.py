@@ -64,7 +64,7 @@ def segment_moments(rows, starts, weights):
         mean[alone], m2[alone] = rows.raw(pieces[alone]), 0
     if lost.any():
         mean[lost], m2[lost] = _centred(rows, weights, edges, lost, mean[lost])
-    return (*pool(np.searchsorted(pieces, starts), total, mean, m2), np.empty(0, dtype=int))
+    return (*pooled_moments(np.searchsorted(pieces, starts), total, mean, m2), np.empty(0, dtype=int))
 
 
 def _partition(rows, starts):
@@ -120,7 +120,7 @@ def _centred(rows, weights, edges, lost, mean):
     return near + step, np.maximum(second - first * step, 0)
 
 
-def pool(starts, total, mean, m2):
+def pooled_moments(starts, total, mean, m2):
     """Mean and sum of squares of groups of consecutive parts.
 
     The update of Chan, Golub and LeVeque (1983, doi:10.1080/00031305.1983.10483115,

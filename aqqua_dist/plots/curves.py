@@ -28,7 +28,7 @@ from aqqua_dist.plots.style import (
     plain_axes,
 )
 
-SCHEMES = {"random": "random folds", "spatial_block": "spatial blocks", "test": "test rows"}
+SCHEME_LABELS = {"random": "random folds", "spatial_block": "spatial blocks", "test": "test rows"}
 DASHED = (0, (3, 1.5))
 
 
@@ -102,7 +102,7 @@ def latitude_band(region):
     return float(south) * (-1 if below == "S" else 1), float(north) * (-1 if above == "S" else 1)
 
 
-def concentrations(budget, entry):
+def regional_means(budget, entry):
     """Mean of the quantity in each region: stock over volume or area.
 
     Parameters
@@ -153,7 +153,9 @@ def observed_predicted(table, *, label, title="", caption=""):
         No row, or nothing but zeros.
     """
     _need(table, ("scheme", "observed", "predicted"), "observed and predicted")
-    schemes = [s for s in SCHEMES if s in set(table["scheme"])] + sorted(set(table["scheme"]) - set(SCHEMES))
+    schemes = [s for s in SCHEME_LABELS if s in set(table["scheme"])] + sorted(
+        set(table["scheme"]) - set(SCHEME_LABELS)
+    )
     both = table[["observed", "predicted"]].to_numpy(dtype=float).ravel()
     if not (both != 0).any():
         raise UserError(f"observed and predicted: all {both.size} values are zero, at least 1 must not be.")
@@ -174,7 +176,9 @@ def observed_predicted(table, *, label, title="", caption=""):
         first = ticks[0] if signed else -0.15 * ticks[1]
         axes.set(xlim=(first, ticks[-1]), ylim=(first, ticks[-1]), aspect="equal")
         numbers = agreement(rows["observed"].to_numpy(float), rows["predicted"].to_numpy(float))
-        axes.set_title(f"{letter}   {SCHEMES.get(scheme, name_text(scheme))}", loc="left", fontsize=NORMAL, pad=22)
+        axes.set_title(
+            f"{letter}   {SCHEME_LABELS.get(scheme, name_text(scheme))}", loc="left", fontsize=NORMAL, pad=22
+        )
         axes.annotate(
             numbers,
             (0, 1),

@@ -39,7 +39,7 @@ def recognises(source):
         return b"sampleid" in stream.read(4096).lower()
 
 
-def degrees(text):
+def decimal_degrees(text):
     """Degrees from ZooProcess's DDD.MMmm.
 
     Parameters
@@ -152,7 +152,7 @@ def _number(fields, name, source, *, required=True):
 
 def _position(fields, name, source):
     try:
-        return degrees(fields[name])
+        return decimal_degrees(fields[name])
     except UserError as error:
         raise UserError(f"{source}: field {name!r}: {error}") from None
 

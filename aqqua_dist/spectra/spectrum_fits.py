@@ -13,7 +13,7 @@ from aqqua_dist.spectra.least_squares import fit_least_squares
 from aqqua_dist.spectra.mlebin import fit_mlebin
 from aqqua_dist.spectra.poisson import fit_negative_binomial, fit_poisson
 
-METHODS = {
+FITS = {
     "poisson": fit_poisson,
     "negative_binomial": fit_negative_binomial,
     "least_squares": fit_least_squares,
@@ -90,15 +90,15 @@ def fit_spectra(table, keys, detection, *, method="negative_binomial", **options
         Spectra without a fit, samples that are unknown in a class, classes
         left out, and scatter that the method does not suppose.
     """
-    if method not in METHODS:
-        raise UserError(f"method {method!r} of a size spectrum is unknown, allowed are {list(METHODS)}.")
+    if method not in FITS:
+        raise UserError(f"method {method!r} of a size spectrum is unknown, allowed are {list(FITS)}.")
     keys = list(keys)
     if not keys or len(table) == 0:
         raise UserError(f"{len(table)} rows of spectra with the keys {keys}; allowed are rows, and a key at least.")
     sums, rows, classes = summed_over(table, keys), [], []
     for key, counts in sums.groupby(keys, sort=False, observed=True):
         try:
-            row, held = _one(counts, detection, METHODS[method], options)
+            row, held = _one(counts, detection, FITS[method], options)
         except UserError as error:
             raise UserError(f"spectrum {list(key)}: {error}") from error
         rows.append(dict(zip(keys, key), method=method) | row)

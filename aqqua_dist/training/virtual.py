@@ -27,7 +27,7 @@ def simulated(context, cube):
     samples, counts = survey.simulate_survey(
         taxa, cube, n_cruises=section.cruises, seed=context.recipe.seed, cruise_sd=section.cruise_sd
     )
-    rows = survey.concentrations(samples, counts, taxa, quantity=section.quantity)
+    rows = survey.survey_concentrations(samples, counts, taxa, quantity=section.quantity)
     return rows, {"samples": samples, "counts": counts}
 
 

@@ -191,7 +191,7 @@ def _samples(stations, cube, rng):
     )
 
 
-def concentrations(samples, counts, taxa, *, quantity=CARBON):
+def survey_concentrations(samples, counts, taxa, *, quantity=CARBON):
     """Concentration of every taxon in every sample, zeros included.
 
     Parameters

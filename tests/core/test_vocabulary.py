@@ -189,7 +189,7 @@ def test_a_new_quantity_is_one_entry():
     )
     budget = stocks.summarise(totals)
     assert (budget["estimate"].item(), budget["interval"].item()) == (3.0, "lognormal")
-    assert curves.concentrations(budget, quantity("silica_biomass"))["estimate"].item() == pytest.approx(1.5)
+    assert curves.regional_means(budget, quantity("silica_biomass"))["estimate"].item() == pytest.approx(1.5)
     assert vocabulary.column("silica_biomass").units == "mg m-3"
     assert "silica_biomass" in json_schema()["$defs"]["TableObservations"]["properties"]["quantity"]["enum"]
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqqua_dist.embeddings.rows import Rows
-from aqqua_dist.embeddings.segment_sums import pool, scatter, segment_moments
+from aqqua_dist.embeddings.segment_sums import pooled_moments, scatter, segment_moments
 
 
 @settings(deadline=None, max_examples=60)
@@ -15,7 +15,7 @@ def test_pooled_parts_are_the_whole(sizes, seed):
     groups = np.repeat(np.arange(len(sizes)), sizes)
     values, weights = random.standard_normal((len(groups), 2)) + 1e6, random.random((len(groups), 1)) + 0.1
     starts = np.append(0, np.cumsum(sizes))[:-1]
-    mean, m2 = pool(starts, weights, values.copy(), np.ones_like(values))
+    mean, m2 = pooled_moments(starts, weights, values.copy(), np.ones_like(values))
     for group in range(len(sizes)):
         x, w = values[groups == group], weights[groups == group]
         middle = (w * x).sum(axis=0) / w.sum()

@@ -74,7 +74,7 @@ def test_concentrations(stock, quantity, expected):  # 1 Pg in 10^15 m3 is 1 g m
     budget = pd.DataFrame(
         {"estimate": [1.0], "low": [0.5], "high": [2.0], "total": [3.0], "volume": [1e15], "units": [stock]}
     )
-    found = curves.concentrations(budget, vocabulary.quantity(quantity))
+    found = curves.regional_means(budget, vocabulary.quantity(quantity))
     np.testing.assert_allclose(
         found[["estimate", "low", "high", "total"]].to_numpy()[0], expected * np.array([1, 0.5, 2, 3])
     )

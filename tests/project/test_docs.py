@@ -96,7 +96,7 @@ def test_readme_recipe_runs_on_a_survey(tmp_path):
     cube = build_cube(names, zone, resolution=4, monthly=True, clip=True)
     taxa = responses.choose_taxa(["virtual copepod", "virtual rhizarian"])
     samples, counts = survey.simulate_survey(taxa, cube, n_cruises=25, seed=1, cruise_sd=0)
-    table = survey.concentrations(samples, counts, taxa).drop(columns="zone")
+    table = survey.survey_concentrations(samples, counts, taxa).drop(columns="zone")
     table.rename(columns={"effort": "volume", "y": "carbon"}).to_csv(tmp_path / "samples.csv", index=False)
     (tmp_path / "my_survey.yaml").write_text(text)
     done = CliRunner().invoke(

@@ -33,20 +33,20 @@ def source(folder, text=META, name="a_meta.txt"):
 )
 def test_degrees_and_minutes(text, value):
     """The first two stand in the ZooProcess documentation of the EcoTaxa import."""
-    assert zooprocess.degrees(text) == pytest.approx(value, abs=5e-5)
+    assert zooprocess.decimal_degrees(text) == pytest.approx(value, abs=5e-5)
 
 
 @given(st.integers(-179, 179), st.integers(0, 5999))
 def test_degrees_of_every_whole_hundredth_of_a_minute(whole, hundredths):
     text = f"{'-' if whole < 0 else ''}{abs(whole)}.{hundredths:04d}"
     expected = abs(whole) + hundredths / 6000
-    assert zooprocess.degrees(text) == pytest.approx(-expected if whole < 0 else expected, abs=1e-9)
+    assert zooprocess.decimal_degrees(text) == pytest.approx(-expected if whole < 0 else expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("text", ["47.60", "47.846", "north", "", "nan", "inf"])
 def test_what_is_no_degrees_and_minutes_is_refused(text):
     with pytest.raises(UserError, match="DDD.MMmm|decimal degrees"):
-        zooprocess.degrees(text)
+        zooprocess.decimal_degrees(text)
 
 
 def test_a_sample_by_hand(tmp_path):

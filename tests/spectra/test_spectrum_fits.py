@@ -11,7 +11,7 @@ from aqqua_dist.readers.ecopart.export import read_ecopart, recognises
 from aqqua_dist.readers.sources import find_sources
 from aqqua_dist.spectra.classes import ABOVE, UNDETECTED, UNFITTED, Detection
 from aqqua_dist.spectra.spectrum import spectra
-from aqqua_dist.spectra.spectrum_fits import METHODS, draw_spectra, fit_spectra
+from aqqua_dist.spectra.spectrum_fits import FITS, draw_spectra, fit_spectra
 
 ALL = Detection(0, np.inf)
 
@@ -133,7 +133,7 @@ def stations(data_root):
 
 
 @pytest.mark.filterwarnings("ignore:.*scatter more than:aqqua_dist.core.errors.MethodWarning")
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FITS)
 def test_real_stations_have_slopes_of_particles(stations, method):
     with pytest.warns(MethodWarning, match="size classes left out"):
         got = fit_spectra(stations, ["station", "zone"], Detection(102.0, 5200.0), method=method)
@@ -149,9 +149,7 @@ def test_least_squares_flattens_a_sparse_spectrum_and_likelihoods_do_not(station
     """45 particles at 22 N, 500-1000 m: 32, 5, 4, 2, 0, 1, 0, 0, 0, 0, 1, 0, 0 from 256 µm; alone, the two single
     particles draw the line to 2.2, where the zeros beside them say 4 to 5."""
     sparse = stations[(stations["station"] == 22) & (stations["zone"] == "500-1000")]
-    found = {
-        m: fit_spectra(sparse, ["station"], Detection(102.0, 5200.0), method=m).parameters.iloc[0] for m in METHODS
-    }
+    found = {m: fit_spectra(sparse, ["station"], Detection(102.0, 5200.0), method=m).parameters.iloc[0] for m in FITS}
     assert {row["n"] for row in found.values()} == {45}
     assert found["least_squares"]["slope"] < 2.5
     for method in ("poisson", "negative_binomial", "mlebin"):

@@ -10,7 +10,7 @@ from aqqua_dist.core import grid
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.environment.cube import build_cube
 from aqqua_dist.virtual_ocean import responses
-from aqqua_dist.virtual_ocean.survey import concentrations, cruise_tracks, simulate_survey
+from aqqua_dist.virtual_ocean.survey import cruise_tracks, simulate_survey, survey_concentrations
 from aqqua_dist.virtual_ocean.truth import true_field, true_totals
 
 NAMES = ["temperature", "salinity", "wind_speed", "solar_radiation", "bathymetry", "distance_to_coast"]
@@ -73,7 +73,7 @@ def test_volumes_have_the_quartiles_of_real_profiles(cube):
 
 
 def test_taxa_differ_in_how_often_they_are_absent(survey):
-    table = concentrations(*survey, responses.TAXA)
+    table = survey_concentrations(*survey, responses.TAXA)
     zeros = table[table["zone"] == "0-200"].groupby("taxon")["y"].agg(lambda y: (y == 0).mean())
     assert 0.04 < zeros["virtual copepod"] < 0.18
     assert 0.3 < zeros["virtual rhizarian"] < 0.55
@@ -82,11 +82,11 @@ def test_taxa_differ_in_how_often_they_are_absent(survey):
 
 def test_every_taxon_has_a_row_in_every_sample(survey):
     samples, counts = survey
-    table = concentrations(samples, counts, responses.TAXA, quantity="number_concentration")
+    table = survey_concentrations(samples, counts, responses.TAXA, quantity="number_concentration")
     assert len(table) == 3 * len(samples)
     n = (table["y"] * table["effort"]).groupby(table["taxon"]).sum()
     pd.testing.assert_series_equal(n, counts.groupby("taxon")["n"].sum().astype(float), check_names=False)
-    carbon = concentrations(samples, counts, responses.TAXA, quantity="carbon_biomass")
+    carbon = survey_concentrations(samples, counts, responses.TAXA, quantity="carbon_biomass")
     grams = {t.name: t.carbon * 1e-3 for t in responses.TAXA}
     np.testing.assert_allclose(carbon["y"], table["y"] * table["taxon"].map(grams))
 
@@ -177,7 +177,7 @@ def test_totals_are_the_mean_of_the_months(cube):
 def test_an_annual_cube_gives_samples_without_month():
     cube = build_cube(NAMES, ZONES[:1], resolution=2, monthly=False)
     samples, counts = simulate_survey(responses.TAXA, cube, n_cruises=3, seed=1, cruise_sd=0.1)
-    assert "month" not in samples and "month" not in concentrations(samples, counts, responses.TAXA)
+    assert "month" not in samples and "month" not in survey_concentrations(samples, counts, responses.TAXA)
     assert true_field(responses.TAXA[0], cube).dims == ("zone", "lat", "lon")
 
 

@@ -18,7 +18,7 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import finding, summed
 from aqqua_dist.effort.depth_offset import depth_with_offset
 from aqqua_dist.readers.ecopart.headers import OPEN
-from aqqua_dist.readers.ecopart.tables import BIN, WHOLE, Table, numbers
+from aqqua_dist.readers.ecopart.tables import BIN, WHOLE, Table, column_numbers
 from aqqua_dist.readers.set_aside import setting_aside
 
 KEYS = ["profile", "raw", "bin"]
@@ -164,7 +164,7 @@ def _about(name, lpm, settings):
     """Metadata of a cast that no summary names: place and time are means of its rows, as EcoPart takes them."""
     place = {}
     for ours, theirs in (("lat", "LATITUDE_decimal_degree"), ("lon", "LONGITUDE_decimal_degree")):
-        values = numbers(lpm.rows[theirs], lpm.source) if theirs in lpm.rows else pd.Series([np.nan])
+        values = column_numbers(lpm.rows[theirs], lpm.source) if theirs in lpm.rows else pd.Series([np.nan])
         limit = 90 if ours == "lat" else 360
         if (values.abs() > limit).any():
             row = values.index[values.abs() > limit][0]
@@ -210,8 +210,8 @@ def _times(table):
 
 def _placed(table, cast, start=None):
     """Bin of each row, its images, and the first hour of a cast over time."""
-    held = numbers(table.rows[IMAGES[table.kind]], table.source)
-    depth = numbers(table.rows["PRES_decibar"], table.source)
+    held = column_numbers(table.rows[IMAGES[table.kind]], table.source)
+    depth = column_numbers(table.rows["PRES_decibar"], table.source)
     for values, name, bad in (
         (held, IMAGES[table.kind], ~(held > 0)),
         (depth, "PRES_decibar", depth.isna() if cast.by_depth else pd.Series(False, index=depth.index)),
@@ -238,7 +238,7 @@ def _particles(table, cast, found):
     low = [_setting(cast.settings, f"Lower_limit_size_class_{k + 1}", table.source) / 1e3 for k in range(N_CLASSES)]
     if (np.diff(low) <= 0).any():
         raise UserError(f"{table.source}: the lower limits {low} mm of the size classes do not ascend.")
-    given = [numbers(table.rows[f"{SPECTRUM}{k + 1}"], table.source) for k in range(N_CLASSES)]
+    given = [column_numbers(table.rows[f"{SPECTRUM}{k + 1}"], table.source) for k in range(N_CLASSES)]
     n = pd.concat(given, axis=1).to_numpy() * images.to_numpy()[:, None]
     for row, column in np.argwhere(n < 0)[:1]:
         raise UserError(
@@ -297,7 +297,7 @@ def _taxa(table, cast, bins, found):
     for number in range(1, N_CATEGORIES + 1):
         if f"{CATEGORY}{number}" not in table.rows:
             continue
-        n = numbers(table.rows[f"{CATEGORY}{number}"], table.source)
+        n = column_numbers(table.rows[f"{CATEGORY}{number}"], table.source)
         if (n < 0).any():
             raise UserError(
                 f"{table.source}, row {n.index[n < 0][0]}, column {CATEGORY}{number}: {n[n < 0].iloc[0]:g} is below 0."

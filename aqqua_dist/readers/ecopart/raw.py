@@ -14,7 +14,7 @@ from aqqua_dist.core.tables import finding
 from aqqua_dist.core.units import pixel_size
 from aqqua_dist.organisms.sizes import esd, esd_uvp, sphere
 from aqqua_dist.readers.ecopart.headers import OPEN
-from aqqua_dist.readers.ecopart.tables import BIN, Table, numbers
+from aqqua_dist.readers.ecopart.tables import BIN, Table, column_numbers
 from aqqua_dist.readers.set_aside import setting_aside
 
 LIMITS = (
@@ -188,7 +188,7 @@ def _by_depth(cast):
 def _particles(table, cast, found):
     """Bins of one cast with their volume, and particles per size class."""
     rows = pd.DataFrame(
-        {name: numbers(table.rows[name], table.source) for name in ("depth", "imgcount", "area", "nbr")}
+        {name: column_numbers(table.rows[name], table.source) for name in ("depth", "imgcount", "area", "nbr")}
     )
     for name in ("image_volume", "aa", "exp"):
         if not cast[name] > 0:
@@ -340,7 +340,7 @@ def mean_conditions(table):
         A cell that is no number.
     """
     values = pd.DataFrame(
-        {name: numbers(table.rows[name], table.source) for name in table.rows if name and name != MOMENT}
+        {name: column_numbers(table.rows[name], table.source) for name in table.rows if name and name != MOMENT}
     )
     place = np.floor(values[PRESSURE] / BIN).rename("bin")
     return values.groupby(place).mean()
@@ -369,7 +369,7 @@ def _objects(table, cast, bins, found):
     elif "area" not in rows:
         message = f"the table of objects of cast {cast['profile']!r} has no column 'area'; the sizes of its {len(rows)} objects are missing."
         found.append(finding("suspicious", "size", message, file=str(table.source), row=1, column="area"))
-    depth = numbers(rows["depth_including_offset"], table.source)
+    depth = column_numbers(rows["depth_including_offset"], table.source)
     known = set(bins[(bins["profile"] == cast["profile"]) & (bins["raw"] == cast["raw"])]["bin"])
     place = np.floor(np.maximum(depth, 0) / BIN) if _by_depth(cast) else pd.Series(np.nan, index=rows.index)
     lost = ~place.isin(known) if _by_depth(cast) else pd.Series(False, index=rows.index)
@@ -385,7 +385,7 @@ def _objects(table, cast, bins, found):
                 value=depth[lost].iloc[0],
             )
         )
-    area = numbers(rows["area"], table.source) if "area" in rows else pd.Series(np.nan, index=rows.index)
+    area = column_numbers(rows["area"], table.source) if "area" in rows else pd.Series(np.nan, index=rows.index)
     pixel = (
         float(pixel_size(cast["pixel"], "detect", place=f"{table.source}, acq_pixel")) if cast["pixel"] > 0 else np.nan
     )

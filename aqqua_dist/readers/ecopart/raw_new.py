@@ -18,7 +18,7 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import finding
 from aqqua_dist.effort.depth_offset import depth_with_offset
 from aqqua_dist.readers.ecopart.raw import binned_sizes
-from aqqua_dist.readers.ecopart.tables import BIN, Table, numbers
+from aqqua_dist.readers.ecopart.tables import BIN, Table, column_numbers
 from aqqua_dist.readers.set_aside import setting_aside
 
 MAX_BYTES = 2 * 2**30
@@ -137,7 +137,7 @@ def _casts(tables, aside):
             {ours: cells[theirs] if theirs in cells else np.nan for theirs, ours in SAMPLE.items()}, index=cells.index
         )
         for name in NUMBERS:
-            rows[name] = numbers(rows[name].rename(name), table.source)
+            rows[name] = column_numbers(rows[name].rename(name), table.source)
         rows["time"] = pd.to_datetime(rows["time"], errors="coerce", utc=True, format="ISO8601")
         rows["project_id"] = cells["ecopart_project_id"].astype(str)
         bad = ~((rows["lat"].abs() <= 90) & (rows["lon"].abs() <= 360))

@@ -266,7 +266,7 @@ def _quick(content, encoding, names, texts):
     return None if np.isinf(cells.select_dtypes("number").to_numpy()).any() else cells
 
 
-def numbers(cells, source):
+def column_numbers(cells, source):
     """Numbers of a column of text.
 
     Parameters
@@ -418,7 +418,7 @@ def _all_numbers(cells, source):
     table = pd.DataFrame(flat.reshape(cells.shape), index=cells.index, columns=cells.columns)
     odd = (table.isna() & cells.notna()) | np.isinf(table)
     for name in cells.columns[odd.any()]:
-        table[name] = numbers(cells[name], source)
+        table[name] = column_numbers(cells[name], source)
     return table
 
 
@@ -428,7 +428,7 @@ def _summary(cells, source):
         {ours: cells[theirs] if theirs in cells else np.nan for theirs, ours in names.items()}, index=cells.index
     )
     for name in NUMBERS:
-        rows[name] = numbers(rows[name].rename(name), source) if name in rows else np.nan
+        rows[name] = column_numbers(rows[name].rename(name), source) if name in rows else np.nan
     for theirs, ours in (("acq_depthoffset", "offset"), ("default_depthoffset", "override")):
         rows[ours] = (
             cells[theirs].astype("string") if theirs in cells else pd.Series(pd.NA, cells.index, dtype="string")
@@ -462,7 +462,7 @@ def _odv(cells, source):
     heads = cells[cells["Station"].notna()]
     casts = pd.DataFrame({ours: heads[theirs] for theirs, ours in ODV.items()})
     for name in ("lat", "lon"):
-        casts[name] = numbers(casts[name].rename(name), source)
+        casts[name] = column_numbers(casts[name].rename(name), source)
     casts["time"] = _times(casts["time"], source)
     casts = casts.assign(
         project="",

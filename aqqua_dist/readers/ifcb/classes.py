@@ -17,7 +17,7 @@ import pandas as pd
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.core.tables import OBJECTS, finding, typed
 from aqqua_dist.readers.ifcb.class_files import FILE_NAME, NAMES, UNCLASSIFIED, read_class_file
-from aqqua_dist.readers.image_models.predictions import TOLERANCE, Predictions, check_probabilities
+from aqqua_dist.readers.image_models.predictions import TOLERANCE, Predictions, checked_scores
 
 DECIMALS = 1e-4
 """Unit of the last digit of scores that the dashboard writes."""
@@ -198,7 +198,7 @@ def _checked(found, findings):
             f"{int((total > 1 + TOLERANCE).sum())} such images."
         )
     winners = _winners(found, wide, findings)
-    return check_probabilities(scores, found.source, findings), winners
+    return checked_scores(scores, found.source, findings), winners
 
 
 def _winners(found, scores, findings):
@@ -396,7 +396,7 @@ def _stacked(used, classes, findings):
             part = np.zeros((len(table), len(classes)), dtype="float32")
             known = (table["label"].notna() & table["score"].notna()).to_numpy()
             part[np.flatnonzero(known), [place[name] for name in table["label"][known]]] = table["score"][known]
-            parts.append(check_probabilities(np.minimum(part, 1), found.source, findings))
+            parts.append(checked_scores(np.minimum(part, 1), found.source, findings))
         else:
             parts.append(scores[:, [found.classes.index(name) for name in classes]])
     return np.concatenate(parts)

@@ -10,7 +10,7 @@ from aqqua_dist.core.errors import UserError
 from aqqua_dist.readers.image_models.predictions import (
     Predictions,
     check_finite,
-    check_probabilities,
+    checked_scores,
     keep_once,
     read_arrays,
 )
@@ -175,6 +175,6 @@ def _predictions(source, arrays, attributes):
             raise UserError(
                 f"{source}: array 'prob' has {arrays['prob'].shape[1]} columns for {len(classes)} classes {list(classes)[:5]}; needed is one unique name per column."
             )
-        prob = check_probabilities(arrays["prob"][kept], source, findings)
+        prob = checked_scores(arrays["prob"][kept], source, findings)
     embedding = check_finite(arrays["embedding"][kept], source, "embedding") if "embedding" in held else None
     return Predictions(ids, classes, prob, embedding, str(attributes.get("model_id", "")), findings)

@@ -130,7 +130,7 @@ def read_predictions(source, *, object_id=None, classes=None):
             else _listed(table, classes, source)
         )
     if prob is not None:
-        prob = check_probabilities(prob, source, findings)
+        prob = checked_scores(prob, source, findings)
     embedding = _lists(table["embedding"], source, "embedding") if "embedding" in table.column_names else None
     if prob is None and embedding is None:
         raise UserError(
@@ -182,10 +182,10 @@ def read_arrays(array, ids, *, classes=None):
         raise UserError(
             f"{array}: {values.shape[1]} columns for {len(classes)} classes {list(classes)[:5]}; needed is one unique name per column."
         )
-    return Predictions(names, tuple(classes), check_probabilities(values, array, findings), findings=findings)
+    return Predictions(names, tuple(classes), checked_scores(values, array, findings), findings=findings)
 
 
-def check_probabilities(prob, source, findings):
+def checked_scores(prob, source, findings):
     """Probabilities in single precision whose rows add up to 1, or less.
 
     Parameters

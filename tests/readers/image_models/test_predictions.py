@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aqqua_dist.core.errors import UserError
 from aqqua_dist.readers.image_models.predictions import (
     Predictions,
-    check_probabilities,
+    checked_scores,
     read_arrays,
     read_predictions,
     recognises,
@@ -104,10 +104,10 @@ def test_half_precision_is_scaled_to_one_and_top_five_is_not():
     rng = np.random.default_rng(1)
     rough = rng.dirichlet(np.ones(60), 500).astype("float16")
     assert np.abs(rough.astype(float).sum(axis=1) - 1).max() > 1e-5
-    assert check_probabilities(rough, "x", findings).sum(axis=1, dtype=float) == pytest.approx(1, abs=1e-6)
+    assert checked_scores(rough, "x", findings).sum(axis=1, dtype=float) == pytest.approx(1, abs=1e-6)
     assert [f["severity"] for f in findings] == ["repaired"]
     findings = []
-    short = check_probabilities(np.array([[0.5, 0.3], [0.6, 0.4]]), "x", findings)
+    short = checked_scores(np.array([[0.5, 0.3], [0.6, 0.4]]), "x", findings)
     assert short.sum(axis=1) == pytest.approx([0.8, 1])  # the remainder is unclassified, not shared out
     assert [f["severity"] for f in findings] == ["suspicious"]
     assert "least 0.8" in findings[0]["message"]
@@ -118,7 +118,7 @@ def test_half_precision_is_scaled_to_one_and_top_five_is_not():
 def test_rows_never_add_up_to_more_than_one(rows):
     given_ = np.array(rows)
     try:
-        found = check_probabilities(given_, "x", [])
+        found = checked_scores(given_, "x", [])
     except UserError as error:
         assert given_.sum(axis=1).max() > 1
         assert "allowed is at most 1" in str(error)
