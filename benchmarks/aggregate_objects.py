@@ -77,7 +77,7 @@ def ours(path, memory=2**30):
     options = partitions.CountOptions(statuses=(), sizes=False, memory=memory)
     with tempfile.TemporaryDirectory() as folder:
         sums = partitions.run_groups(groups, axes, links, options, state=Path(folder) / "state")
-    return len(sums.cells), int(sums.n.sum()), float((sums.volume * tallies.VOLUME_UNIT).sum())
+    return len(sums.slots), int(sums.n.sum()), float((sums.volume * tallies.VOLUME_UNIT).sum())
 
 
 def with_duckdb(path):

@@ -77,7 +77,7 @@ def _rows(sums, known):
     """Objects of each row of the axis, counted and all, of labels that do not live apart."""
     axes, scoring = known.axes, known.options.scoring
     labels, plain = counts_table.by_label(sums, known)
-    place, rest = np.divmod(labels.cells, plain.axes.width * axes.sizes)
+    place, rest = np.divmod(labels.slots, plain.axes.width * axes.sizes)
     names = np.array(axes.labels, dtype=object)[rest // axes.sizes]
     pieces = [pd.DataFrame({"row": place, "name": names, "n": labels.n.astype(float)})]
     if scoring.columns:

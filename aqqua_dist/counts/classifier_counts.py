@@ -29,7 +29,7 @@ def raw_counts(sums, axes, scoring):
         the bin), ``size``, ``n`` (objects, or sums of probabilities),
         ``biovolume`` (mm3, NaN where the size of an object is unknown).
     """
-    row, rest = np.divmod(sums.cells, axes.width * axes.sizes)
+    row, rest = np.divmod(sums.slots, axes.width * axes.sizes)
     column, size = np.divmod(rest, axes.sizes)
     mine = (column >= len(axes.labels)) & (column < len(axes.labels) + len(axes.columns))
     mine &= row < len(axes.samples) - len(scoring.extra_rows)
@@ -59,7 +59,7 @@ def repaired_rows(sums, axes, scoring):
         Their number.
     """
     cell = (len(axes.samples) - len(scoring.extra_rows)) * axes.width * axes.sizes
-    return int(sums.n[sums.cells == cell].sum()) if scoring.extra_rows else 0
+    return int(sums.n[sums.slots == cell].sum()) if scoring.extra_rows else 0
 
 
 def short_rows(sums, axes, scoring):
@@ -76,7 +76,7 @@ def short_rows(sums, axes, scoring):
         Their number.
     """
     cell = ((len(axes.samples) - len(scoring.extra_rows)) * axes.width + 1) * axes.sizes
-    return int(sums.n[sums.cells == cell].sum()) if scoring.extra_rows else 0
+    return int(sums.n[sums.slots == cell].sum()) if scoring.extra_rows else 0
 
 
 def mean_answers(sums, axes, scoring):
@@ -95,7 +95,7 @@ def mean_answers(sums, axes, scoring):
         Shape (n_bins, n_classes), adding up to 1.
     """
     first = len(axes.samples) - len(scoring.extra_rows) + 1
-    row, rest = np.divmod(sums.cells, axes.width * axes.sizes)
+    row, rest = np.divmod(sums.slots, axes.width * axes.sizes)
     mine = row >= first
     bins, place = np.unique(row[mine] - first, return_inverse=True)
     share = np.zeros((len(bins), len(scoring.classes)))

@@ -265,7 +265,7 @@ def _block(table, places, axes, scoring, place):
         column = len(axes.labels) + bins
         none = np.zeros(len(bins), np.int64)
         found.append(_shares(prob, best, (first + 1 + bins, none, none, none.astype(bool)), axes))
-    return [*found, tallies.tally_cells((sample * axes.width + column) * axes.sizes + size, volume, unknown)]
+    return [*found, tallies.tally_slots((sample * axes.width + column) * axes.sizes + size, volume, unknown)]
 
 
 def _with_rest(prob, scoring, axes):

@@ -127,7 +127,7 @@ def label_rows(sums, known, part=slice(None)):
         each image).
     """
     axes = known.axes
-    row, rest = np.divmod(sums.cells[part], axes.width * axes.sizes)
+    row, rest = np.divmod(sums.slots[part], axes.width * axes.sizes)
     label, size = np.divmod(rest, axes.sizes)
     table = pd.DataFrame(
         {
@@ -284,7 +284,7 @@ def write_counts(sums, known, path, origin, model=None):
 
 def _pieces(sums, known):
     """Rows by label in pieces that cut no sample and label."""
-    places = sums.cells // known.axes.sizes
+    places = sums.slots // known.axes.sizes
     starts = np.flatnonzero(np.diff(places, prepend=-1))
     start = 0
     while start < len(places):
@@ -329,7 +329,7 @@ def by_label(sums, known):
     axes, plain = known.axes, replace(known, axes=replace(known.axes, columns=(), left=()))
     if axes.width == len(axes.labels) and len(axes.samples) == len(known.names):
         return sums, plain
-    row, rest = np.divmod(sums.cells, axes.width * axes.sizes)
+    row, rest = np.divmod(sums.slots, axes.width * axes.sizes)
     mine = (rest // axes.sizes < len(axes.labels)) & (row < len(known.names))
     cells = row[mine] * plain.axes.width * axes.sizes + rest[mine]
     return tallies.Tally(cells, *(getattr(sums, name)[mine] for name in ("n", "volume", "unknown"))), plain
@@ -352,7 +352,7 @@ def left_rows(sums, known):
         objects whose label lives or says nothing, and of the others).
     """
     axes = known.axes
-    row, rest = np.divmod(sums.cells, axes.width * axes.sizes)
+    row, rest = np.divmod(sums.slots, axes.width * axes.sizes)
     place = rest // axes.sizes - len(axes.labels) - len(axes.columns)
     mine = (place >= 0) & (row < len(known.names))
     found = pd.DataFrame(

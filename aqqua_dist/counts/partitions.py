@@ -243,7 +243,7 @@ def tally_group(group, axes, links, options, into=None):
         A sample id or a label that nobody knows, a cast without a bin at the
         depth of an object, an impossible size, or a damaged file.
     """
-    held = tallies.Accumulator(axes.cells, options.memory) if into is None else into
+    held = tallies.Accumulator(axes.slots, options.memory) if into is None else into
     by_label = options.scoring.method == "labels"
     for path, number in group.parts:
         place, wanted = f"{path}, row group {number}", _wanted(path, links, options, axes.individuals)
@@ -262,9 +262,9 @@ def tally_group(group, axes, links, options, into=None):
         many = table["n_individuals"].to_numpy() if "n_individuals" in table.column_names else None
         size = tallies.places_of(axes, esd, unknown, many)
         if by_label:
-            cells = sample * axes.width
-            cells += _labels(table, axes, options, place)
-            held.add(cells * axes.sizes + size, volume, unknown)
+            slots = sample * axes.width
+            slots += _labels(table, axes, options, place)
+            held.add(slots * axes.sizes + size, volume, unknown)
         else:
             _add_scored(held, table, (sample, size, volume, unknown), axes, options, place)
     return held.result() if into is None else None
@@ -482,7 +482,7 @@ def run_groups(groups, axes, links, options, *, state, submit=None):
         Sums of everything.
     """
     key = key_of(groups, axes, links, options)
-    held = tallies.Accumulator(axes.cells, options.memory)
+    held = tallies.Accumulator(axes.slots, options.memory)
     done, saved = _resumed(state, key, held), time.monotonic()
     left = [number for number in range(len(groups)) if number not in done]
     work, shared = [groups[number] for number in left], (axes, links, options)
@@ -515,7 +515,7 @@ def _save(tally, done, key, state):
     part = state.with_name(f".{state.name}.part")
     with part.open("wb") as stream:
         np.savez(
-            stream, key=key, done=sorted(done), cells=tally.cells, n=tally.n, volume=tally.volume, unknown=tally.unknown
+            stream, key=key, done=sorted(done), slots=tally.slots, n=tally.n, volume=tally.volume, unknown=tally.unknown
         )
         stream.flush()
         os.fsync(stream.fileno())
@@ -530,7 +530,7 @@ def _resumed(state, key, held):
         with np.load(state) as kept:
             if str(kept["key"]) != key:
                 return set()
-            held.add_tally(tallies.Tally(*(kept[name] for name in ("cells", "n", "volume", "unknown"))))
+            held.add_tally(tallies.Tally(*(kept[name] for name in ("slots", "n", "volume", "unknown"))))
             return set(kept["done"].tolist())
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return set()

@@ -13,7 +13,7 @@ import numpy as np
 from aqqua_dist.core.errors import UserError
 
 VOLUME_UNIT = 2.0**-40
-"""mm3; a thousandth of a cubic micrometre. A cell holds up to 2^62 of them, 4 litres."""
+"""mm3; a thousandth of a cubic micrometre. A slot holds up to 2^62 of them, 4 litres."""
 SHARE_UNIT = 2.0**-24
 """Unit of a probability; half precision and single precision are finer only far below it."""
 PER_OCTAVE = 3
@@ -21,7 +21,7 @@ PER_OCTAVE = 3
 CLASSES = 60
 """Classes from 1 µm to 1 m; smaller and larger objects go to the first and the last."""
 DENSE_SHARE = 8
-"""Cells per row up to which a table of all cells is quicker than sorting the rows."""
+"""Slots per row up to which a table of all slots is quicker than sorting the rows."""
 LEFT = ("left", "left and dead")
 """Objects that do not count: those that may live, and those whose label does not."""
 _LIMIT = np.int64(2**62)
@@ -29,12 +29,12 @@ _LIMIT = np.int64(2**62)
 
 @dataclass(frozen=True)
 class Axes:
-    """What the cells of a tally are.
+    """What the slots of a tally are.
 
     Attributes
     ----------
     samples, labels : tuple
-        Keys of the rows; a cell is one of each, and a size class.
+        Keys of the rows; a slot is one of each, and a size class.
     sizes : int
         Number of size classes: 1; or 2, known and unknown; or `CLASSES` and
         one more for objects of unknown size. Times the number of
@@ -50,7 +50,7 @@ class Axes:
         Labels that do not live.
     individuals : tuple of int
         Numbers of organisms on an image that are summed apart, as a chain of
-        eight cells is eight cells and not a large one; 1 comes last.
+        eight slots is eight slots and not a large one; 1 comes last.
     """
 
     samples: tuple
@@ -67,18 +67,18 @@ class Axes:
         return len(self.labels) + len(self.columns) + len(self.left)
 
     @property
-    def cells(self):
-        """Number of cells (int)."""
+    def slots(self):
+        """Number of slots (int)."""
         return len(self.samples) * self.width * self.sizes
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums of the cells that hold anything.
+    """Sums of the slots that hold anything.
 
     Attributes
     ----------
-    cells : numpy.ndarray
+    slots : numpy.ndarray
         int64, ascending: (sample · width + label) · sizes + size.
     n : numpy.ndarray
         int64, objects, or probability in units of `SHARE_UNIT`.
@@ -88,7 +88,7 @@ class Tally:
         int64, those of `n` whose volume is unknown.
     """
 
-    cells: np.ndarray
+    slots: np.ndarray
     n: np.ndarray
     volume: np.ndarray
     unknown: np.ndarray
@@ -139,7 +139,7 @@ def places_of(axes, esd, unknown, individuals=None):
     Parameters
     ----------
     axes : Axes
-        Of the cells.
+        Of the slots.
     esd : array_like
         µm, shape (n,); NaN where unknown.
     unknown : array_like of bool
@@ -188,7 +188,7 @@ def classes_of(axes, place):
     Parameters
     ----------
     axes : Axes
-        Of the cells.
+        Of the slots.
     place : numpy.ndarray
         int64, as from `places_of`.
 
@@ -240,13 +240,13 @@ def whole_volume(volume, place="volume"):
     return np.rint(np.where(unknown, 0.0, volume) / VOLUME_UNIT).astype(np.int64), unknown
 
 
-def tally_cells(cells, volume, unknown):
-    """Sums of objects by cell.
+def tally_slots(slots, volume, unknown):
+    """Sums of objects by slot.
 
     Parameters
     ----------
-    cells : numpy.ndarray
-        int64, cell of each object.
+    slots : numpy.ndarray
+        int64, slot of each object.
     volume : numpy.ndarray
         int64, from `whole_volume`.
     unknown : numpy.ndarray
@@ -255,16 +255,16 @@ def tally_cells(cells, volume, unknown):
     Returns
     -------
     Tally
-        One entry per cell that occurs.
+        One entry per slot that occurs.
     """
-    if not len(cells):
+    if not len(slots):
         return _empty()
-    first = int(cells.min())
-    span = int(cells.max()) - first + 1
-    if span <= DENSE_SHARE * len(cells):
-        return _dense(cells - first, volume, unknown, span, first)
-    order = np.argsort(cells, kind="stable")
-    ordered = cells[order]
+    first = int(slots.min())
+    span = int(slots.max()) - first + 1
+    if span <= DENSE_SHARE * len(slots):
+        return _dense(slots - first, volume, unknown, span, first)
+    order = np.argsort(slots, kind="stable")
+    ordered = slots[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     counts = np.diff(np.r_[starts, len(ordered)])
     return Tally(
@@ -300,73 +300,73 @@ def merge(tallies):
     Returns
     -------
     Tally
-        One entry per cell that any of them holds.
+        One entry per slot that any of them holds.
 
     Raises
     ------
     UserError
-        The biovolume of a cell is more than it can hold.
+        The biovolume of a slot is more than it can hold.
     """
-    tallies = [tally for tally in tallies if len(tally.cells)]
+    tallies = [tally for tally in tallies if len(tally.slots)]
     if len(tallies) < 2:
         return tallies[0] if tallies else _empty()
     parts = [
-        np.concatenate([getattr(tally, name) for tally in tallies]) for name in ("cells", "n", "volume", "unknown")
+        np.concatenate([getattr(tally, name) for tally in tallies]) for name in ("slots", "n", "volume", "unknown")
     ]
     order = np.argsort(parts[0], kind="stable")  # runs that are sorted already are merged, not sorted
-    cells = parts[0][order]
-    starts = np.flatnonzero(np.r_[True, cells[1:] != cells[:-1]])
+    slots = parts[0][order]
+    starts = np.flatnonzero(np.r_[True, slots[1:] != slots[:-1]])
     n, volume, unknown = (np.add.reduceat(part[order], starts) for part in parts[1:])
     _refuse_overflow(volume)
-    return Tally(cells[starts], n, volume, unknown)
+    return Tally(slots[starts], n, volume, unknown)
 
 
 def _refuse_overflow(volume):
     if (volume < 0).any() or (volume > _LIMIT).any():
         raise UserError(
-            f"the biovolume of a sample and class is above {float(_LIMIT) * VOLUME_UNIT:g} mm3, which a cell holds; is its unit mm3?"
+            f"the biovolume of a sample and class is above {float(_LIMIT) * VOLUME_UNIT:g} mm3, which a slot holds; is its unit mm3?"
         )
 
 
 class Accumulator:
     """Sums of objects that arrive in pieces, within a given memory.
 
-    A table of all cells where that fits, otherwise sorted pieces that are
+    A table of all slots where that fits, otherwise sorted pieces that are
     merged when they fill the memory.
 
     Parameters
     ----------
-    cells : int
-        Number of all cells.
+    slots : int
+        Number of all slots.
     memory : int
         Bytes that it may hold.
     """
 
-    def __init__(self, cells, memory):
+    def __init__(self, slots, memory):
         self._memory, self._pieces, self._held = memory, [], 0
         self._table = None
-        if 20 * cells <= memory:
-            self._table = [np.zeros(cells, np.uint32), np.zeros(cells, np.int64), None]
+        if 20 * slots <= memory:
+            self._table = [np.zeros(slots, np.uint32), np.zeros(slots, np.int64), None]
             self._rows = 0
 
-    def add(self, cells, volume, unknown):
+    def add(self, slots, volume, unknown):
         """Add objects.
 
         Parameters
         ----------
-        cells, volume, unknown : numpy.ndarray
-            As for `tally_cells`.
+        slots, volume, unknown : numpy.ndarray
+            As for `tally_slots`.
         """
         if self._table is None:
-            self._add_tally(tally_cells(cells, volume, unknown))
+            self._add_tally(tally_slots(slots, volume, unknown))
             return
-        self._rows += len(cells)
+        self._rows += len(slots)
         if self._rows >= 2**32 and self._table[0].dtype == np.uint32:
             self._table[0] = self._table[0].astype(np.int64)
-        np.add.at(self._table[0], cells, self._table[0].dtype.type(1))
-        np.add.at(self._table[1], cells, volume)
+        np.add.at(self._table[0], slots, self._table[0].dtype.type(1))
+        np.add.at(self._table[1], slots, volume)
         if unknown.any():
-            np.add.at(self._lost(), cells[unknown], 1)
+            np.add.at(self._lost(), slots[unknown], 1)
 
     def add_tally(self, tally):
         """Add sums.
@@ -374,7 +374,7 @@ class Accumulator:
         Parameters
         ----------
         tally : Tally
-            Of the same cells.
+            Of the same slots.
         """
         if self._table is None:
             self._add_tally(tally)
@@ -382,10 +382,10 @@ class Accumulator:
         self._rows += int(tally.n.sum())
         if self._rows >= 2**32 and self._table[0].dtype == np.uint32:
             self._table[0] = self._table[0].astype(np.int64)
-        self._table[0][tally.cells] += tally.n.astype(self._table[0].dtype)
-        self._table[1][tally.cells] += tally.volume
+        self._table[0][tally.slots] += tally.n.astype(self._table[0].dtype)
+        self._table[1][tally.slots] += tally.volume
         if tally.unknown.any():
-            self._lost()[tally.cells] += tally.unknown
+            self._lost()[tally.slots] += tally.unknown
 
     def _lost(self):
         if self._table[2] is None:
@@ -394,13 +394,13 @@ class Accumulator:
 
     def _add_tally(self, tally):
         self._pieces.append(tally)
-        self._held += 32 * len(tally.cells)
+        self._held += 32 * len(tally.slots)
         if self._held > self._memory / 3:
             whole = merge(self._pieces)
-            self._pieces, self._held = [whole], 32 * len(whole.cells)
+            self._pieces, self._held = [whole], 32 * len(whole.slots)
             if self._held > self._memory / 3:
                 raise UserError(
-                    f"{len(whole.cells)} cells are filled, which needs {3 * self._held / 2**20:.0f} MiB, allowed are {self._memory / 2**20:.0f}; raise the "
+                    f"{len(whole.slots)} slots are filled, which needs {3 * self._held / 2**20:.0f} MiB, allowed are {self._memory / 2**20:.0f}; raise the "
                     "memory, or take fewer size classes or samples at a time."
                 )
 
@@ -410,7 +410,7 @@ class Accumulator:
         Returns
         -------
         Tally
-            Sums of the cells that hold anything.
+            Sums of the slots that hold anything.
         """
         if self._table is None:
             return merge(self._pieces)

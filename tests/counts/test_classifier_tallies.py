@@ -40,7 +40,7 @@ def test_sums_are_those_of_plain_numpy(tmp_path, method, dubious):
     assert got.loc[got["biovolume"].isna(), "n"].sum() == pytest.approx(
         weight[~known].sum(), abs=1e-5
     )  # unknown sizes are a class of their own
-    human = sums.n[(sums.cells // axes.sizes % axes.width) < len(axes.labels)].sum()
+    human = sums.n[(sums.slots // axes.sizes % axes.width) < len(axes.labels)].sum()
     left = (expected.top.sum() - expected.kept.sum()) if method == "thresholded" else 0
     assert human == (who != 1).sum() + left  # nobody is lost
 
@@ -53,7 +53,7 @@ def test_order_and_partition_do_not_matter(tmp_path, method, memory):
     one, axes = sums_of(write(tmp_path / "one", table), scoring, tmp_path, memory=memory)
     turned = table.iloc[np.random.default_rng(1).permutation(len(table))]
     two, _ = sums_of(write(tmp_path / "two", turned, files=5), scoring, tmp_path, memory=2**28, rows=90)
-    assert all(np.array_equal(getattr(one, name), getattr(two, name)) for name in ("cells", "n", "volume", "unknown"))
+    assert all(np.array_equal(getattr(one, name), getattr(two, name)) for name in ("slots", "n", "volume", "unknown"))
 
 
 @settings(max_examples=40, deadline=None)
@@ -69,7 +69,7 @@ def test_every_object_counts_exactly_once(seed, rows):
             arrow, (zero, zero, zero, zero.astype(bool)), axes, Scoring("probabilistic", CLASSES, soft=True), "x"
         )
     )
-    here = found.cells < axes.width
+    here = found.slots < axes.width
     assert found.n[here].sum() == rows * classifier_tallies.WHOLE
     off = np.abs(prob.sum(axis=1) - 1) > REPAIR
     assert found.n[~here].sum() == off.sum()  # recorded
@@ -90,7 +90,7 @@ def test_labels_and_scores_stand_in_for_probabilities(tmp_path):
 
 def test_validated_only_leaves_the_rest_unclassified(tmp_path):
     sums, axes = sums_of(write(tmp_path / "o", objects()), Scoring("validated"), tmp_path)
-    label = sums.cells // axes.sizes % axes.width
+    label = sums.slots // axes.sizes % axes.width
     n = np.bincount(label, sums.n, len(axes.labels))
     status = objects()["status"]
     assert n[:-1].sum() == (status == "validated").sum() and n[-1] == (status != "validated").sum()

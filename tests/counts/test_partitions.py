@@ -59,7 +59,7 @@ def prepared(paths, options, samples=SAMPLES, rows=1000):
 
 
 def as_frame(tally, axes):
-    sample, rest = np.divmod(tally.cells, len(axes.labels) * axes.sizes)
+    sample, rest = np.divmod(tally.slots, len(axes.labels) * axes.sizes)
     label, size = np.divmod(rest, axes.sizes)
     return pd.DataFrame(
         {
@@ -107,7 +107,7 @@ def test_sums_are_those_of_pandas(tmp_path, options):
 
 
 def equal(one, two):
-    return all(np.array_equal(getattr(one, name), getattr(two, name)) for name in ("cells", "n", "volume", "unknown"))
+    return all(np.array_equal(getattr(one, name), getattr(two, name)) for name in ("slots", "n", "volume", "unknown"))
 
 
 def test_a_stopped_run_goes_on_and_gives_the_same(tmp_path, monkeypatch):
@@ -260,7 +260,7 @@ def test_fractions_of_different_weight_are_summed_apart(tmp_path):
     links = links_of(SAMPLES, [("s1", "d1"), ("s1", "d2")])
     axes = tallies.Axes(tuple(links.keys), labels_of(groups), 1)
     got = run_groups(groups, axes, links, CountOptions(statuses=(), sizes=False), state=tmp_path / "state")
-    n = pd.Series(got.n).groupby(got.cells // len(axes.labels)).sum()
+    n = pd.Series(got.n).groupby(got.slots // len(axes.labels)).sum()
     expected = table[table["sample_id"] == "s1"]["acquisition_id"].value_counts()
     assert (n[7], n[8]) == (expected["d1"], expected["d2"])
     assert 1 not in n.index

@@ -1,4 +1,4 @@
-"""Sums of objects by cell: whole numbers, any order, any pieces."""
+"""Sums of objects by slot: whole numbers, any order, any pieces."""
 
 import numpy as np
 import pytest
@@ -12,26 +12,26 @@ OBJECTS = st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1e3), st.booleans(
 
 
 def arrays(objects):
-    cells = np.array([cell for cell, _, _ in objects], dtype=np.int64)
+    slots = np.array([slot for slot, _, _ in objects], dtype=np.int64)
     volume, unknown = tallies.whole_volume([np.nan if lost else value for _, value, lost in objects])
-    return cells, volume, unknown
+    return slots, volume, unknown
 
 
 def brute(objects):
     """The same with dictionaries and Python's own whole numbers."""
     found = {}
-    for cell, value, lost in objects:
-        entry = found.setdefault(cell, [0, 0, 0])
+    for slot, value, lost in objects:
+        entry = found.setdefault(slot, [0, 0, 0])
         entry[0] += 1
         entry[1] += 0 if lost else round(value * 2**40)
         entry[2] += lost
-    return {cell: tuple(entry) for cell, entry in sorted(found.items())}
+    return {slot: tuple(entry) for slot, entry in sorted(found.items())}
 
 
 def as_dict(tally):
     return {
         int(c): (int(n), int(v), int(u))
-        for c, n, v, u in zip(tally.cells, tally.n, tally.volume, tally.unknown, strict=True)
+        for c, n, v, u in zip(tally.slots, tally.n, tally.volume, tally.unknown, strict=True)
     }
 
 
@@ -44,16 +44,16 @@ def as_dict(tally):
     data=st.data(),
 )
 def test_pieces_in_any_order_are_the_whole(objects, spread, memory, cuts, data):
-    """Tables of all cells and sorted pieces, merged at random, against dictionaries."""
-    objects = [(cell * spread, value, lost) for cell, value, lost in objects]
+    """Tables of all slots and sorted pieces, merged at random, against dictionaries."""
+    objects = [(slot * spread, value, lost) for slot, value, lost in objects]
     edges = [0, *sorted(min(cut, len(objects)) for cut in cuts), len(objects)]
     pieces = data.draw(st.permutations([objects[a:b] for a, b in zip(edges, edges[1:], strict=False)]))
-    whole = tallies.merge([tallies.tally_cells(*arrays(piece)) for piece in pieces])
+    whole = tallies.merge([tallies.tally_slots(*arrays(piece)) for piece in pieces])
     assert as_dict(whole) == brute(objects)
     held = tallies.Accumulator(31 * spread, memory)
     for number, piece in enumerate(pieces):
         if number % 2:
-            held.add_tally(tallies.tally_cells(*arrays(piece)))
+            held.add_tally(tallies.tally_slots(*arrays(piece)))
         else:
             held.add(*arrays(piece))
     assert as_dict(held.result()) == brute(objects)
@@ -119,9 +119,9 @@ def test_volumes_that_cannot_be():
 
 def test_more_cells_than_the_memory_are_refused():
     held = tallies.Accumulator(10**12, 2**16)
-    cells = np.arange(2000, dtype=np.int64) * 10**8
-    with pytest.raises(UserError, match="2000 cells are filled, which needs"):
-        held.add(cells, np.ones(2000, np.int64), np.zeros(2000, bool))
+    slots = np.arange(2000, dtype=np.int64) * 10**8
+    with pytest.raises(UserError, match="2000 slots are filled, which needs"):
+        held.add(slots, np.ones(2000, np.int64), np.zeros(2000, bool))
 
 
 def test_counts_beyond_four_billion(monkeypatch):
